@@ -1,0 +1,36 @@
+"""Make text-to-image models more realistic: any method's piece with any other's, in one recipe."""
+
+from realism.errors import RealismError
+from realism.hooks import hook
+from realism.nouns import Hit, Prompt, Record, Request
+from realism.parts import (
+    Generator,
+    Images,
+    Index,
+    Part,
+    Prompts,
+    ReferenceReward,
+    Retriever,
+    Reward,
+    SetMetric,
+    Trainer,
+)
+
+__all__ = [
+    "Generator",
+    "Hit",
+    "Images",
+    "Index",
+    "Part",
+    "Prompt",
+    "Prompts",
+    "RealismError",
+    "Record",
+    "ReferenceReward",
+    "Request",
+    "Retriever",
+    "Reward",
+    "SetMetric",
+    "Trainer",
+    "hook",
+]

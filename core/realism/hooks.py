@@ -1,0 +1,67 @@
+"""The hooks that a plugin may implement.
+
+A plugin is a module (or object) named by an entry point of the group `realism`. It marks functions with `@hook`; each
+may take any of the arguments shown here, by name, and leave out those it does not need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from realism.nouns import Prompt
+    from realism.registry import Registry
+    from realism.run.run import Run
+
+hook = pluggy.HookimplMarker("realism")
+spec = pluggy.HookspecMarker("realism")
+
+
+@spec
+def realism_register(registry: Registry) -> None:
+    """Add parts, steps, models, recipes and commands, each by name and import path, so that nothing heavy loads."""
+
+
+@spec
+def realism_run_start(run: Run) -> None:
+    """A run is about to start or go on: `run.folder` is locked, `run.recipe` is checked."""
+
+
+@spec
+def realism_run_end(run: Run, error: BaseException | None) -> None:
+    """A run has ended; error is what stopped it, None when it came to its end."""
+
+
+@spec
+def realism_step_start(run: Run, step: str, folder: str) -> None:
+    """A step that is not yet done is about to start or go on. step is its title (`generate none`), folder is where it
+    writes."""
+
+
+@spec
+def realism_step_end(run: Run, step: str, folder: str, kept: bool) -> None:
+    """A step is done; kept says that an earlier run had done it already."""
+
+
+@spec
+def realism_images_made(
+    run: Run, step: str, images: Sequence[Image.Image], prompts: Sequence[Prompt]
+) -> list[str | None] | None:
+    """Images were made, and are not yet written. Return for each a reason to set it aside, or None to keep it; return
+    None to keep all."""
+
+
+@spec
+def realism_scores_given(run: Run, step: str, reward: str, ids: Sequence[str], values: Sequence[float]) -> None:
+    """A reward has given values (float) to the samples of these ids. A killed and resumed step tells each shard that
+    was not yet written once more."""
+
+
+@spec
+def realism_error(run: Run, error: BaseException) -> None:
+    """Something stopped the run. The error is shown to the user after this."""

@@ -1,0 +1,22 @@
+"""The families of parts: one short abstract class each. A class is abstract or final; a part overrides nothing."""
+
+from realism.parts.base import Part
+from realism.parts.generator import Generator
+from realism.parts.metric import SetMetric
+from realism.parts.retriever import Index, Retriever
+from realism.parts.reward import ReferenceReward, Reward
+from realism.parts.sources import Images, Prompts
+from realism.parts.trainer import Trainer
+
+__all__ = [
+    "Generator",
+    "Images",
+    "Index",
+    "Part",
+    "Prompts",
+    "ReferenceReward",
+    "Retriever",
+    "Reward",
+    "SetMetric",
+    "Trainer",
+]

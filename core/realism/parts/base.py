@@ -1,0 +1,41 @@
+"""What every part is: a dataclass whose fields are its options."""
+
+from __future__ import annotations
+
+from abc import ABC
+from pathlib import Path
+from typing import Any, ClassVar
+
+
+class Part(ABC):
+    """A piece that a recipe names and configures.
+
+    A subclass is a dataclass: its fields are the keys of the recipe, typed and documented once. A field annotated with
+    a family (`encoder: Retriever`) takes the name of another part. Nothing heavy happens when a part is made: weights
+    load at first use, and heavy libraries are imported where they are used, so that a recipe can be checked at once.
+    """
+
+    family: ClassVar[str] = "part"
+
+    def inputs(self) -> list[Path]:
+        """Files and folders outside the recipe that decide what this part does (weights, tables, images). Their
+        contents enter the fingerprint of every step that uses the part."""
+        return []
+
+    def options_error(self) -> str | None:
+        """One sentence if the options do not fit together or name what is not there, else None. Must be quick."""
+        return None
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """How an option that holds a part is read: a part, a part's name, or `{use: ...}` written in place."""
+        from pydantic_core import core_schema
+
+        def read(value: Any, info: core_schema.ValidationInfo[Any]) -> Part:
+            if isinstance(value, cls):
+                return value
+            if info.context is None:
+                raise ValueError(f"expected a {cls.family}, not {value!r}")
+            return info.context(value, cls)
+
+        return core_schema.with_info_plain_validator_function(read)

@@ -1,0 +1,47 @@
+"""Retrievers put texts and images into one space; an index searches it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realism.parts.base import Part
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+
+class Retriever(Part):
+    """A text encoder and an image encoder into one space, where the cosine says how well two things match."""
+
+    family = "retriever"
+
+    @abstractmethod
+    def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """RGB images of any size -> (n, d) float32, each row of length 1. Row i depends on image i alone, to 1e-5."""
+
+    @abstractmethod
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Texts -> (n, d) float32, each row of length 1. Too long a text is cut where the model cuts it."""
+
+
+class Index(Part):
+    """A searchable set of vectors, kept in a folder."""
+
+    family = "index"
+
+    @abstractmethod
+    def build(self, shards: Iterable[np.ndarray], folder: Path) -> None:
+        """Write an index of all rows of the (n, d) float32 shards, in order, into an existing empty folder. Shards are
+        read one at a time."""
+
+    @abstractmethod
+    def search(
+        self, folder: Path, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The k rows of highest inner product for each query, best first: similarities (q, k) float32 and rows (q, k)
+        int64. allowed: (n,) bool, rows that may be found; None is all. Where fewer than k may be found, the rest of
+        a line is -1 with similarity -inf."""

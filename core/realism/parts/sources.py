@@ -1,0 +1,33 @@
+"""Where prompts and images come from."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+
+from realism.nouns import Prompt, Record
+from realism.parts.base import Part
+
+
+class Prompts(Part):
+    """A list of prompts. The order and the ids are the same at every reading."""
+
+    family = "prompts"
+
+    @abstractmethod
+    def prompts(self) -> Iterator[Prompt]:
+        """The prompts, one by one, each id once."""
+
+
+class Images(Part):
+    """A collection of images on disk, with what is known of each. The order and the ids are the same at every reading.
+
+    Records are listed, not opened: an image that cannot be read is met, set aside and counted by the step that opens
+    it.
+    """
+
+    family = "images"
+
+    @abstractmethod
+    def records(self) -> Iterator[Record]:
+        """The records, one by one, each id once."""

@@ -1,0 +1,143 @@
+"""What can be used in a recipe: names, and the import paths behind them."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from realism.errors import RealismError, listed, nearest
+
+PART_FAMILIES = ("generator", "retriever", "index", "reward", "metric", "trainer", "prompts", "images")
+"""The families of parts. One part name belongs to one family only, so that a recipe needs no prefix."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered thing: a target is `package.module:Name`, or `package:relative/path` for files."""
+
+    family: str
+    name: str
+    target: str
+    plugin: str
+
+    def load(self) -> Any:
+        """The object behind the import path. Raises RealismError if it cannot be had."""
+        module, _, attribute = self.target.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except Exception as error:
+            raise RealismError(
+                f"{self.family} '{self.name}' of plugin '{self.plugin}' cannot be loaded from '{self.target}': "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    def path(self) -> Path:
+        """The file or folder behind `package:relative/path`, found without importing the package."""
+        package, _, relative = self.target.partition(":")
+        found = importlib.util.find_spec(package)
+        if found is None or not found.submodule_search_locations:
+            raise RealismError(f"{self.family} '{self.name}' of plugin '{self.plugin}': no package '{package}'")
+        return Path(found.submodule_search_locations[0]) / relative
+
+
+class Taken(RealismError):
+    """A name that another plugin has registered already."""
+
+
+class Registry:
+    """Names to import paths. Given to each plugin's `realism_register`."""
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[str, str], Entry] = {}
+        self.plugin = "realism"
+        """The plugin that is registering now."""
+        self.refused: list[str] = []
+        """One sentence for each registration that was refused."""
+
+    def _add(self, family: str, name: str, target: str) -> None:
+        families = PART_FAMILIES if family in PART_FAMILIES else (family,)
+        for other in families:
+            if taken := self._entries.get((other, name)):
+                self.refused.append(
+                    f"plugin '{self.plugin}' registers {family} '{name}', but plugin '{taken.plugin}' has a {other} of "
+                    "that name; it is left out"
+                )
+                return
+        if ":" not in target:
+            self.refused.append(
+                f"plugin '{self.plugin}' registers {family} '{name}' at '{target}'; expected 'module:Name'; "
+                "it is left out"
+            )
+            return
+        self._entries[family, name] = Entry(family, name, target, self.plugin)
+
+    def generator(self, name: str, target: str) -> None:
+        """A Generator, at `module:Class`."""
+        self._add("generator", name, target)
+
+    def retriever(self, name: str, target: str) -> None:
+        """A Retriever, at `module:Class`."""
+        self._add("retriever", name, target)
+
+    def index(self, name: str, target: str) -> None:
+        """An Index, at `module:Class`."""
+        self._add("index", name, target)
+
+    def reward(self, name: str, target: str) -> None:
+        """A Reward or ReferenceReward, at `module:Class`."""
+        self._add("reward", name, target)
+
+    def metric(self, name: str, target: str) -> None:
+        """A SetMetric, at `module:Class`."""
+        self._add("metric", name, target)
+
+    def trainer(self, name: str, target: str) -> None:
+        """A Trainer, at `module:Class`."""
+        self._add("trainer", name, target)
+
+    def prompts(self, name: str, target: str) -> None:
+        """A source of prompts, at `module:Class`."""
+        self._add("prompts", name, target)
+
+    def images(self, name: str, target: str) -> None:
+        """A source of images, at `module:Class`."""
+        self._add("images", name, target)
+
+    def step(self, name: str, target: str) -> None:
+        """A verb of the recipe, at `module:Class`."""
+        self._add("step", name, target)
+
+    def model(self, name: str, target: str) -> None:
+        """A folder of weights that the plugin ships, at `package:relative/folder`; `model: NAME` finds it."""
+        self._add("model", name, target)
+
+    def recipe(self, name: str, target: str) -> None:
+        """A recipe file that the plugin ships, at `package:relative/file.yaml`; `realism run NAME` finds it."""
+        self._add("recipe", name, target)
+
+    def command(self, name: str, target: str) -> None:
+        """A group of commands, at `module:app`, a typer.Typer: `realism NAME ...`. Keep that module light."""
+        self._add("command", name, target)
+
+    def entries(self, *families: str) -> Iterator[Entry]:
+        """All entries of these families (of all, if none is named), by family and name."""
+        for key in sorted(self._entries):
+            if not families or key[0] in families:
+                yield self._entries[key]
+
+    def find(self, name: str, *families: str) -> Entry | None:
+        """The entry of that name in one of these families, or None."""
+        return next((e for f in families if (e := self._entries.get((f, name)))), None)
+
+    def get(self, name: str, *families: str) -> Entry:
+        """The entry of that name. Raises RealismError naming what there is instead."""
+        entry = self.find(name, *families)
+        if entry is None:
+            names = [e.name for e in self.entries(*families)]
+            kind = families[0] if len(families) == 1 else "part"
+            raise RealismError(f"no {kind} named '{name}'{nearest(name, names)}; there are: {listed(names)}")
+        return entry

@@ -1,0 +1,61 @@
+"""What a report shows, as plain data: the step `report` gathers it from a run, `build` makes the page of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from realism.tables import Aside, Measure, Reference
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of one arm, with its scores by reward and the references it was given (best first)."""
+
+    arm: str
+    seed: int
+    path: Path
+    scores: dict[str, float] = field(default_factory=dict)
+    references: tuple[Reference, ...] = ()
+
+
+@dataclass(frozen=True)
+class PromptView:
+    """One prompt and its pictures in every arm; group is the value it is evaluated under ("" if not grouped)."""
+
+    id: str
+    text: str
+    subject: str
+    group: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class StepView:
+    """One step of the run: what it was called, how long it took in all, how many items it made, and of what."""
+
+    title: str
+    folder: str
+    seconds: float
+    items: int
+    unit: str
+    aside: int = 0
+
+
+@dataclass(frozen=True)
+class ReportView:
+    """All that one report shows. prompts is what is shown of `prompt_count`; arms are in the order they were made."""
+
+    name: str
+    fingerprint: str
+    recipe: str
+    description: str
+    arms: tuple[str, ...]
+    prompts: tuple[PromptView, ...]
+    prompt_count: int
+    measures: tuple[Measure, ...]
+    steps: tuple[StepView, ...]
+    aside: tuple[Aside, ...]
+    aside_count: int
+    versions: dict[str, str]
+    control: str = ""

@@ -1,0 +1,182 @@
+"""Rows of a run's tables, and Parquet in parts: written one by one, read one by one, and by pandas as a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from realism.files import write_aside
+
+if TYPE_CHECKING:
+    import pyarrow
+
+T = TypeVar("T")
+R = TypeVar("R", bound="Row")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table. Mappings are kept as JSON text, so that any reader of Parquet can open them."""
+
+    @classmethod
+    def schema(cls) -> pyarrow.Schema:
+        """The Arrow schema, from the annotations of the dataclass."""
+        import pyarrow
+
+        arrow = {"str": pyarrow.string(), "int": pyarrow.int64(), "float": pyarrow.float64(), "bool": pyarrow.bool_()}
+        arrow |= {"dict[str, Any]": pyarrow.string(), "list[str]": pyarrow.list_(pyarrow.string())}
+        return pyarrow.schema([(f.name, arrow[str(f.type)]) for f in fields(cls)])
+
+    def as_cells(self) -> dict[str, Any]:
+        """The row as Parquet holds it."""
+        return {k: json.dumps(v, sort_keys=True) if isinstance(v, dict) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_cells(cls, cells: dict[str, Any]) -> Self:
+        """The row again."""
+        jsons = {f.name for f in fields(cls) if f.type == "dict[str, Any]"}
+        return cls(**{k: json.loads(v) if k in jsons else v for k, v in cells.items()})
+
+
+@dataclass(frozen=True)
+class PromptRow(Row):
+    """A prompt of the run."""
+
+    id: str
+    text: str
+    subject: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RecordRow(Row):
+    """An image of a database, as it was when it was indexed."""
+
+    id: str
+    path: str
+    subject: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reference(Row):
+    """An image that was found for a prompt: rank from 0, cosine similarity in [-1, 1], and where it comes from."""
+
+    prompt_id: str
+    rank: int
+    id: str
+    path: str
+    similarity: float
+    subject: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sample(Row):
+    """A picture that was made, and all that made it. image is relative to the run's folder; references are paths."""
+
+    id: str
+    prompt_id: str
+    arm: str
+    text: str
+    subject: str
+    seed: int
+    image: str
+    width: int
+    height: int
+    references: list[str] = field(default_factory=list)
+    generator: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Score(Row):
+    """What one reward says of one sample."""
+
+    id: str
+    reward: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Aside(Row):
+    """Something that could not be used, and why."""
+
+    id: str
+    step: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Measure(Row):
+    """One number of the evaluation, of one arm on one group of prompts.
+
+    low and high are the 95 % interval (NaN where none can be given), n how many images (of `unit`) it rests on.
+    The difference is to the control arm, paired by prompt, with its own interval; NaN for the control itself. detail
+    says what else decides the number: extractor, resize, format, size of the real set.
+    """
+
+    name: str
+    arm: str
+    group: str
+    value: float
+    low: float
+    high: float
+    n: int
+    higher_is_better: bool = True
+    control: str = ""
+    difference: float = float("nan")
+    difference_low: float = float("nan")
+    difference_high: float = float("nan")
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+def write_part(rows: Sequence[Row], kind: type[Row], folder: Path, number: int) -> Path:
+    """Write one part of a table, whole or not at all. Equal rows give equal bytes."""
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.Table.from_pylist([row.as_cells() for row in rows], schema=kind.schema())
+    path = part_path(folder, number)
+    folder.mkdir(parents=True, exist_ok=True)
+    with write_aside(path) as aside:
+        pyarrow.parquet.write_table(table, aside)
+    return path
+
+
+def part_path(folder: Path, number: int) -> Path:
+    """Where part `number` of a table lies."""
+    return folder / f"part-{number:05d}.parquet"
+
+
+def parts(folder: Path) -> list[Path]:
+    """The parts of a table, in order."""
+    return sorted(folder.glob("part-*.parquet"))
+
+
+def read_part(path: Path, kind: type[R]) -> list[R]:
+    """The rows of one part."""
+    import pyarrow.parquet
+
+    return [kind.from_cells(cells) for cells in pyarrow.parquet.read_table(path).to_pylist()]
+
+
+def read(folder: Path, kind: type[R]) -> Iterator[R]:
+    """All rows of a table, one part in memory at a time."""
+    for path in parts(folder):
+        yield from read_part(path, kind)
+
+
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of `size` items; the last may be shorter."""
+    chunk: list[T] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
