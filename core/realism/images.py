@@ -1,0 +1,131 @@
+"""Reading images of any kind, in threads, without being taken down by a bad one."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from realism.errors import RealismError
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
+"""What is read. Formats that run interpreters or other programs (EPS, PDF) are not."""
+MOST_PIXELS = 100_000_000
+"""Larger images are set aside by their header, before any pixel is decoded."""
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MOST_PIXELS takes its place
+
+
+class UnreadableImage(RealismError):
+    """An image that cannot be used: `path`, and `reason` in a few words."""
+
+    def __init__(self, path: Path, reason: str):
+        self.path, self.reason = path, reason
+        super().__init__(f"{path} cannot be read: {reason}")
+
+
+def read_image(path: Path | str, max_side: int | None = None) -> Image.Image:
+    """The image as RGB: turned as its EXIF says, transparency on white, 16 bits scaled to 8, the first frame.
+
+    max_side: images with a longer side (pixels) are shrunk to it, in proportion; None leaves all as they are. Raises
+    UnreadableImage, and nothing else, for whatever is wrong with the file.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size == 0:
+            raise UnreadableImage(path, "the file is empty")
+        with Image.open(path, formats=_formats()) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise UnreadableImage(
+                    path, f"{image.width} x {image.height} pixels are more than {MOST_PIXELS // 10**6} million"
+                )
+            if max_side:
+                image.draft("RGB", (max_side, max_side))
+            image.load()
+            if max_side and max(image.size) > max_side and not image.mode.startswith("I"):
+                image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+            return _to_rgb(_upright(image))
+    except UnreadableImage:
+        raise
+    except FileNotFoundError:
+        raise UnreadableImage(path, "it is not there") from None
+    except UnidentifiedImageError:
+        raise UnreadableImage(path, "it is no image of a known format") from None
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UnreadableImage(path, reason) from error
+
+
+def read_images(
+    paths: Iterable[Path | str], workers: int = 4, ahead: int | None = None, max_side: int | None = None
+) -> Iterator[Image.Image | UnreadableImage]:
+    """The images of the paths, in order, read by `workers` threads while the caller works; an UnreadableImage in the
+    place of each that cannot be read. At most `ahead` images (4 a worker if None) are held before they are taken."""
+    ahead = ahead or 4 * workers
+    with ThreadPoolExecutor(workers, thread_name_prefix="read_images") as pool:
+        waiting: deque[Future[Image.Image | UnreadableImage]] = deque()
+        try:
+            for path in paths:
+                waiting.append(pool.submit(_try_read, path, max_side))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def image_bytes(image: Image.Image) -> bytes:
+    """The RGB image as PNG, pixels only: equal pixels give equal bytes (with one build of Pillow)."""
+    bare = Image.frombytes("RGB", image.size, image.convert("RGB").tobytes())
+    buffer = io.BytesIO()
+    bare.save(buffer, "PNG", compress_level=4)
+    return buffer.getvalue()
+
+
+def _formats() -> list[str]:
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def _try_read(path: Path | str, max_side: int | None) -> Image.Image | UnreadableImage:
+    try:
+        return read_image(path, max_side)
+    except UnreadableImage as error:
+        return error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # broken EXIF does not spoil the pixels
+        return image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        return _grey_to_rgb(np.asarray(image))
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    rgb = image.convert("RGB")
+    return rgb if rgb is not image else image.copy()
+
+
+def _grey_to_rgb(values: np.ndarray) -> Image.Image:
+    """(h, w) grey: 16-bit integers, or floats in [0, 1] or [0, 255] -> RGB."""
+    grey = values.astype(np.float32)
+    if values.dtype.kind != "f" and (values.dtype.itemsize == 2 or grey.max(initial=0) > 255):
+        grey = grey / 257
+    elif values.dtype.kind == "f" and np.nanmax(grey, initial=0) <= 1:
+        grey = grey * 255
+    grey = np.nan_to_num(grey, nan=0.0, posinf=255.0, neginf=0.0)
+    return Image.fromarray(grey.round().clip(0, 255).astype(np.uint8)).convert("RGB")

@@ -1,0 +1,1 @@
+"""Where prompts and images come from: files, folders, the classes of an image set."""

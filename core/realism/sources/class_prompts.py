@@ -1,0 +1,39 @@
+"""A prompt for each class of an image set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge
+
+from realism.errors import RealismError
+from realism.nouns import Prompt
+from realism.parts import Images, Prompts
+
+
+@dataclass
+class ClassPrompts(Prompts):
+    """One prompt for each subject of a source of images: "A photo of a daisy", "A photo of a sea rose", ..."""
+
+    images: Images
+    """The images whose subjects are asked for, in alphabetical order."""
+    template: str = "A photo of a {subject}"
+    """The text; `{subject}` stands for the subject, with spaces for its underscores and dashes."""
+    per_class: Annotated[int, Ge(1)] = 1
+    """How many prompts of the same text each subject gets (with ids, and so seeds, of their own)."""
+
+    def options_error(self) -> str | None:
+        if "{subject}" not in self.template:
+            return f"template '{self.template}' has no '{{subject}}' in it"
+        return None
+
+    def prompts(self) -> Iterator[Prompt]:
+        subjects = sorted({record.subject for record in self.images.records()} - {""})
+        if not subjects:
+            raise RealismError("no image of the source has a subject, so there is nothing to ask for")
+        for subject in subjects:
+            text = self.template.replace("{subject}", subject.replace("_", " ").replace("-", " "))
+            for number in range(self.per_class):
+                yield Prompt(f"{subject}-{number}" if self.per_class > 1 else subject, text, subject)

@@ -1,0 +1,77 @@
+"""Prompts from a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from realism.errors import RealismError
+from realism.nouns import Prompt
+from realism.parts import Prompts
+from realism.sources.rows import read_rows
+
+
+@dataclass
+class PromptFile(Prompts):
+    """Prompts from a .jsonl, .csv or .parquet file with a column `text`, or a .txt file with one prompt a line.
+
+    Other columns: `id` (the line number if there is none), `subject`, and `metadata` (an object). Any further column
+    goes into the metadata.
+    """
+
+    path: str
+    """The file, absolute or relative to the working folder."""
+
+    def inputs(self) -> list[Path]:
+        return [Path(self.path).expanduser()]
+
+    def options_error(self) -> str | None:
+        path = Path(self.path).expanduser()
+        if path.suffix.lower() not in (".jsonl", ".csv", ".parquet", ".txt"):
+            return f"'{self.path}' is no prompt file: expected .jsonl, .csv, .parquet or .txt"
+        return None if path.is_file() else f"no prompt file '{self.path}'"
+
+    def prompts(self) -> Iterator[Prompt]:
+        path = Path(self.path).expanduser()
+        if problem := self.options_error():
+            raise RealismError(problem)
+        seen: dict[str, str] = {}
+        for number, (place, row) in enumerate(_lines(path) if path.suffix.lower() == ".txt" else read_rows(path), 1):
+            prompt = _prompt(place, number, row)
+            if prompt.id in seen:
+                raise RealismError(f"{place}: id '{prompt.id}' is taken by {seen[prompt.id]}")
+            seen[prompt.id] = place
+            yield prompt
+        if not seen:
+            raise RealismError(f"{path}: no prompt in it")
+
+
+def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield f"{path}:{number}", {"text": line.strip()}
+    except UnicodeDecodeError as error:
+        raise RealismError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+def _prompt(place: str, number: int, row: dict[str, Any]) -> Prompt:
+    """One row as a prompt. A missing id is made of the place in the file: prompt 1 is "00001"."""
+    text = row.pop("text", None)
+    if not isinstance(text, str) or not text.strip():
+        columns = f"; its columns are: {', '.join(row)}" if text is None and row else ""
+        raise RealismError(f"{place}: no text{columns}")
+    metadata = row.pop("metadata", {})
+    if isinstance(metadata, str):
+        try:
+            metadata = json.loads(metadata)
+        except ValueError:
+            metadata = None
+    if not isinstance(metadata, dict):
+        raise RealismError(f'{place}: metadata should be an object such as {{"split": "test"}}')
+    identity = str(row.pop("id", f"{number:05d}"))
+    return Prompt(identity, text.strip(), str(row.pop("subject", "")), {**row, **metadata})

@@ -1,0 +1,1 @@
+"""Generators of images that any recipe can name."""

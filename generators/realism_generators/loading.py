@@ -1,0 +1,130 @@
+"""Diffusers pipelines from folders and the hub: safetensors only, no remote code, and sentences when it fails."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from realism.devices import pick_device, pick_dtype
+from realism.errors import RealismError
+from realism.models import find_model
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
+
+
+def folder_error(name: str, classes: Sequence[str]) -> str | None:
+    """One sentence if the model is not to be found, or is a folder that none of these pipeline classes can load."""
+    try:
+        folder = find_model(name)
+        if isinstance(folder, Path):
+            check_folder(folder, classes)
+    except RealismError as error:
+        return str(error)
+    return None
+
+
+def check_folder(folder: Path, classes: Sequence[str]) -> None:
+    """Raises RealismError unless the folder holds a pipeline of one of these classes, with all its components."""
+    index = folder / "model_index.json"
+    if not index.is_file():
+        raise RealismError(f"{folder} is no diffusers model: it has no model_index.json")
+    try:
+        parts: dict[str, Any] = json.loads(index.read_text(encoding="utf-8"))
+        found = parts["_class_name"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RealismError(f"{index} is no pipeline's index: {type(error).__name__}: {error}") from error
+    check_class(str(folder), found, classes)
+    for part, kind in parts.items():
+        wanted = isinstance(kind, list) and bool(kind) and kind[0] is not None
+        if wanted and not (folder / part).is_dir():
+            raise RealismError(f"{folder} is not whole: its model_index.json names '{part}', which is not there")
+        weights = list((folder / part).glob("*")) if wanted else []
+        if any(w.suffix == ".bin" for w in weights) and not any(w.suffix == ".safetensors" for w in weights):
+            raise RealismError(
+                f"{folder / part} has weights as .bin only; only safetensors are read: convert them first"
+            )
+
+
+def check_class(model: str, found: str, classes: Sequence[str]) -> None:
+    """Raises RealismError unless the pipeline class is one of these."""
+    if found not in classes:
+        raise RealismError(f"{model} is a {found}; expected {' or '.join(classes)}: use the part made for it")
+
+
+def load_pipeline(
+    name: str, also: Sequence[str], source: str | Path, *, revision: str | None, dtype: str
+) -> DiffusionPipeline:
+    """The pipeline of diffusers' class `name`, from a folder or a hub id, on the CPU.
+
+    Raises RealismError if it is of another class than `name` or one of `also`, is not whole, or cannot be reached.
+    """
+    import diffusers
+
+    local = isinstance(source, Path)
+    if local:
+        check_folder(Path(source), (name, *also))
+    options: dict[str, Any] = {} if local else {"revision": revision}
+    with quiet():
+        try:
+            if not local:
+                config = diffusers.DiffusionPipeline.load_config(str(source), **options)
+                check_class(str(source), config.get("_class_name", "unknown thing"), (name, *also))
+            pipeline = getattr(diffusers, name).from_pretrained(
+                str(source), dtype=pick_dtype(dtype), use_safetensors=True, local_files_only=local, **options
+            )
+        except RealismError:
+            raise
+        except Exception as error:
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            where = (
+                "the folder is damaged" if local else "no such folder, or the hub has no such model or is out of reach"
+            )
+            raise RealismError(
+                f"model '{source}' cannot be loaded ({where}): {type(error).__name__}: {first}"
+            ) from error
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def place_pipeline(pipeline: DiffusionPipeline, device: str, offload: str) -> DiffusionPipeline:
+    """The pipeline on its device. offload is none, model or sequential, and only matters on a GPU."""
+    place = pick_device(device)
+    if offload == "none" or place.type == "cpu":
+        return pipeline.to(place)
+    if offload == "model":
+        pipeline.enable_model_cpu_offload(device=place)
+    else:
+        pipeline.enable_sequential_cpu_offload(device=place)
+    return pipeline
+
+
+def natural_size(pipeline: DiffusionPipeline) -> tuple[int, int]:
+    """Width and height in pixels that the autoencoder was made for."""
+    size = pipeline.vae.config.get("sample_size") or 1024
+    width, height = (size, size) if isinstance(size, int) else (size[1], size[0])
+    return width, height
+
+
+def size_multiple(pipeline: DiffusionPipeline) -> int:
+    """Width and height must be multiples of this many pixels: the autoencoder's reduction times the 2 x 2 patches."""
+    return int(pipeline.vae_scale_factor) * 2
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars of diffusers and transformers, as the run has its own."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    loud = [log for log in (diffusers_logging, transformers_logging) if log.is_progress_bar_enabled()]
+    for log in loud:
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for log in loud:
+            log.enable_progress_bar()

@@ -1,0 +1,1 @@
+"""Retrievers and indexes that any recipe can name."""

@@ -1,0 +1,1 @@
+"""Rewards of images and metrics of sets of images that any recipe can name."""

@@ -1,0 +1,131 @@
+"""Cosines in the space of a dual encoder: with the prompt, with the references, with real images."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from realism.nouns import Prompt
+from realism.parts import Images, ReferenceReward, Retriever, Reward
+from realism.tables import chunks
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from PIL import Image
+
+AT_ONCE = 64
+"""Images held in memory while a subject's real images are read."""
+
+
+@dataclass
+class ClipT(Reward):
+    """CLIP-T: cosine of the image with its prompt, in [-1, 1]; higher is closer to the text. Hessel et al. 2021."""
+
+    range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
+    encoder: Retriever
+    """The dual encoder; use another one than retrieval did."""
+
+    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
+        import torch
+
+        if not images:
+            return torch.empty(0)
+        distinct = {text: i for i, text in enumerate(dict.fromkeys(prompt.text for prompt in prompts))}
+        texts = self.encoder.encode_texts(list(distinct))
+        rows = texts[[distinct[prompt.text] for prompt in prompts]]
+        return _cosines(self.encoder.encode_images(images), rows)
+
+
+@dataclass
+class ClipI(ReferenceReward):
+    """CLIP-I: mean cosine of the image with the references it was made from, in [-1, 1]. Copying raises it too."""
+
+    range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
+    encoder: Retriever
+    """The image encoder; use another one than retrieval did."""
+
+    def score_against(
+        self, images: Sequence[Image.Image], prompts: Sequence[Prompt], references: Sequence[Sequence[Image.Image]]
+    ) -> torch.Tensor:
+        import numpy as np
+        import torch
+
+        flat = [image for those in references for image in those]
+        if not images or not flat:
+            return torch.full((len(images),), float("nan"))
+        made, rows = self.encoder.encode_images(images), self.encoder.encode_images(flat)
+        ends = np.cumsum([len(those) for those in references])
+        groups = np.split(rows.astype(np.float64), ends[:-1])
+        return _cosines(made, np.stack([_mean_or_nan(group) for group in groups]))
+
+
+@dataclass
+class ClipIReal(Reward):
+    """CLIP-I against real images: mean cosine with all real images of the prompt's subject, in [-1, 1]; NaN where there
+    is none. Give it images that retrieval never saw, as copying a reference cannot raise it then."""
+
+    range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
+    encoder: Retriever
+    """The image encoder; use another one than retrieval did."""
+    real: Images
+    """The real images, with subjects named as in the prompts."""
+
+    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
+        import numpy as np
+        import torch
+
+        if not images:
+            return torch.empty(0)
+        made = self.encoder.encode_images(images)
+        nothing = np.full(made.shape[1], np.nan)
+        return _cosines(made, np.stack([self._mean(prompt.subject, nothing) for prompt in prompts]))
+
+    @cached_property
+    def _paths(self) -> dict[str, list[Path]]:
+        paths: dict[str, list[Path]] = defaultdict(list)
+        for record in self.real.records():
+            paths[record.subject].append(record.path)
+        return dict(paths)
+
+    @cached_property
+    def _means(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def _mean(self, subject: str, nothing: np.ndarray) -> np.ndarray:
+        """The mean row (d,) of a subject's images, NaN if none can be read. As cosines are linear in it, the cosine
+        with the mean row is the mean of the cosines."""
+        from realism.images import UnreadableImage, read_images
+
+        if not subject or subject not in self._paths:
+            return nothing
+        if subject not in self._means:
+            total, count = nothing * 0, 0
+            total[:] = 0
+            for chunk in chunks(read_images(self._paths[subject], max_side=2048), AT_ONCE):
+                readable = [image for image in chunk if not isinstance(image, UnreadableImage)]
+                if readable:
+                    total += self.encoder.encode_images(readable).astype("float64").sum(0)
+                count += len(readable)
+            self._means[subject] = total / count if count else nothing
+        return self._means[subject]
+
+
+def _mean_or_nan(rows: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return rows.mean(0) if len(rows) else np.full(rows.shape[1], np.nan)
+
+
+def _cosines(rows: np.ndarray, others: np.ndarray) -> torch.Tensor:
+    """Rows (n, d) and (n, d) of length at most 1 -> (n,) float32 inner products in [-1, 1], summed in float64."""
+    import torch
+
+    return torch.from_numpy((rows.astype("float64") * others).sum(1)).clamp(-1, 1).float()

@@ -1,0 +1,31 @@
+"""The Frechet distance of two sets of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from realism.parts import Retriever, SetMetric
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass
+class Fid(SetMetric):
+    """FID: Frechet distance of the normal distributions of two sets of features. Heusel et al. 2017.
+
+    It is biased upwards when images are few (a common rule is 2,048 at least): compare sets of equal number only, and
+    see KID. Features are of length 1 here: compare within one encoder only.
+    """
+
+    encoder: Retriever
+    """Extracts the features; use another one than retrieval did."""
+
+    def measure(self, features: np.ndarray, real: np.ndarray) -> float:
+        """See `SetMetric.measure`."""
+        from realism_rewards.distances import frechet
+        from realism_rewards.kid import check_features
+
+        check_features(features, real)
+        return frechet(features, real)

@@ -1,0 +1,61 @@
+"""The kernel distance of two sets of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge
+from realism.errors import RealismError
+from realism.parts import Retriever, SetMetric
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass
+class Kid(SetMetric):
+    """KID: unbiased squared MMD with the kernel (x.y / d + 1)^3, averaged over random subsets. Binkowski et al. 2018.
+
+    It is unbiased whatever the number of images, and may fall below 0. Features are of length 1 here, so values are
+    smaller than those printed for Inception features: compare within one encoder only.
+    """
+
+    encoder: Retriever
+    """Extracts the features; use another one than retrieval did."""
+    subsets: Annotated[int, Ge(1)] = 100
+    """How many pairs of random subsets are averaged."""
+    subset_size: Annotated[int, Ge(2)] = 1000
+    """Images in a subset. Where both sets are no larger, they are taken whole, and once."""
+    seed: int = 0
+    """Chooses the subsets."""
+
+    def measure(self, features: np.ndarray, real: np.ndarray) -> float:
+        """See `SetMetric.measure`. Subsets are drawn without replacement; of a set smaller than `subset_size` all."""
+        import numpy as np
+
+        from realism_rewards.distances import polynomial_mmd
+
+        check_features(features, real)
+        n, m = min(self.subset_size, len(features)), min(self.subset_size, len(real))
+        if n == len(features) and m == len(real):
+            return polynomial_mmd(features, real)
+        random = np.random.default_rng(self.seed)
+        values = []
+        for _ in range(self.subsets):
+            chosen = random.permutation(len(features))[:n]
+            values.append(polynomial_mmd(features[chosen], real[random.permutation(len(real))[:m]]))
+        return float(np.mean(values))
+
+
+def check_features(features: np.ndarray, real: np.ndarray) -> None:
+    """Raises RealismError unless both are (n, d) with one d, finite, and have at least 2 rows."""
+    import numpy as np
+
+    for name, rows in (("the set", features), ("the real images", real)):
+        if rows.ndim != 2 or len(rows) < 2:
+            raise RealismError(f"features of {name} have shape {rows.shape}; expected (n, d) with at least 2 images")
+        if not np.isfinite(rows).all():
+            raise RealismError(f"features of {name} are not all finite")
+    if features.shape[1] != real.shape[1]:
+        raise RealismError(f"features of {features.shape[1]} and {real.shape[1]} numbers cannot be compared")

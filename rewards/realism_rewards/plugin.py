@@ -1,0 +1,15 @@
+"""What this family registers."""
+
+from __future__ import annotations
+
+from realism import hook
+from realism.registry import Registry
+
+
+@hook
+def realism_register(registry: Registry) -> None:
+    registry.reward("clip_t", "realism_rewards.clip:ClipT")
+    registry.reward("clip_i", "realism_rewards.clip:ClipI")
+    registry.reward("clip_i_real", "realism_rewards.clip:ClipIReal")
+    registry.metric("kid", "realism_rewards.kid:Kid")
+    registry.metric("fid", "realism_rewards.fid:Fid")
