@@ -1,0 +1,79 @@
+"""The page of a run: one HTML file with all in it, to be sent to a colleague."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from realism.files import write_aside
+from realism.report import format, gallery
+from realism.report.measures import headline, tables
+from realism.report.plots import COLOURS
+from realism.report.thumbnails import thumbnailer
+from realism.report.view import ReportView
+
+HERE = Path(__file__).parent
+ASIDE_SHOWN = 50
+
+
+def build(view: ReportView, path: Path) -> Path:
+    """Write the report to `path`, whole or not at all, and return it.
+
+    The page is written as it is made and pictures are encoded one by one as they are reached, so that memory does not
+    grow with the number of prompts. Pictures that are gone or broken leave a note in their place.
+    """
+    script, groups = _asset("page.js"), gallery.groups(view.prompts)
+    chunks = (
+        _environment()
+        .get_template("page.html.j2")
+        .generate(
+            view=view,
+            headline=headline(view),
+            tables=tables(view),
+            sheets=(gallery.sheet(prompt, view.arms) for prompt in view.prompts),
+            groups=groups,
+            places={name: index for index, (name, _) in enumerate(groups)},
+            aside=view.aside[:ASIDE_SHOWN],
+            colours={arm: index % COLOURS for index, arm in enumerate(view.arms)},
+            style=_asset("style.css"),
+            script=script,
+            policy=_policy(script),
+        )
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with write_aside(path) as aside, aside.open("w", encoding="utf-8", errors="replace") as file:
+        file.writelines(chunks)
+    return path
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"thumbnail": thumbnailer(), "credits": gallery.credits, "number": format.number}
+    environment.filters |= {
+        "count": format.count,
+        "duration": format.duration,
+        "plural": format.plural,
+        "score": format.score,
+    }
+    environment.globals["rate"] = format.rate
+    return environment
+
+
+def _asset(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def _policy(script: str) -> str:
+    """The page's own security policy: it may load nothing, and run only the script it was built with. So even a hole
+    in the escaping of prompts or metadata could neither run code nor call home."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"

@@ -1,0 +1,74 @@
+"""Small copies of pictures as data URIs, so that the page needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+LARGEST = 256
+TINY = 128
+"""Pictures up to this size are kept exact and shown enlarged with crisp pixels."""
+KEPT = 128
+"""Encoded thumbnails remembered while a page is written: the same reference serves many prompts."""
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A picture ready to embed; `missing` says in words why there is none (then uri is "")."""
+
+    uri: str = ""
+    width: int = 1
+    height: int = 1
+    tiny: bool = False
+    missing: str = ""
+
+
+def thumbnailer() -> Callable[[Path, int], Thumbnail]:
+    """`thumbnail` with a short memory of its own, as files may change between two pages."""
+    return lru_cache(maxsize=KEPT)(thumbnail)
+
+
+def thumbnail(path: Path, largest: int = LARGEST) -> Thumbnail:
+    """The picture at `path`, no side above `largest`. A file that is gone or broken is told, never raised: a report
+    must still come out when somebody has moved the database."""
+    try:
+        with Image.open(path) as opened:
+            opened.draft("RGB", (largest * 2, largest * 2))  # JPEG decodes at a fraction of its size
+            image = upright(opened)
+        tiny = max(image.size) <= TINY
+        image.thumbnail((largest, largest), Image.Resampling.LANCZOS)
+        return Thumbnail(encode(image), *image.size, tiny=tiny)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return Thumbnail(missing="not there")
+    except Image.DecompressionBombError:
+        return Thumbnail(missing="too large to show")
+    except Exception:  # Pillow raises SyntaxError, struct.error, ... on broken files; all mean the same to a reader
+        return Thumbnail(missing="cannot be read")
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """RGB, turned as the camera was held; what is see-through becomes white."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16 bit a channel, which `convert` would clip to white
+        image = image.convert("I").point(lambda value: value / 256).convert("L")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image.convert("RGB")
+
+
+def encode(image: Image.Image) -> str:
+    """PNG or WebP, whichever is smaller, as a data URI. A tiny picture is kept exact: each pixel will be seen."""
+    tiny = max(image.size) <= TINY
+    webp, png = io.BytesIO(), io.BytesIO()
+    image.save(webp, "WEBP", lossless=tiny, quality=100 if tiny else 84, method=4)
+    image.save(png, "PNG", optimize=tiny)
+    kind, data = min((("webp", webp.getvalue()), ("png", png.getvalue())), key=lambda pair: len(pair[1]))
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
