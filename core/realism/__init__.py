@@ -13,6 +13,7 @@ from realism.parts import (
     Retriever,
     Reward,
     SetMetric,
+    Step,
     Trainer,
 )
 
@@ -31,6 +32,7 @@ __all__ = [
     "Retriever",
     "Reward",
     "SetMetric",
+    "Step",
     "Trainer",
     "hook",
 ]

@@ -47,8 +47,8 @@ class Batches:
                     raise
                 if len(batch) == 1:
                     raise RealismError(
-                        "memory ran out with a single item in the batch; choose a smaller size, dtype bfloat16, offload "
-                        "or another device"
+                        "memory ran out with a single item in the batch; choose a smaller size, dtype bfloat16, "
+                        "offload or another device"
                     ) from error
                 made = None
             if made is None:  # outside the handler, so that the failed call's tensors are no longer held

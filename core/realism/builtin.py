@@ -11,5 +11,11 @@ def realism_register(registry: Registry) -> None:
     registry.prompts("prompt_file", "realism.sources.prompt_file:PromptFile")
     registry.prompts("classes", "realism.sources.class_prompts:ClassPrompts")
     registry.images("image_folder", "realism.sources.image_folder:ImageFolder")
-    for verb in ("index", "retrieve", "generate", "score", "select", "train", "evaluate", "report"):
-        registry.step(verb, f"realism.steps.{verb}:{verb.capitalize()}")
+    registry.step("index", "realism.steps.index:BuildIndex")
+    registry.step("retrieve", "realism.steps.retrieve:Retrieve")
+    registry.step("generate", "realism.steps.generate:Generate")
+    registry.step("score", "realism.steps.score:ScoreSamples")
+    registry.step("select", "realism.steps.select:Select")
+    registry.step("train", "realism.steps.train:Train")
+    registry.step("evaluate", "realism.steps.evaluate:Evaluate")
+    registry.step("report", "realism.steps.report:WriteReport")

@@ -38,7 +38,7 @@ class RecipeError(RealismError):
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """"; did you mean 'x'?" for the closest of `names`, or nothing when none is close."""
+    """ "; did you mean 'x'?" for the closest of `names`, or nothing when none is close."""
     close = difflib.get_close_matches(str(name), [str(n) for n in names], n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
 

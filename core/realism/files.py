@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,7 +57,12 @@ def fingerprint_path(path: Path) -> str:
         return digest([(str(p.relative_to(path)), fingerprint_path(p)) for p in inside])
     if not path.is_file():
         return "absent"
-    size = path.stat().st_size
+    stat = path.stat()
+    return _contents(path, stat.st_size, stat.st_mtime_ns)
+
+
+@functools.cache
+def _contents(path: Path, size: int, changed: int) -> str:
     hashed = hashlib.blake2b(str(size).encode(), digest_size=16)
     with path.open("rb") as file:
         if size <= WHOLE:
@@ -66,3 +73,22 @@ def fingerprint_path(path: Path) -> str:
             file.seek(-EDGE, os.SEEK_END)
             hashed.update(file.read(EDGE))
     return hashed.hexdigest()
+
+
+def fingerprint_listing(path: Path) -> str:
+    """32 hex digits that stand for the names, sizes and times of change of all files under a folder, which are not
+    read: a database of images may hold terabytes."""
+    inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    stats = [(str(p.relative_to(path)), p.stat().st_size, p.stat().st_mtime_ns) for p in inside if p.exists()]
+    return digest(stats)
+
+
+@contextlib.contextmanager
+def renamed_folder(path: Path) -> Iterator[Path]:
+    """An empty folder to write to, which takes the place of `path` if the block ends well."""
+    aside = path.with_name(f".{path.name}.writing")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    yield aside
+    shutil.rmtree(path, ignore_errors=True)
+    aside.replace(path)

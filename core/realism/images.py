@@ -127,5 +127,5 @@ def _grey_to_rgb(values: np.ndarray) -> Image.Image:
         grey = grey / 257
     elif values.dtype.kind == "f" and np.nanmax(grey, initial=0) <= 1:
         grey = grey * 255
-    grey = np.nan_to_num(grey, nan=0.0, posinf=255.0, neginf=0.0)
-    return Image.fromarray(grey.round().clip(0, 255).astype(np.uint8)).convert("RGB")
+    whole = np.nan_to_num(grey, nan=0.0, posinf=255.0, neginf=0.0).round().clip(0, 255)
+    return Image.fromarray(whole.astype(np.uint8)).convert("RGB")

@@ -4,11 +4,13 @@ from realism.parts.base import Part
 from realism.parts.generator import Generator
 from realism.parts.metric import SetMetric
 from realism.parts.retriever import Index, Retriever
-from realism.parts.reward import ReferenceReward, Reward
+from realism.parts.reward import BaseReward, ReferenceReward, Reward
 from realism.parts.sources import Images, Prompts
+from realism.parts.step import Step
 from realism.parts.trainer import Trainer
 
 __all__ = [
+    "BaseReward",
     "Generator",
     "Images",
     "Index",
@@ -18,5 +20,6 @@ __all__ = [
     "Retriever",
     "Reward",
     "SetMetric",
+    "Step",
     "Trainer",
 ]

@@ -16,6 +16,8 @@ class Part(ABC):
     """
 
     family: ClassVar[str] = "part"
+    part_name = ""
+    """What the recipe calls this part; set when the recipe is read."""
 
     def inputs(self) -> list[Path]:
         """Files and folders outside the recipe that decide what this part does (weights, tables, images). Their

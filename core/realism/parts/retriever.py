@@ -14,20 +14,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-class Retriever(Part):
-    """A text encoder and an image encoder into one space, where the cosine says how well two things match."""
-
-    family = "retriever"
-
-    @abstractmethod
-    def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """RGB images of any size -> (n, d) float32, each row of length 1. Row i depends on image i alone, to 1e-5."""
-
-    @abstractmethod
-    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Texts -> (n, d) float32, each row of length 1. Too long a text is cut where the model cuts it."""
-
-
 class Index(Part):
     """A searchable set of vectors, kept in a folder."""
 
@@ -45,3 +31,19 @@ class Index(Part):
         """The k rows of highest inner product for each query, best first: similarities (q, k) float32 and rows (q, k)
         int64. allowed: (n,) bool, rows that may be found; None is all. Where fewer than k may be found, the rest of
         a line is -1 with similarity -inf."""
+
+
+class Retriever(Part):
+    """A text encoder and an image encoder into one space, where the cosine says how well two things match."""
+
+    family = "retriever"
+    index: Index
+    """What searches the images it has encoded; each retriever has this option."""
+
+    @abstractmethod
+    def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """RGB images of any size -> (n, d) float32, each row of length 1. Row i depends on image i alone, to 1e-5."""
+
+    @abstractmethod
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Texts -> (n, d) float32, each row of length 1. Too long a text is cut where the model cuts it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from realism.parts.base import Part
 
@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 
 
 class Trainer(Part):
-    """Learns from samples. Lightning fits it, so that strategies, precision, checkpoints and loggers are Lightning's.
-
-    Options that every trainer has: steps, the number of optimiser steps.
-    """
+    """Learns from samples; Lightning fits it, so that strategies, precision and checkpoints are Lightning's."""
 
     family = "trainer"
     steps: int
+    """How many optimiser steps to take; each trainer has this option."""
+    checkpoint_every: ClassVar[int] = 100
+    """After how many steps a killed fit can go on."""
+
+    @property
+    @abstractmethod
+    def trains(self) -> str:
+        """The name of the part that uses what is learnt."""
 
     @abstractmethod
     def module(self) -> lightning.LightningModule:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from realism.errors import RealismError
-from realism.files import digest, fingerprint_path
 from realism.nouns import Record
 from realism.parts import Images
 from realism.sources.rows import read_rows
@@ -44,13 +43,6 @@ class ImageFolder(Images):
     def folder(self) -> Path:
         """The folder, with "~" resolved."""
         return Path(self.path).expanduser()
-
-    def fingerprint(self) -> str:
-        """32 hex digits for the names, sizes and times of change of the images, and the contents of the metadata: as
-        telling as reading gigabytes of images, in a moment."""
-        folder = self.folder
-        files = [(str(p.relative_to(folder)), (s := p.stat()).st_size, s.st_mtime_ns) for p in _images(folder)]
-        return digest([files, [fingerprint_path(folder / name) for name in TABLES]])
 
     def records(self) -> Iterator[Record]:
         if problem := self.options_error():

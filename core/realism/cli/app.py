@@ -1,0 +1,151 @@
+"""The command line: `realism`. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from realism.errors import RealismError
+
+
+class Group(TyperGroup):
+    """Our commands, and those that plugins register."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        from realism.manager import plugins
+
+        return [*super().list_commands(ctx), *(e.name for e in plugins().registry.entries("command"))]
+
+    def get_command(self, ctx: Any, name: str) -> Any:
+        from realism.manager import plugins
+
+        own = super().get_command(ctx, name)
+        entry = None if own else plugins().registry.find(name, "command")
+        return typer.main.get_command(entry.load()) if entry else own
+
+
+app = typer.Typer(
+    name="realism",
+    cls=Group,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Make text-to-image models more realistic: retrieve, reward, filter, train and judge, in one recipe.",
+)
+
+RecipeArgument = Annotated[str, typer.Argument(help="A recipe: its file, or its name in `realism recipes`.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="key=value, such as generator.steps=8.", show_default=False)
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@app.command()
+def run(
+    recipe: RecipeArgument,
+    overrides: Overrides = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/NAME.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Carry out a recipe, or go on where it was stopped."""
+    from realism.cli.work import run_recipe
+
+    run_recipe(recipe, overrides or [], out, quiet)
+
+
+@app.command()
+def check(recipe: RecipeArgument, overrides: Overrides = None, debug: Debug = False) -> None:
+    """Say all that is wrong with a recipe; run nothing."""
+    from realism.cli.work import check_recipe
+
+    check_recipe(recipe, overrides or [])
+
+
+@app.command()
+def show(recipe: RecipeArgument, overrides: Overrides = None, debug: Debug = False) -> None:
+    """Print a recipe as it would run: what it extends and all overrides put in."""
+    from realism.cli.work import show_recipe
+
+    show_recipe(recipe, overrides or [])
+
+
+@app.command()
+def parts(
+    name: Annotated[str | None, typer.Argument(help="A part or a step.", show_default=False)] = None,
+    debug: Debug = False,
+) -> None:
+    """List parts and steps, or print one with its options."""
+    from realism.cli.listing import list_parts, show_part
+
+    show_part(name) if name else list_parts()
+
+
+@app.command()
+def recipes(debug: Debug = False) -> None:
+    """List the recipes that can be run by name."""
+    from realism.cli.listing import list_recipes
+
+    list_recipes()
+
+
+@app.command("plugins")
+def plugins_(debug: Debug = False) -> None:
+    """List the plugins that were found, and why one is left out."""
+    from realism.cli.listing import list_plugins
+
+    list_plugins()
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    debug: Debug = False,
+) -> None:
+    """Write report.html of a run anew, from what it has done so far."""
+    from realism.cli.work import write_report
+
+    write_report(folder)
+
+
+@app.command("new-plugin")
+def new_plugin(
+    name: Annotated[str, typer.Argument(help="The plugin's name, such as sharpness.")],
+    folder: Annotated[Path, typer.Option(help="Where to put it.")] = Path(),
+    debug: Debug = False,
+) -> None:
+    """Write a plugin with one reward, its test and its packaging, ready to install."""
+    from realism.cli.scaffold import write_plugin
+
+    write_plugin(name, folder)
+
+
+def main() -> None:
+    """Run the command line. A user's mistake ends in one sentence and exit code 2."""
+    debug = "--debug" in sys.argv
+    try:
+        app()
+    except RealismError as error:
+        if debug:
+            raise
+        print(f"realism: {error}" if "\n" not in str(error) else str(error), file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except Exception as error:
+        if debug:
+            raise
+        print(
+            f"realism: unexpected {type(error).__name__}: {error}; --debug shows where (please report it)",
+            file=sys.stderr,
+        )
+        raise SystemExit(1) from None

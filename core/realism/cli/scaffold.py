@@ -1,0 +1,110 @@
+"""`realism new-plugin`: a plugin that installs, passes its suite, and is listed."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from pathlib import Path
+
+from realism.errors import RealismError
+from realism.files import write_text
+from realism.manager import plugins
+from realism.registry import PART_FAMILIES
+from realism.run.progress import View
+
+PYPROJECT = """\
+[build-system]
+requires = ["hatchling>=1.27"]
+build-backend = "hatchling.build"
+
+[project]
+name = "realism-{dashed}"
+version = "0.1.0"
+description = "A reward for Realism."
+requires-python = ">=3.11"
+dependencies = ["realism"]
+
+[project.entry-points.realism]
+{name} = "realism_{name}"
+"""
+
+MODULE = '''\
+"""The reward `{name}` for Realism."""
+
+from dataclasses import dataclass
+
+from realism import Reward, hook
+
+
+@dataclass
+class {cls}(Reward):
+    """Mean brightness of the grey image, 0 (black) to 1 (white). Put your own reward here."""
+
+    size: int = 64
+    """Images are resized to so many pixels first."""
+
+    range = (0.0, 1.0)
+
+    def score(self, images, prompts):
+        import numpy as np
+        import torch
+
+        grey = [np.asarray(image.convert("L").resize((self.size, self.size))) for image in images]
+        return torch.tensor([float(pixels.mean()) / 255 for pixels in grey])
+
+
+@hook
+def realism_register(registry):
+    registry.reward("{name}", "realism_{name}:{cls}")
+'''
+
+TEST = '''\
+"""The contract that Realism holds every reward to."""
+
+import pytest
+from realism.testing import RewardSuite
+from realism_{name} import {cls}
+
+
+class Test{cls}(RewardSuite):
+    @pytest.fixture
+    def part(self):
+        return {cls}()
+'''
+
+README = """\
+# realism-{dashed}
+
+    pip install .
+    realism parts {name}
+    pytest test_{name}.py
+
+In a recipe: `- score: {{rewards: [{name}]}}`.
+"""
+
+
+def write_plugin(name: str, folder: Path) -> None:
+    """Write a plugin's folder. Raises RealismError if the name cannot be one or the folder is there already."""
+    module = name.replace("-", "_")
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", module) or keyword.iskeyword(module):
+        raise RealismError(f"'{name}' is no name for a plugin: lower-case letters, digits and '-', a letter first")
+    if taken := plugins().registry.find(module, *PART_FAMILIES):
+        raise RealismError(f"'{name}' is taken by plugin '{taken.plugin}' (a {taken.family}); choose another name")
+    target = folder / f"realism-{module.replace('_', '-')}"
+    if target.exists():
+        raise RealismError(f"'{target}' is there already; choose another name, or --folder")
+    cls = "".join(word.capitalize() for word in module.split("_"))
+    values = {"name": module, "dashed": module.replace("_", "-"), "cls": cls}
+    files = {
+        "pyproject.toml": PYPROJECT,
+        f"realism_{module}.py": MODULE,
+        f"test_{module}.py": TEST,
+        "README.md": README,
+    }
+    try:
+        target.mkdir(parents=True)
+    except OSError as error:
+        raise RealismError(f"'{target}' cannot be made: {error.strerror}") from None
+    for file, text in files.items():
+        write_text(target / file, text.format(**values))
+    View().say(f"wrote {target}\nnext: pip install -e {target} && realism parts {module} && pytest {target}")

@@ -1,0 +1,108 @@
+"""From values and features of arms to measures with intervals. Pure: arrays in, numbers out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from realism.stats import bootstrap_difference, bootstrap_groups
+
+if TYPE_CHECKING:
+    from realism.parts import SetMetric
+
+RESAMPLES = 100
+"""How often sets are resampled for the interval of a set metric, which is computed anew each time."""
+Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class ArmScores:
+    """Values (n,) of one reward on one arm, and the prompt of each."""
+
+    values: Sequence[float]
+    prompts: Sequence[str]
+
+
+@dataclass(frozen=True)
+class ArmFeatures:
+    """Features (n, d) of one arm's images, and the prompt of each."""
+
+    features: np.ndarray
+    prompts: Sequence[str]
+
+
+def measure_scores(arms: Mapping[str, ArmScores], control: str, seed: int) -> Iterator[dict[str, Any]]:
+    """Mean of each arm that has values, with its interval, and the difference to the control arm, paired by prompt.
+
+    Both intervals are percentile bootstraps over prompts, as samples of one prompt are not independent.
+    """
+    against = arms.get(control)
+    for arm, scores in arms.items():
+        if not scores.values:
+            continue
+        mean = bootstrap_groups(scores.values, scores.prompts, seed)
+        numbers = {"arm": arm, "value": mean.mean, "low": mean.low, "high": mean.high, "n": len(scores.values)}
+        if arm != control and against is not None and against.values:
+            paired = bootstrap_difference(scores.values, scores.prompts, against.values, against.prompts, seed)
+            numbers |= {"control": control, "difference": paired.mean}
+            numbers |= {"difference_low": paired.low, "difference_high": paired.high}
+        yield numbers
+
+
+def measure_set(
+    metric: SetMetric, arms: Mapping[str, ArmFeatures], real: np.ndarray, control: str, seed: int
+) -> Iterator[dict[str, Any]]:
+    """The metric of each arm with at least `metric.least` images, and its difference to the control arm.
+
+    Intervals are value ± 1.96 standard errors over resamples of prompts (the same for both arms) and of real images.
+    Percentiles would not do: a resample holds fewer distinct images, which moves a distance between sets upwards.
+    """
+    if len(real) < metric.least:
+        return
+    chosen = {arm: f for arm, f in arms.items() if len(f.features) >= metric.least}
+    spread = _resampled(metric, chosen, real, seed)
+    values = {arm: metric.measure(f.features, real) for arm, f in chosen.items()}
+    for arm, f in chosen.items():
+        error = _standard_error(spread[arm])
+        numbers: dict[str, Any] = {"arm": arm, "value": values[arm], "n": len(f.features)}
+        numbers |= {"low": values[arm] - Z95 * error, "high": values[arm] + Z95 * error}
+        if arm != control and control in chosen:
+            difference = values[arm] - values[control]
+            error = _standard_error(spread[arm] - spread[control])
+            numbers |= {"control": control, "difference": difference}
+            numbers |= {"difference_low": difference - Z95 * error, "difference_high": difference + Z95 * error}
+        yield numbers
+
+
+def _standard_error(values: np.ndarray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.std(ddof=1)) if len(finite) > 1 else float("nan")
+
+
+def _resampled(
+    metric: SetMetric, arms: Mapping[str, ArmFeatures], real: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
+    """The metric of each arm on each of RESAMPLES resamples of prompts and real images: arm -> (RESAMPLES,)."""
+    random = np.random.default_rng(seed)
+    prompts = sorted({p for f in arms.values() for p in f.prompts})
+    rows = {arm: _rows_by_prompt(f.prompts, prompts) for arm, f in arms.items()}
+    spread = {arm: np.full(RESAMPLES, np.nan) for arm in arms}
+    for i in range(RESAMPLES):
+        drawn = random.integers(0, len(prompts), len(prompts))
+        others = real[random.integers(0, len(real), len(real))]
+        for arm, f in arms.items():
+            at = np.concatenate([rows[arm][p] for p in drawn])
+            if len(at) >= metric.least:
+                spread[arm][i] = metric.measure(f.features[at], others)
+    return spread
+
+
+def _rows_by_prompt(of_rows: Sequence[str], prompts: Sequence[str]) -> list[np.ndarray]:
+    place = {p: i for i, p in enumerate(prompts)}
+    rows: list[list[int]] = [[] for _ in prompts]
+    for row, prompt in enumerate(of_rows):
+        rows[place[prompt]].append(row)
+    return [np.array(r, dtype=np.int64) for r in rows]

@@ -1,0 +1,85 @@
+"""Features of images in a run: computed once a shard, kept, and read again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realism.errors import RealismError
+from realism.files import write_aside
+from realism.parts import Images, Retriever
+from realism.run.work import Work
+from realism.tables import Aside, RecordRow, Sample, chunks, read
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SHARD = 256
+AT_ONCE = 32
+MAX_SIDE = 1024
+"""Longer images are shrunk to this many pixels as they are read: no encoder sees more, and memory stays flat."""
+
+
+def features_of_records(encoder: Retriever, images: Images, work: Work) -> tuple[np.ndarray, list[RecordRow]]:
+    """Features (n, d) float32 of a collection, and the record of each row; what cannot be read is set aside."""
+    rows = (RecordRow(r.id, str(r.path), r.subject, dict(r.metadata)) for r in images.records())
+    return _features(encoder, rows, f"real-{images.part_name}", work)
+
+
+def features_of_samples(encoder: Retriever, samples: Sequence[Sample], arm: str, work: Work) -> np.ndarray:
+    """Features (n, d) float32 of samples, in their order. Raises RealismError if one cannot be read."""
+    rows = (RecordRow(s.id, str(work.run.folder / s.image)) for s in samples)
+    found, read_rows = _features(encoder, rows, f"arm-{arm}", work)
+    if len(read_rows) != len(samples):
+        raise RealismError(f"evaluate: {len(samples) - len(read_rows)} images of arm '{arm}' cannot be read any more")
+    return found
+
+
+def _features(
+    encoder: Retriever, rows: Iterable[RecordRow], name: str, work: Work
+) -> tuple[np.ndarray, list[RecordRow]]:
+    import numpy as np
+
+    folder = f"features/{encoder.part_name}/{re.sub(r'[^A-Za-z0-9]+', '-', name)}"
+
+    def encode(number: int, shard: list[RecordRow]) -> tuple[Sequence[RecordRow], Sequence[Aside]]:
+        good, aside, vectors = encode_records(encoder, shard, "evaluate")
+        if good:
+            with write_aside(_vectors(work.folder / folder, number)) as path, path.open("wb") as file:
+                np.save(file, vectors)
+        return good, aside
+
+    table = work.map(chunks(rows, SHARD), encode, RecordRow, folder, unit="images")
+    found = [np.load(path) for path in sorted(table.glob("features-*.npy"))]
+    return (np.concatenate(found) if found else np.zeros((0, 1), np.float32)), list(read(table, RecordRow))
+
+
+def _vectors(folder: Path, number: int) -> Path:
+    return folder / f"features-{number:05d}.npy"
+
+
+def encode_records(
+    encoder: Retriever, records: Sequence[RecordRow], step: str
+) -> tuple[list[RecordRow], list[Aside], np.ndarray]:
+    """The records whose images can be read, what is set aside, and the vectors (n, d) float32 of the first."""
+    import numpy as np
+
+    from realism.images import UnreadableImage, read_images
+
+    good: list[RecordRow] = []
+    aside: list[Aside] = []
+    vectors: list[np.ndarray] = []
+    images = read_images((r.path for r in records), max_side=MAX_SIDE)
+    for batch in chunks(zip(records, images, strict=True), AT_ONCE):
+        readable = []
+        for record, image in batch:
+            if isinstance(image, UnreadableImage):
+                aside.append(Aside(record.id, step, image.reason))
+            else:
+                good.append(record)
+                readable.append(image)
+        if readable:
+            vectors.append(encoder.encode_images(readable))
+    return good, aside, np.concatenate(vectors) if vectors else np.zeros((0, 1), np.float32)

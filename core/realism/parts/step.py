@@ -1,0 +1,56 @@
+"""Steps: the verbs of a recipe."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from realism.parts.base import Part
+
+if TYPE_CHECKING:
+    from realism.run.state import State
+    from realism.run.work import Work
+
+
+class Step(Part):
+    """A verb. It reads what earlier steps left in named slots of the state and leaves its own results there.
+
+    Slots: `prompts`; `index:NAME` of a retriever; `references`; `samples:ARM`; `scores:ARM:REWARD`; `weights:NAME` of a
+    part; `measures`. A step is kept when its options, the parts it uses and the slots it reads are those of an earlier
+    run.
+    """
+
+    family = "step"
+    always: ClassVar[bool] = False
+    """Whether it is done anew in every run (for cheap steps that show the run as a whole)."""
+
+    passes_on_to: ClassVar[str] = ""
+    """The option, a part, that takes the options which the step itself does not know."""
+
+    def title(self) -> str:
+        """What the step is called in progress and report."""
+        return type(self).__name__.lower()
+
+    def missing(self, there: Collection[str]) -> list[str]:
+        """One sentence for each thing that no earlier step provides; there holds the slots filled before."""
+        return []
+
+    @abstractmethod
+    def reads(self, there: Collection[str]) -> list[str]:
+        """Which of the slots that are there decide this step's result."""
+
+    @abstractmethod
+    def makes(self, there: Collection[str]) -> list[str]:
+        """Which slots it fills."""
+
+    @abstractmethod
+    def run(self, state: State, work: Work) -> Mapping[str, Path]:
+        """Do it, or go on where a killed run left off, and return each slot it makes with its path below
+        `work.folder`."""
+
+
+def arms(there: Collection[str]) -> list[str]:
+    """The arms that have samples, in the order they were made."""
+    return [s.removeprefix("samples:") for s in there if s.startswith("samples:")]

@@ -1,0 +1,139 @@
+"""Conditions in a recipe: `faithful >= 0.9 and licence in ["CC0", "CC-BY"]`. They compare columns, and do no more."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from realism.errors import RealismError, listed, nearest
+
+COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.GtE: operator.ge,
+    ast.Gt: operator.gt,
+    ast.In: lambda a, b: a in b,
+    ast.NotIn: lambda a, b: a not in b,
+}
+SIGNS = "< <= == != >= > in"
+
+
+class Condition:
+    """A condition on the columns of a table.
+
+    Comparisons of names with numbers, texts, true, false or lists of them, joined by and, or, not and brackets.
+    Raises RealismError at once if the text says anything else.
+    """
+
+    def __init__(self, text: str):
+        self.text = text
+        try:
+            self._tree = ast.parse(text.strip(), mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            raise self._error("it cannot be read as a comparison") from None
+        self.names: set[str] = set()
+        try:
+            self._check(self._tree)
+        except RecursionError:
+            raise self._error("it is nested too deep") from None
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """An option of this type is written as text in the recipe."""
+        from pydantic_core import core_schema
+
+        def read(value: Any) -> Condition:
+            if not isinstance(value, str):
+                raise ValueError(f"expected a condition such as 'score >= 0.5', not {value!r}")
+            try:
+                return cls(value)
+            except RealismError as error:
+                raise ValueError(str(error)) from None
+
+        return core_schema.no_info_plain_validator_function(read)
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def __call__(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row meets the condition. A comparison with a missing (None or NaN) value is false; a comparison of
+        unlike types (text with number) raises RealismError."""
+        return self._value(self._tree, row)
+
+    def unknown(self, names: Collection[str]) -> str | None:
+        """One sentence if the condition names a column that is not among `names`, else None."""
+        for name in sorted(self.names - set(names)):
+            return f"'{self.text}' names '{name}'{nearest(name, names)}; there are: {listed(names)}"
+        return None
+
+    def _error(self, why: str) -> RealismError:
+        return RealismError(f"'{self.text}' is no condition: {why}")
+
+    def _check(self, node: ast.expr) -> None:
+        match node:
+            case ast.BoolOp(values=values):
+                for value in values:
+                    self._check(value)
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                self._check(operand)
+            case ast.Compare(left=left, ops=ops, comparators=comparators):
+                for op in ops:
+                    if type(op) not in COMPARISONS:
+                        raise self._error(f"expected one of {SIGNS} after '{ast.unparse(left)}'")
+                for side in (left, *comparators):
+                    self._operand(side)
+            case ast.Name() | ast.BinOp():
+                first = node.left if isinstance(node, ast.BinOp) else node
+                raise self._error(f"expected one of {SIGNS} after '{ast.unparse(first)}'")
+            case _:
+                raise self._error(f"'{ast.unparse(node)}' compares nothing")
+
+    def _operand(self, node: ast.expr) -> None:
+        match node:
+            case ast.Name(id=name):
+                if name not in ("true", "false"):
+                    self.names.add(name)
+            case ast.Constant(value=str() | int() | float()):
+                pass
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float())):
+                pass
+            case ast.List(elts=elements) | ast.Tuple(elts=elements):
+                for element in elements:
+                    self._operand(element)
+            case _:
+                raise self._error(f"'{ast.unparse(node)}' is neither a name, a number, a text nor a list")
+
+    def _value(self, node: ast.expr, row: Mapping[str, Any]) -> Any:
+        match node:
+            case ast.BoolOp(op=ast.And(), values=values):
+                return all(self._value(v, row) for v in values)
+            case ast.BoolOp(values=values):
+                return any(self._value(v, row) for v in values)
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return not self._value(operand, row)
+            case ast.UnaryOp(operand=ast.Constant(value=value)):
+                return -value  # type: ignore[operator]
+            case ast.Compare(left=left, ops=ops, comparators=comparators):
+                sides = [self._value(s, row) for s in (left, *comparators)]
+                return all(self._compare(op, a, b) for op, a, b in zip(ops, sides, sides[1:], strict=False))
+            case ast.Name(id=name):
+                return {"true": True, "false": False}.get(name, row.get(name))
+            case ast.List(elts=elements) | ast.Tuple(elts=elements):
+                return [self._value(e, row) for e in elements]
+            case ast.Constant(value=value):
+                return value
+        raise AssertionError(ast.dump(node))
+
+    def _compare(self, op: ast.cmpop, left: Any, right: Any) -> bool:
+        if any(v is None or v != v for v in (left, right)):
+            return False
+        try:
+            return bool(COMPARISONS[type(op)](left, right))
+        except TypeError:
+            raise RealismError(
+                f"'{self.text}' compares {left!r} with {right!r}, which are not alike; put texts in quotes, numbers not"
+            ) from None

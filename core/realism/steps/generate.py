@@ -1,0 +1,161 @@
+"""The step `generate`: make pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge
+
+from realism.nouns import Prompt, Request, request_seed
+from realism.parts import Generator
+from realism.parts.step import Step
+from realism.run.state import State
+from realism.run.work import Work
+from realism.tables import Aside, PromptRow, Reference, Sample, chunks, parts, read_part
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to make: the prompt, which of its pictures, and the references found for it."""
+
+    prompt: PromptRow
+    number: int
+    references: tuple[Reference, ...]
+
+
+@dataclass
+class Generate(Step):
+    """Make pictures of the prompts. If references were retrieved before, the generator is given them.
+
+    The pictures and their table form an arm, to be compared with other arms. Noise depends on the recipe's seed, the
+    prompt and the picture's number alone, so that arms are compared on equal noise.
+    """
+
+    generator: Generator
+    """What makes the pictures."""
+    arm: str = "samples"
+    """What to call these pictures in later steps and in the report."""
+    per_prompt: Annotated[int, Ge(1)] = 1
+    """How many pictures for each prompt."""
+    shard: Annotated[int, Ge(1)] = 64
+    """How many pictures are written down at a time: a killed run makes at most so many anew."""
+
+    def title(self) -> str:
+        return f"generate {self.arm}"
+
+    def options_error(self) -> str | None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_ .-]{0,60}", self.arm):
+            return f"'{self.arm}' is no name for an arm: letters, digits, space, '_', '.' and '-', at most 61"
+        return None
+
+    def missing(self, there: Collection[str]) -> list[str]:
+        wanted = []
+        if "prompts" not in there:
+            wanted.append("generate needs prompts: give the recipe the key 'prompts'")
+        if "references" in there and not self.generator.max_references:
+            wanted.append(
+                f"'{self.generator.part_name}' takes no reference images, but 'retrieve' stands before: take a "
+                "generator that does, or move this step up"
+            )
+        return wanted
+
+    def reads(self, there: Collection[str]) -> list[str]:
+        return [s for s in there if s in ("prompts", "references", f"weights:{self.generator.part_name}")]
+
+    def makes(self, there: Collection[str]) -> list[str]:
+        return [f"samples:{self.arm}"]
+
+    def run(self, state: State, work: Work) -> Mapping[str, Path]:
+        folder = work.folder / "images"
+        folder.mkdir(exist_ok=True)
+
+        def make(_: int, jobs: list[Job]) -> tuple[Sequence[Sample], Sequence[Aside]]:
+            return self._make(jobs, folder, work)
+
+        shards = chunks(self._jobs(state), self.shard)
+        total = sum(1 for _ in self._jobs(state))
+        return {f"samples:{self.arm}": work.map(shards, make, Sample, "samples", total=total, unit="images")}
+
+    def _jobs(self, state: State) -> Iterator[Job]:
+        references = parts(state.path("references")) if "references" in state else []
+        for number, path in enumerate(parts(state.path("prompts"))):
+            found: dict[str, list[Reference]] = {}
+            for row in read_part(references[number], Reference) if references else []:
+                found.setdefault(row.prompt_id, []).append(row)
+            for prompt in read_part(path, PromptRow):
+                best = tuple(found.get(prompt.id, ())[: self.generator.max_references])
+                for i in range(self.per_prompt):
+                    yield Job(prompt, i, best)
+
+    def _make(self, jobs: list[Job], folder: Path, work: Work) -> tuple[list[Sample], list[Aside]]:
+        aside: list[Aside] = []
+        ready = list(self._requests(jobs, work.run.recipe.seed, aside))
+        images = self.generator.generate([request for _, request in ready]) if ready else []
+        prompts = [request.prompt for _, request in ready]
+        reasons = work.run.screen(self.title(), images, prompts)
+        samples: list[Sample] = []
+        kept: list[Image.Image] = []
+        for (job, request), image, reason in zip(ready, images, reasons, strict=True):
+            name = _name(job)
+            if reason is not None:
+                aside.append(Aside(name, self.title(), reason))
+                continue
+            path = folder / f"{name}.png"
+            samples.append(self._sample(job, request, name, path.relative_to(work.run.folder), image))
+            kept.append(image)
+        with ThreadPoolExecutor(4) as pool:
+            paths = [work.run.folder / sample.image for sample in samples]
+            list(pool.map(_write, paths, kept))
+        return samples, aside
+
+    def _requests(self, jobs: list[Job], seed: int, aside: list[Aside]) -> Iterator[tuple[Job, Request]]:
+        from realism.images import UnreadableImage, read_image
+
+        for job in jobs:
+            try:
+                references = tuple(read_image(r.path) for r in job.references)
+            except UnreadableImage as error:
+                aside.append(Aside(_name(job), self.title(), f"reference {error}"))
+                continue
+            prompt = Prompt(job.prompt.id, job.prompt.text, job.prompt.subject, job.prompt.metadata)
+            yield job, Request(prompt, request_seed(seed, prompt.id, job.number), references)
+
+    def _sample(self, job: Job, request: Request, name: str, path: Path, image: Image.Image) -> Sample:
+        return Sample(
+            id=name,
+            prompt_id=job.prompt.id,
+            arm=self.arm,
+            text=job.prompt.text,
+            subject=job.prompt.subject,
+            seed=request.seed,
+            image=path.as_posix(),
+            width=image.width,
+            height=image.height,
+            references=[r.path for r in job.references],
+            generator=self.generator.part_name,
+            metadata=job.prompt.metadata,
+        )
+
+
+def _name(job: Job) -> str:
+    """A name for the picture's file: readable, and unique within the arm."""
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", job.prompt.id).strip("-")[:40]
+    unique = hashlib.blake2b(job.prompt.id.encode(), digest_size=4).hexdigest()
+    return f"{readable}-{unique}-{job.number}"
+
+
+def _write(path: Path, image: Image.Image) -> None:
+    from realism.files import write_aside
+    from realism.images import image_bytes
+
+    with write_aside(path) as aside:
+        aside.write_bytes(image_bytes(image))

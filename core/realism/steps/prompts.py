@@ -1,0 +1,49 @@
+"""The first step of every recipe with prompts: write them down."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from realism.errors import RealismError
+from realism.nouns import Prompt
+from realism.parts import Prompts
+from realism.parts.step import Step
+from realism.run.state import State
+from realism.run.work import Work
+from realism.tables import PromptRow, chunks
+
+SHARD = 256
+
+
+@dataclass
+class WritePrompts(Step):
+    """Read the recipe's prompts once, so that all steps see the same ones."""
+
+    source: Prompts
+
+    def title(self) -> str:
+        return "prompts"
+
+    def reads(self, there: Collection[str]) -> list[str]:
+        return []
+
+    def makes(self, there: Collection[str]) -> list[str]:
+        return ["prompts"]
+
+    def run(self, state: State, work: Work) -> Mapping[str, Path]:
+        shards = chunks(_once(self.source.prompts()), SHARD)
+        table = work.map(shards, lambda _, shard: (shard, []), PromptRow, "prompts", unit="prompts")
+        if not any(table.iterdir()):
+            raise RealismError(f"prompts: the source '{self.source.part_name}' holds no prompt; give it at least one")
+        return {"prompts": table}
+
+
+def _once(prompts: Iterator[Prompt]) -> Iterator[PromptRow]:
+    seen: set[str] = set()
+    for prompt in prompts:
+        if prompt.id in seen:
+            raise RealismError(f"prompts: the id '{prompt.id}' stands twice; each prompt needs an id of its own")
+        seen.add(prompt.id)
+        yield PromptRow(prompt.id, prompt.text, prompt.subject, dict(prompt.metadata))

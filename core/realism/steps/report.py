@@ -1,0 +1,128 @@
+"""The step `report`: a page that shows the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from annotated_types import Ge
+
+from realism.parts.step import Step, arms
+from realism.report.view import Picture, PromptView, ReportView, StepView
+from realism.run.state import State
+from realism.run.work import Work, asides
+from realism.scores import scores_of
+from realism.tables import Measure, PromptRow, Reference, Sample, parts, read, read_part
+
+ASIDES_SHOWN = 50
+
+
+@dataclass
+class WriteReport(Step):
+    """Write report.html into the run's folder: one file with the pictures side by side, the measures and the recipe."""
+
+    prompts: Annotated[int, Ge(0)] = 24
+    """How many prompts to show with their pictures, spread evenly over the groups."""
+    by: str = ""
+    """The key of the prompts' metadata to group by; by default what `evaluate` grouped by."""
+
+    always = True
+
+    def title(self) -> str:
+        return "report"
+
+    def reads(self, there: Collection[str]) -> list[str]:
+        return list(there)
+
+    def makes(self, there: Collection[str]) -> list[str]:
+        return []
+
+    def run(self, state: State, work: Work) -> Mapping[str, Path]:
+        from realism.report.build import build
+
+        build(self.view(state, work), work.run.folder / "report.html")
+        return {}
+
+    def view(self, state: State, work: Work) -> ReportView:
+        """What the page shows, gathered from the run."""
+        run = work.run
+        measures = tuple(read(state.path("measures"), Measure)) if "measures" in state else ()
+        by = self.by or next((str(m.detail["by"]) for m in measures if m.detail.get("by")), "")
+        steps = tuple(_steps(run.folder, [r.folder for r in run.steps], [r.title for r in run.steps]))
+        set_aside = [row for r in run.steps for row in asides(run.folder / r.folder)]
+        rows = list(read(state.path("prompts"), PromptRow)) if "prompts" in state else []
+        shown = _spread(rows, by, self.prompts)
+        return ReportView(
+            name=run.recipe.name,
+            fingerprint=run.fingerprint,
+            recipe=yaml.safe_dump(run.recipe.data, sort_keys=False),
+            description=run.recipe.description,
+            arms=tuple(arms(state)),
+            prompts=tuple(_prompt_views(shown, by, state, run.folder)),
+            prompt_count=len(rows),
+            measures=measures,
+            steps=steps,
+            aside=tuple(set_aside[:ASIDES_SHOWN]),
+            aside_count=len(set_aside),
+            versions=run.versions(),
+            control=next((m.control for m in measures if m.control), ""),
+        )
+
+
+def _steps(folder: Path, names: list[str], titles: list[str]) -> Iterator[StepView]:
+    for name, title in zip(names, titles, strict=True):
+        file = folder / name / "timing.json"
+        timing: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        yield StepView(
+            title=title,
+            folder=name,
+            seconds=float(timing.get("seconds", 0)),
+            items=int(timing.get("items", 0)),
+            unit=str(timing.get("unit", "items")),
+            aside=len(asides(folder / name)),
+        )
+
+
+def _group(row: PromptRow | Sample, by: str) -> str:
+    return str(row.metadata.get(by, "")) if by else ""
+
+
+def _spread(rows: list[PromptRow], by: str, count: int) -> list[PromptRow]:
+    """So many prompts, equally many of each group while there are, evenly through each group, in their order."""
+    groups: dict[str, list[int]] = {}
+    for i, row in enumerate(rows):
+        groups.setdefault(_group(row, by), []).append(i)
+    chosen: set[int] = set()
+    for rank, members in enumerate(sorted(groups.values(), key=len)):
+        share = min(len(members), (count - len(chosen)) // (len(groups) - rank))
+        chosen |= {members[j * len(members) // share] for j in range(share)}
+    return [rows[i] for i in sorted(chosen)]
+
+
+def _prompt_views(rows: list[PromptRow], by: str, state: State, folder: Path) -> Iterator[PromptView]:
+    wanted = {row.id for row in rows}
+    pictures: dict[str, list[Picture]] = {row.id: [] for row in rows}
+    references = _references(state, wanted)
+    for arm in arms(state):
+        scores = scores_of(state, arm)
+        for sample in read(state.path(f"samples:{arm}"), Sample):
+            if sample.prompt_id in wanted:
+                found = {r.path: r for r in references.get(sample.prompt_id, ())}
+                given = tuple(found[p] for p in sample.references if p in found)
+                picture = Picture(arm, sample.seed, folder / sample.image, scores.get(sample.id, {}), given)
+                pictures[sample.prompt_id].append(picture)
+    for row in rows:
+        yield PromptView(row.id, row.text, row.subject, _group(row, by), tuple(pictures[row.id]))
+
+
+def _references(state: State, wanted: set[str]) -> dict[str, list[Reference]]:
+    found: dict[str, list[Reference]] = {}
+    for path in parts(state.path("references")) if "references" in state else []:
+        for row in read_part(path, Reference):
+            if row.prompt_id in wanted:
+                found.setdefault(row.prompt_id, []).append(row)
+    return found

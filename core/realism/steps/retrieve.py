@@ -1,0 +1,71 @@
+"""The step `retrieve`: find reference images for each prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge, Le
+
+from realism.database import Database
+from realism.parts import Retriever
+from realism.parts.step import Step
+from realism.recipe.condition import Condition
+from realism.run.state import State
+from realism.run.work import Work
+from realism.tables import Aside, PromptRow, Reference, parts, read_part
+
+
+@dataclass
+class Retrieve(Step):
+    """Give each prompt the images of the database that are nearest to its text; later `generate` steps use them."""
+
+    retriever: Retriever
+    """What the database was indexed with."""
+    k: Annotated[int, Ge(1), Le(100)] = 1
+    """How many images for each prompt."""
+    where: Condition | None = None
+    """Which images may be found, such as licence == "CC0"; names are columns of the database."""
+
+    def title(self) -> str:
+        return f"retrieve {self.retriever.part_name}"
+
+    def missing(self, there: Collection[str]) -> list[str]:
+        wanted = []
+        if "prompts" not in there:
+            wanted.append("retrieve needs prompts: give the recipe the key 'prompts'")
+        if f"index:{self.retriever.part_name}" not in there:
+            wanted.append(f"no database is indexed with '{self.retriever.part_name}': put a step 'index' before this")
+        return wanted
+
+    def reads(self, there: Collection[str]) -> list[str]:
+        name = self.retriever.part_name
+        return [s for s in there if s in ("prompts", f"index:{name}", f"weights:{name}")]
+
+    def makes(self, there: Collection[str]) -> list[str]:
+        return ["references"]
+
+    def run(self, state: State, work: Work) -> Mapping[str, Path]:
+        database = Database(state.path(f"index:{self.retriever.part_name}"))
+        allowed = database.allowed(self.where) if self.where else None
+
+        def find(_: int, prompts: list[PromptRow]) -> tuple[Sequence[Reference], Sequence[Aside]]:
+            found = database.search(self.retriever, [p.text for p in prompts], self.k, allowed)
+            return [
+                Reference(
+                    prompt_id=prompt.id,
+                    rank=rank,
+                    id=hit.record.id,
+                    path=str(hit.record.path),
+                    similarity=hit.similarity,
+                    subject=hit.record.subject,
+                    metadata=dict(hit.record.metadata),
+                )
+                for prompt, hits in zip(prompts, found, strict=True)
+                for rank, hit in enumerate(hits)
+            ], []
+
+        shards = (read_part(path, PromptRow) for path in parts(state.path("prompts")))
+        return {"references": work.map(shards, find, Reference, "references", unit="prompts")}

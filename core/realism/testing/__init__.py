@@ -1,0 +1,34 @@
+"""What every part of a family must do, as suites that any part, ours or a stranger's, is put through.
+
+In a plugin's tests, an empty body apart from the part:
+
+    class TestSharpness(RewardSuite):
+        @pytest.fixture
+        def part(self):
+            return Sharpness()
+
+or without any test: `pytest --pyargs realism.testing --part sharpness --option size=128`.
+"""
+
+from realism.testing.generator import GeneratorSuite
+from realism.testing.making import make_part, suite_of
+from realism.testing.metric import SetMetricSuite
+from realism.testing.part import PartSuite
+from realism.testing.retriever import IndexSuite, RetrieverSuite
+from realism.testing.reward import RewardSuite
+from realism.testing.sources import ImagesSuite, PromptsSuite
+from realism.testing.trainer import TrainerSuite
+
+__all__ = [
+    "GeneratorSuite",
+    "ImagesSuite",
+    "IndexSuite",
+    "PartSuite",
+    "PromptsSuite",
+    "RetrieverSuite",
+    "RewardSuite",
+    "SetMetricSuite",
+    "TrainerSuite",
+    "make_part",
+    "suite_of",
+]

@@ -1,0 +1,63 @@
+"""What every generator must do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from realism.nouns import Request
+from realism.parts import Generator
+from realism.testing.material import picture, prompts
+from realism.testing.part import PartSuite, farthest
+
+
+class GeneratorSuite(PartSuite):
+    """The contract of `realism.Generator`."""
+
+    def test_it_makes_one_rgb_picture_a_request(self, part: Generator) -> None:
+        made = part.generate(_requests(part))
+        assert len(made) == 4, f"4 requests gave {len(made)} pictures"
+        assert {image.mode for image in made} == {"RGB"}, f"pictures should be RGB, not {made[0].mode}"
+
+    def test_no_request_gives_no_picture(self, part: Generator) -> None:
+        assert list(part.generate([])) == [], "an empty list of requests should give an empty list of pictures"
+
+    def test_the_same_request_gives_the_same_picture_in_any_batch(self, part: Generator) -> None:
+        requests = _requests(part)
+        together = part.generate(requests)
+        turned = part.generate(requests[::-1])[::-1]
+        alone = [part.generate([request])[0] for request in requests]
+        for i, image in enumerate(together):
+            for other in (turned[i], alone[i]):
+                gap = farthest(image, other)
+                assert gap <= 1, f"request {i} gives another picture in another batch: it differs by {gap:.0f}/255"
+
+    def test_another_seed_gives_another_picture(self, part: Generator) -> None:
+        prompt = prompts()[0]
+        a, b = part.generate([Request(prompt, 1), Request(prompt, 2)])
+        assert farthest(a, b) > 0, "two seeds gave the same picture, so the seed is not used"
+
+    def test_a_reference_changes_the_picture_if_it_takes_any(self, part: Generator) -> None:
+        prompt = prompts()[0]
+        without, with_one = part.generate([Request(prompt, 1), Request(prompt, 1, (picture(7),))])
+        gap = farthest(without, with_one)
+        if part.max_references:
+            assert gap > 0, f"max_references is {part.max_references}, but a reference changes nothing"
+        else:
+            assert gap <= 1, "max_references is 0, but a reference changes the picture"
+
+    def test_references_beyond_the_most_it_takes_are_cut_off(self, part: Generator) -> None:
+        references = tuple(picture(i, (40, 50)) for i in range(part.max_references + 1))
+        prompt = prompts()[0]
+        enough, more = part.generate(
+            [Request(prompt, 1, references[: part.max_references]), Request(prompt, 1, references)]
+        )
+        assert farthest(enough, more) <= 1, f"a reference beyond max_references={part.max_references} was used"
+
+
+def _requests(part: Generator) -> Sequence[Request]:
+    """Four requests; every other has a reference, if the generator takes any."""
+    requests = []
+    for i, prompt in enumerate(prompts()):
+        references = (picture(i, (50, 40)),) if part.max_references and i % 2 else ()
+        requests.append(Request(prompt, 2**40 + i, references))
+    return requests

@@ -1,0 +1,42 @@
+"""What every part must do, whatever its family."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from realism.parts import Part
+
+
+class PartSuite:
+    """Inherited by the suite of each family. A subclass has the fixture `part`."""
+
+    def test_it_says_what_it_is(self, part: Part) -> None:
+        own = type(part).__dict__.get("__doc__") or ""
+        generated = own.startswith(f"{type(part).__name__}(")
+        assert own.strip() and not generated, f"{type(part).__name__} has no docstring; its first line says what it is"
+
+    def test_each_option_is_documented(self, part: Part) -> None:
+        from realism.recipe.options import options_of
+
+        assert dataclasses.is_dataclass(part), f"{type(part).__name__} is no dataclass, so it cannot have options"
+        silent = [option.name for option in options_of(type(part)) if not option.doc]
+        assert not silent, f"these options have neither a comment behind them nor a string below: {', '.join(silent)}"
+
+    def test_its_options_fit_together(self, part: Part) -> None:
+        sentence = part.options_error()
+        assert sentence is None, f"options_error() finds fault with the options it was given: {sentence}"
+
+    def test_what_it_reads_is_there(self, part: Part) -> None:
+        missing = [str(path) for path in part.inputs() if not path.exists()]
+        assert not missing, f"inputs() names what is not there: {', '.join(missing)}"
+
+
+def farthest(a: Any, b: Any) -> float:
+    """The greatest difference of two arrays or pictures; two NaN in one place are equal."""
+    import numpy as np
+
+    x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    assert x.shape == y.shape, f"shapes {x.shape} and {y.shape} differ"
+    same = np.isnan(x) & np.isnan(y)
+    return float(np.max(np.where(same, 0, np.nan_to_num(np.abs(x - y), nan=np.inf)), initial=0))

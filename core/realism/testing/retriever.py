@@ -1,0 +1,107 @@
+"""What every retriever and every index must do."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realism.parts import Index, Retriever
+from realism.testing.material import TEXTS, pictures, unit_rows
+from realism.testing.part import PartSuite, farthest
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class RetrieverSuite(PartSuite):
+    """The contract of `realism.Retriever`."""
+
+    def test_rows_are_float32_of_length_1(self, part: Retriever) -> None:
+        import numpy as np
+
+        for rows, n in ((part.encode_images(pictures()), 4), (part.encode_texts(TEXTS), len(TEXTS))):
+            assert rows.ndim == 2 and len(rows) == n, f"{n} items gave an array of shape {rows.shape}"
+            assert rows.dtype == np.float32, f"rows are {rows.dtype}, not float32"
+            gap = farthest(np.linalg.norm(rows, axis=1), np.ones(n))
+            assert gap < 1e-4, f"rows should have length 1; one is off by {gap:.2g}"
+
+    def test_texts_and_images_share_one_space(self, part: Retriever) -> None:
+        widths = part.encode_images(pictures()[:1]).shape[1], part.encode_texts(TEXTS[:1]).shape[1]
+        assert widths[0] == widths[1], f"images have {widths[0]} numbers, texts {widths[1]}"
+
+    def test_a_row_depends_on_its_own_image_or_text_alone(self, part: Retriever) -> None:
+        import numpy as np
+
+        images = pictures()
+        gap = farthest(part.encode_images(images), np.concatenate([part.encode_images([i]) for i in images]))
+        assert gap < 1e-5, f"an image's row changes with its batch, by {gap:.2g}"
+        gap = farthest(part.encode_texts(TEXTS), np.concatenate([part.encode_texts([t]) for t in TEXTS]))
+        assert gap < 1e-5, f"a text's row changes with its batch, by {gap:.2g}"
+
+    def test_different_things_have_different_rows(self, part: Retriever) -> None:
+        assert farthest(*part.encode_images(pictures()[:2])) > 1e-4, "two different images have the same row"
+        assert farthest(*part.encode_texts(TEXTS[:2])) > 1e-4, "two different texts have the same row"
+
+    def test_long_and_empty_texts_are_read(self, part: Retriever) -> None:
+        import numpy as np
+
+        rows = part.encode_texts(["rose " * 1000, ""])
+        assert np.isfinite(rows).all(), "a long or an empty text gives a row that is not finite"
+
+    def test_nothing_gives_no_rows(self, part: Retriever) -> None:
+        assert len(part.encode_images([])) == 0, "no images should give no rows"
+        assert len(part.encode_texts([])) == 0, "no texts should give no rows"
+
+
+class IndexSuite(PartSuite):
+    """The contract of `realism.Index`."""
+
+    n, d, k = 500, 16, 5
+
+    def test_it_finds_the_nearest_rows(self, part: Index) -> None:
+        import numpy as np
+
+        rows, queries = unit_rows(self.n, self.d), unit_rows(20, self.d, seed=1)
+        similarities, found = self._search(part, rows, queries, self.k)
+        assert found.dtype == np.int64 and similarities.dtype == np.float32, "expected float32 and int64"
+        truth = np.argsort(-(queries @ rows.T), axis=1)[:, : self.k]
+        hit = np.mean([len(set(a) & set(b)) / self.k for a, b in zip(found, truth, strict=True)])
+        assert hit >= 0.9, f"only {hit:.0%} of the {self.k} nearest rows were found"
+
+    def test_similarities_are_inner_products_best_first(self, part: Index) -> None:
+        import numpy as np
+
+        rows, queries = unit_rows(self.n, self.d), unit_rows(20, self.d, seed=1)
+        similarities, found = self._search(part, rows, queries, self.k)
+        gap = farthest(similarities, np.einsum("qkd,qd->qk", rows[found], queries))
+        assert gap < 0.05, f"a similarity is {gap:.2g} away from the inner product"
+        assert (np.diff(similarities, axis=1) <= 0).all(), "similarities should fall from left to right"
+
+    def test_only_allowed_rows_are_found(self, part: Index) -> None:
+        import numpy as np
+
+        rows = unit_rows(self.n, self.d)
+        allowed = np.random.default_rng(0).random(self.n) < 0.1
+        _, found = self._search(part, rows, rows[:50], self.k, allowed)
+        leaked = int((~allowed[found[found >= 0]]).sum())
+        assert leaked == 0, f"{leaked} rows were found that are not allowed"
+        assert (found >= 0).any(), "no allowed row was found"
+
+    def test_where_fewer_may_be_found_the_rest_is_minus_one(self, part: Index) -> None:
+        import numpy as np
+
+        rows = unit_rows(self.n, self.d)
+        allowed = np.zeros(self.n, dtype=bool)
+        allowed[[3, 40]] = True
+        similarities, found = self._search(part, rows, rows[:1], self.k, allowed)
+        assert set(found[0, :2]) == {3, 40}, f"rows 3 and 40 are allowed, but {found[0]} were found"
+        assert (found[0, 2:] == -1).all(), f"beyond the two allowed rows there should be -1, not {found[0, 2:]}"
+        assert (similarities[0, 2:] == -np.inf).all(), f"and -inf, not {similarities[0, 2:]}"
+
+    def _search(
+        self, part: Index, rows: np.ndarray, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        with tempfile.TemporaryDirectory() as folder:
+            part.build((rows[i : i + 200] for i in range(0, len(rows), 200)), Path(folder))
+            return part.search(Path(folder), queries, k, allowed)

@@ -1,0 +1,33 @@
+"""What every trainer must do."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from realism.parts import Trainer
+from realism.testing.part import PartSuite
+
+PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
+
+
+class TrainerSuite(PartSuite):
+    """The contract of `realism.Trainer`."""
+
+    def test_it_has_a_number_of_steps(self, part: Trainer) -> None:
+        assert isinstance(part.steps, int) and part.steps > 0, f"steps should be a positive number, not {part.steps!r}"
+
+    def test_each_call_makes_a_new_module(self, part: Trainer) -> None:
+        import lightning
+
+        first, second = part.module(), part.module()
+        assert isinstance(first, lightning.LightningModule), f"{type(first).__name__} is no LightningModule"
+        assert first is not second, "module() gives the same module twice, so a second run would go on with the first"
+
+    def test_what_it_learns_is_written_without_pickles(self, part: Trainer) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            part.save(part.module(), Path(folder))
+            files = [p for p in Path(folder).rglob("*") if p.is_file()]
+            assert files, "save() wrote nothing"
+            pickles = [p.name for p in files if p.suffix in PICKLES]
+            assert not pickles, f"save() should write safetensors, not {', '.join(pickles)}"

@@ -1,0 +1,152 @@
+"""A whole world without weights: a plugin whose parts are quick, exact and obvious, to test the framework with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from realism import Generator, Index, Prompt, Prompts, ReferenceReward, Request, Retriever, Reward, SetMetric, hook
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 60, 220), "grey": (128, 128, 128)}
+
+
+@dataclass
+class ToyPrompts(Prompts):
+    """So many prompts about colours; every fourth asks for blue, which the toy generator does not know."""
+
+    count: int = 12
+
+    def prompts(self) -> Iterator[Prompt]:
+        names = list(COLOURS)
+        for i in range(self.count):
+            name = names[i % 4]
+            yield Prompt(f"p{i:03d}", f"a {name} square number {i}", name, {"novel": name == "blue"})
+
+
+@dataclass
+class ToyGenerator(Generator):
+    """Paints the colour that the prompt names, but knows no blue; with a reference it paints the reference's colour."""
+
+    size: int = 8
+    pause: float = 0.0
+
+    max_references = 1
+
+    def generate(self, requests: Sequence[Request]) -> list[Image.Image]:
+        import time
+
+        time.sleep(self.pause * len(requests))
+        return [self._paint(request) for request in requests]
+
+    def _paint(self, request: Request) -> Image.Image:
+        known = [c for n, c in COLOURS.items() if n in request.prompt.text and n != "blue"]
+        colour = np.array(known[0] if known else COLOURS["grey"], np.float64)
+        if request.references:
+            colour = np.asarray(request.references[0], np.float64).reshape(-1, 3).mean(0)
+        noise = np.random.default_rng(request.seed).normal(0, 4, (self.size, self.size, 3))
+        return Image.fromarray((colour + noise).clip(0, 255).astype(np.uint8))
+
+
+@dataclass
+class ToyTextOnly(Generator):
+    """Takes no reference."""
+
+    def generate(self, requests: Sequence[Request]) -> list[Image.Image]:
+        return [Image.new("RGB", (8, 8)) for _ in requests]
+
+
+@dataclass
+class ToyIndex(Index):
+    """Exact search in NumPy."""
+
+    def build(self, shards: Iterable[np.ndarray], folder: Path) -> None:
+        np.save(folder / "all.npy", np.concatenate(list(shards)))
+
+    def search(
+        self, folder: Path, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        similarities = queries @ np.load(folder / "all.npy").T
+        if allowed is not None:
+            similarities = np.where(allowed, similarities, -np.inf)
+        rows = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
+        found = np.take_along_axis(similarities, rows, 1).astype(np.float32)
+        return found, np.where(np.isfinite(found), rows, -1)
+
+
+@dataclass
+class ToyRetriever(Retriever):
+    """Mean colour of an image, and the colour that a text names."""
+
+    index: Index = "toy_index"  # type: ignore[assignment]
+
+    def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
+        means = np.stack([np.asarray(i.resize((4, 4)), np.float32).reshape(-1, 3).mean(0) + 1 for i in images])
+        return means / np.linalg.norm(means, axis=1, keepdims=True)
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        colours = [next((c for n, c in COLOURS.items() if n in text), (1, 1, 1)) for text in texts]
+        return self.encode_images([Image.new("RGB", (4, 4), colour) for colour in colours])
+
+
+@dataclass
+class ToyReward(Reward):
+    """1 if the picture has the colour that is its prompt's subject, else 0."""
+
+    range = (0.0, 1.0)
+
+    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
+        means = [np.asarray(i, np.float64).reshape(-1, 3).mean(0) for i in images]
+        nearest = [min(COLOURS, key=lambda n: float(np.abs(mean - COLOURS[n]).sum())) for mean in means]
+        return torch.tensor([float(n == p.subject) for n, p in zip(nearest, prompts, strict=True)])
+
+
+@dataclass
+class ToyNan(Reward):
+    """Gives no finite value to a green picture."""
+
+    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
+        return torch.tensor([float("nan") if p.subject == "green" else 1.0 for p in prompts])
+
+
+@dataclass
+class ToyLikeness(ReferenceReward):
+    """How near the picture's mean colour is to its references', 0 (black to white) to 1 (equal)."""
+
+    range = (0.0, 1.0)
+
+    def score_against(
+        self, images: Sequence[Image.Image], prompts: Sequence[Prompt], references: Sequence[Sequence[Image.Image]]
+    ) -> torch.Tensor:
+        values = []
+        for image, given in zip(images, references, strict=True):
+            ours = np.asarray(image, np.float64).mean()
+            theirs = [np.asarray(r, np.float64).mean() for r in given]
+            values.append(1 - abs(ours - float(np.mean(theirs))) / 255 if theirs else float("nan"))
+        return torch.tensor(values)
+
+
+@dataclass
+class ToyDistance(SetMetric):
+    """Squared distance of the means of two sets."""
+
+    encoder: Retriever
+
+    def measure(self, features: np.ndarray, real: np.ndarray) -> float:
+        return float(((features.mean(0) - real.mean(0)) ** 2).sum())
+
+
+@hook
+def realism_register(registry):
+    registry.prompts("toy_prompts", "toys:ToyPrompts")
+    registry.generator("toy", "toys:ToyGenerator")
+    registry.generator("toy_text_only", "toys:ToyTextOnly")
+    registry.retriever("toy_retriever", "toys:ToyRetriever")
+    registry.index("toy_index", "toys:ToyIndex")
+    registry.reward("toy_colour", "toys:ToyReward")
+    registry.reward("toy_nan", "toys:ToyNan")
+    registry.reward("toy_likeness", "toys:ToyLikeness")
+    registry.metric("toy_distance", "toys:ToyDistance")
