@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-WORDS = ["a", "photo", "of", "the", "red", "blue", "daisy", "rose", "flower", "with", "and", "bee", "left", "right", "two", "three", "on", "meadow", "sand"]
+WORDS = ("a", "photo", "of", "the", "red", "blue", "daisy", "rose", "flower", "with", "and", "bee", "on", "sand")
 
 
 def flux_folder(folder: Path, kontext: bool = False, seed: int = 0) -> Path:
@@ -18,10 +18,11 @@ def flux_folder(folder: Path, kontext: bool = False, seed: int = 0) -> Path:
         FluxPipeline,
         FluxTransformer2DModel,
     )
+    from realism_generators.loading import quiet
     from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
     torch.manual_seed(seed)
-    words = tokenizer(folder / "words")
+    words = tokenizer()
     transformer = FluxTransformer2DModel(
         patch_size=1, in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16,
         num_attention_heads=2, joint_attention_dim=32, pooled_projection_dim=32, axes_dims_rope=(4, 4, 8),
@@ -47,11 +48,12 @@ def flux_folder(folder: Path, kontext: bool = False, seed: int = 0) -> Path:
         tokenizer_2=words,
         transformer=transformer,
     )
-    pipeline.save_pretrained(folder, safe_serialization=True)
+    with quiet():
+        pipeline.save_pretrained(folder, safe_serialization=True)
     return folder
 
 
-def tokenizer(folder: Path):
+def tokenizer():
     """A word-level tokenizer as transformers saves it."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast

@@ -18,6 +18,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 """What is read. Formats that run interpreters or other programs (EPS, PDF) are not."""
 MOST_PIXELS = 100_000_000
 """Larger images are set aside by their header, before any pixel is decoded."""
+TOO_LARGE = f"it has more than {MOST_PIXELS // 10**6} million pixels"
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MOST_PIXELS takes its place
 
@@ -42,9 +43,7 @@ def read_image(path: Path | str, max_side: int | None = None) -> Image.Image:
             raise UnreadableImage(path, "the file is empty")
         with Image.open(path, formats=_formats()) as image:
             if image.width * image.height > MOST_PIXELS:
-                raise UnreadableImage(
-                    path, f"{image.width} x {image.height} pixels are more than {MOST_PIXELS // 10**6} million"
-                )
+                raise UnreadableImage(path, TOO_LARGE)
             if max_side:
                 image.draft("RGB", (max_side, max_side))
             image.load()
@@ -55,6 +54,8 @@ def read_image(path: Path | str, max_side: int | None = None) -> Image.Image:
         raise
     except FileNotFoundError:
         raise UnreadableImage(path, "it is not there") from None
+    except Image.DecompressionBombError:
+        raise UnreadableImage(path, TOO_LARGE) from None
     except UnidentifiedImageError:
         raise UnreadableImage(path, "it is no image of a known format") from None
     except Exception as error:

@@ -21,7 +21,6 @@ from realism.nouns import Request
 from realism.parts import Generator
 
 if TYPE_CHECKING:
-    from diffusers import DiffusionPipeline
     from PIL import Image
 
 Pixels = Annotated[int, Ge(16)]
@@ -78,7 +77,7 @@ class DiffusersGenerator(Generator):
         return [made[i] for i in range(len(requests))]
 
     @cached_property
-    def pipeline(self) -> DiffusionPipeline:
+    def pipeline(self) -> Any:
         """The loaded pipeline, on its device. Raises RealismError in words when it cannot be had."""
         from realism_generators.loading import load_pipeline, place_pipeline
 

@@ -6,14 +6,12 @@ import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from realism.devices import pick_device, pick_dtype
 from realism.errors import RealismError
 from realism.models import find_model
 
-if TYPE_CHECKING:
-    from diffusers import DiffusionPipeline
 
 
 def folder_error(name: str, classes: Sequence[str]) -> str | None:
@@ -57,7 +55,7 @@ def check_class(model: str, found: str, classes: Sequence[str]) -> None:
 
 def load_pipeline(
     name: str, also: Sequence[str], source: str | Path, *, revision: str | None, dtype: str
-) -> DiffusionPipeline:
+) -> Any:
     """The pipeline of diffusers' class `name`, from a folder or a hub id, on the CPU.
 
     Raises RealismError if it is of another class than `name` or one of `also`, is not whole, or cannot be reached.
@@ -90,7 +88,7 @@ def load_pipeline(
     return pipeline
 
 
-def place_pipeline(pipeline: DiffusionPipeline, device: str, offload: str) -> DiffusionPipeline:
+def place_pipeline(pipeline: Any, device: str, offload: str) -> Any:
     """The pipeline on its device. offload is none, model or sequential, and only matters on a GPU."""
     place = pick_device(device)
     if offload == "none" or place.type == "cpu":
@@ -102,14 +100,14 @@ def place_pipeline(pipeline: DiffusionPipeline, device: str, offload: str) -> Di
     return pipeline
 
 
-def natural_size(pipeline: DiffusionPipeline) -> tuple[int, int]:
+def natural_size(pipeline: Any) -> tuple[int, int]:
     """Width and height in pixels that the autoencoder was made for."""
     size = pipeline.vae.config.get("sample_size") or 1024
     width, height = (size, size) if isinstance(size, int) else (size[1], size[0])
     return width, height
 
 
-def size_multiple(pipeline: DiffusionPipeline) -> int:
+def size_multiple(pipeline: Any) -> int:
     """Width and height must be multiples of this many pixels: the autoencoder's reduction times the 2 x 2 patches."""
     return int(pipeline.vae_scale_factor) * 2
 

@@ -12,7 +12,7 @@ from annotated_types import Ge
 from realism.batching import Batches
 from realism.devices import DType
 from realism.models import local_folder
-from realism.parts import Retriever
+from realism.parts import Index, Retriever
 
 from realism_retrievers.ahead import Ahead
 
@@ -38,6 +38,8 @@ class OpenClip(Retriever):
     """Images or texts at a time; None is found by itself. Halved whenever memory runs out."""
     workers: Annotated[int, Ge(1)] = 4
     """Threads that scale and crop images while the model works."""
+    index: Index = "flat"  # type: ignore[assignment]
+    """What searches the images it has encoded."""
 
     def inputs(self) -> list[Path]:
         folder = local_folder(self.model.removeprefix("local-dir:"))

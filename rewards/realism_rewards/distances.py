@@ -44,4 +44,4 @@ def frechet(x: np.ndarray, y: np.ndarray) -> float:
 def _root(x: np.ndarray) -> np.ndarray:
     """(n, d) -> A of at most d rows with A'A the covariance of x."""
     centred = (x - x.mean(0)) / np.sqrt(len(x) - 1)
-    return np.linalg.qr(centred, mode="r") if len(x) > x.shape[1] else centred
+    return np.asarray(np.linalg.qr(centred, mode="r")) if len(x) > x.shape[1] else centred
