@@ -235,11 +235,13 @@ def test_thumbnails_are_small_and_upright(tmp_path: Path) -> None:
     Image.new("I;16", (20, 10), 60000).save(tmp_path / "deep.png")
     Image.new("RGBA", (20, 10), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     (tmp_path / "zero.png").touch()
+    Image.new("1", (20_000, 2_600)).save(tmp_path / "wide.png")
     turned = thumbnails.thumbnail(tmp_path / "turned.jpg")
     assert (turned.width, turned.height, turned.tiny) == (171, 256, False)
     assert thumbnails.thumbnail(tmp_path / "deep.png").tiny
     assert thumbnails.thumbnail(tmp_path / "clear.png").uri.startswith("data:image/")
     assert thumbnails.thumbnail(tmp_path / "zero.png").missing == "cannot be read"
+    assert thumbnails.thumbnail(tmp_path / "wide.png").missing == "too large to show"
     assert thumbnails.thumbnail(tmp_path).missing == "not there"
 
 
@@ -258,22 +260,42 @@ def test_memory_does_not_grow_with_the_number_of_prompts(view: ReportView, tmp_p
     assert large < small + 2**20
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on the PATH")
-@pytest.mark.parametrize("width", [390, 1400])
-def test_no_sideways_scrolling_on_a_phone_or_a_screen(width: int, view: ReportView, page: str, tmp_path: Path) -> None:
-    # Chromium opens no window under 500 pixels, so the page is measured in a frame of that width.
-    (tmp_path / "frame.html").write_text(
-        f'<iframe src="report.html" style="width:{width}px;height:900px;border:0"></iframe><p></p><script>onload=()=>'
-        "{const d=document.querySelector('iframe').contentDocument.documentElement;"
-        "document.querySelector('p').textContent='inside '+d.scrollWidth+' of '+d.clientWidth}</script>"
+def in_chromium(folder: Path, width: int, script: str) -> str:
+    """What `script` (an expression on `page`, the report's document) says in a frame of so many pixels; Chromium
+    itself opens no window under 500."""
+    (folder / "frame.html").write_text(
+        f'<iframe src="report.html" style="width:{width}px;height:9000px;border:0"></iframe><p></p><script>onload=()=>'
+        "{const page=document.querySelector('iframe').contentDocument;"
+        f"document.querySelector('p').textContent='said: '+({script})+'.'}}</script>"
     )
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--no-first-run"]
     flags += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    flags += [f"--user-data-dir={tmp_path}/chromium", "--window-size=1600,1000", "--virtual-time-budget=4000"]
-    frame = (tmp_path / "frame.html").as_uri()
-    done = subprocess.run(
-        [str(CHROMIUM), *flags, "--dump-dom", frame], capture_output=True, text=True, timeout=120, check=False
-    )
-    found = re.search(r"inside (\d+) of (\d+)", done.stdout)
+    flags += [f"--user-data-dir={folder}/chromium", "--window-size=1600,1000", "--virtual-time-budget=4000"]
+    command = [str(CHROMIUM), *flags, "--dump-dom", (folder / "frame.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    found = re.search(r"<p>said: (.*)\.</p>", done.stdout)
     assert found is not None, done.stderr[-2000:]
-    assert int(found[1]) <= int(found[2]) <= width
+    return html.unescape(found[1])
+
+
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on the PATH")
+
+
+@needs_chromium
+@pytest.mark.usefixtures("page")
+@pytest.mark.parametrize("width", [390, 1400])
+def test_no_sideways_scrolling_on_a_phone_or_a_screen(width: int, tmp_path: Path) -> None:
+    root = "page.documentElement"
+    inside, frame = in_chromium(tmp_path, width, f"{root}.scrollWidth+' '+{root}.clientWidth").split()
+    assert int(inside) <= int(frame) <= width
+
+
+@needs_chromium
+@pytest.mark.usefixtures("page")
+def test_filters_and_enlarging_work_under_the_policy_of_the_page(tmp_path: Path) -> None:
+    act = (
+        "page.querySelector('input[value=g1]').click(),"
+        "page.querySelectorAll('.shot')[0].click(),"
+        "page.querySelector('output').textContent+'; '+page.querySelector('dialog').open"
+    )
+    assert in_chromium(tmp_path, 900, act) == "3 of 6 match; true"

@@ -10,8 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from realism.files import write_aside
 from realism.report import format, gallery
-from realism.report.measures import headline, tables
-from realism.report.plots import COLOURS
+from realism.report.measures import headline, palette, tables
 from realism.report.thumbnails import thumbnailer
 from realism.report.view import ReportView
 
@@ -37,7 +36,7 @@ def build(view: ReportView, path: Path) -> Path:
             groups=groups,
             places={name: index for index, (name, _) in enumerate(groups)},
             aside=view.aside[:ASIDE_SHOWN],
-            colours={arm: index % COLOURS for index, arm in enumerate(view.arms)},
+            colours=palette(view),
             style=_asset("style.css"),
             script=script,
             policy=_policy(script),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from realism.report.format import Scale
-from realism.report.plots import Plot, plot
+from realism.report.plots import COLOURS, Plot, plot
 from realism.report.view import ReportView
 from realism.tables import Measure
 
@@ -89,27 +89,48 @@ def tables(view: ReportView) -> list[Table]:
     return [_table(rows, view) for rows in _by_name(view.measures)]
 
 
+def palette(view: ReportView) -> dict[str, int]:
+    """The colour of each arm, one and the same wherever the page shows it."""
+    arms = ordered([*view.arms, *(row.arm for row in view.measures)])
+    return {arm: index % COLOURS for index, arm in enumerate(arms)}
+
+
 def headline(view: ReportView) -> Headline:
     """The differences furthest beyond their intervals, |difference| / half-width, whatever the unit.
 
-    What got worse is never crowded out: if all the places went to gains, the last goes to the clearest loss.
+    Each measure gives its clearest before any gives its second, and what got worse is never crowded out: if all the
+    places went to gains, the last goes to the clearest loss. Where nothing is beyond its interval, that is what is
+    said, of the same number.
     """
-    found: list[tuple[float, Finding]] = []
+    found = sorted(_findings(view), key=lambda pair: -pair[0])
+    beyond = [pair for pair in found if pair[1].change.verdict in ("better", "worse")]
+    chosen = _spread(beyond or found)[:TELLING]
+    losses = [pair for pair in beyond if pair[1].change.verdict == "worse"]
+    if losses and not any(finding.change.verdict == "worse" for _, finding in chosen):
+        chosen[-1] = losses[0]
+    chosen.sort(key=lambda pair: -pair[0])
+    return Headline(tuple(finding for _, finding in chosen), len(found), len(beyond))
+
+
+def _findings(view: ReportView) -> Iterator[tuple[float, Finding]]:
+    """Every difference to a control that was measured too, with how telling it is."""
     for rows in _by_name(view.measures):
         scale, at = Scale.of(rows), {(row.arm, row.group): row for row in rows}
         for row in rows:
             before = at.get((row.control or view.control, row.group))
             change = _change(row, scale)
             if change is not None and before is not None and before is not row:
-                found.append((_strength(row), _finding(row, before, change, scale)))
-    found.sort(key=lambda pair: -pair[0])
-    ranked = [finding for _, finding in found]
-    beyond = [finding for finding in ranked if finding.change.verdict in ("better", "worse")]
-    chosen = (beyond or ranked)[:TELLING]
-    losses = [finding for finding in beyond if finding.change.verdict == "worse"]
-    if losses and not any(finding.change.verdict == "worse" for finding in chosen):
-        chosen[-1] = losses[0]
-    return Headline(tuple(chosen), len(found), len(beyond))
+                yield _strength(row), _finding(row, before, change, scale)
+
+
+def _spread(found: Sequence[tuple[float, Finding]]) -> list[tuple[float, Finding]]:
+    """First the first of each measure, then the second of each, and so on; else in the order given."""
+    turns: dict[str, int] = {}
+    keyed = []
+    for pair in found:
+        turns[pair[1].measure] = turns.get(pair[1].measure, 0) + 1
+        keyed.append((turns[pair[1].measure], pair))
+    return [pair for _, pair in sorted(keyed, key=lambda each: each[0])]
 
 
 def _by_name(measures: Iterable[Measure]) -> list[list[Measure]]:
@@ -142,7 +163,7 @@ def _table(rows: Sequence[Measure], view: ReportView) -> Table:
         groups=tuple(groups),
         lines=lines,
         notes=_notes(rows),
-        plot=plot(rows, arms, groups, [*view.arms, *arms], controls, scale),
+        plot=plot(rows, arms, groups, palette(view), controls, scale),
     )
 
 

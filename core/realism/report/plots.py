@@ -7,7 +7,7 @@ phone to a wide screen, and the colours come from the page's own light or dark s
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from realism.report.format import Scale, number
@@ -63,11 +63,11 @@ def plot(
     rows: Sequence[Measure],
     arms: Sequence[str],
     groups: Sequence[str],
-    palette: Sequence[str],
+    palette: Mapping[str, int],
     controls: Collection[str],
     scale: Scale,
 ) -> Plot:
-    """The plot of `rows`: `arms` within each of `groups`, coloured by their place in `palette`."""
+    """The plot of `rows`: `arms` within each of `groups`, in the colours of `palette`."""
     factor = 100.0 if scale.percent else 1.0
     ends = [factor * end for row in rows for end in (row.value, row.low, row.high) if abs(end) < HUGE]
     if not ends:
@@ -78,14 +78,13 @@ def plot(
     def across(value: float) -> float | None:
         return round(100 * (factor * value - first) / (last - first), 2) if abs(value) < HUGE else None
 
-    place = {arm: index for index, arm in enumerate(dict.fromkeys(palette))}
     blocks = []
     for group in groups:
         here = {row.arm: row for row in rows if row.group == group}
         strips = tuple(
             Strip(
                 arm,
-                place.get(arm, 0) % COLOURS,
+                palette.get(arm, 0),
                 arm in controls,
                 across(row.value),
                 across(row.low),

@@ -14,6 +14,8 @@ from PIL import Image, ImageOps
 LARGEST = 256
 TINY = 128
 """Pictures up to this size are kept exact and shown enlarged with crisp pixels."""
+MOST_PIXELS = 50_000_000
+"""What is decoded at most for a thumbnail, 150 MB; JPEG, which can be decoded small, stays far below it."""
 KEPT = 128
 """Encoded thumbnails remembered while a page is written: the same reference serves many prompts."""
 
@@ -40,6 +42,8 @@ def thumbnail(path: Path, largest: int = LARGEST) -> Thumbnail:
     try:
         with Image.open(path) as opened:
             opened.draft("RGB", (largest * 2, largest * 2))  # JPEG decodes at a fraction of its size
+            if opened.width * opened.height > MOST_PIXELS:
+                return Thumbnail(missing="too large to show")
             image = upright(opened)
         tiny = max(image.size) <= TINY
         image.thumbnail((largest, largest), Image.Resampling.LANCZOS)
