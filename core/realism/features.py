@@ -24,13 +24,13 @@ MAX_SIDE = 1024
 
 def features_of_records(encoder: Retriever, images: Images, work: Work) -> tuple[np.ndarray, list[RecordRow]]:
     """Features (n, d) float32 of a collection, and the record of each row; what cannot be read is set aside."""
-    rows = (RecordRow(r.id, str(r.path), r.subject, dict(r.metadata)) for r in images.records())
+    rows = (RecordRow(r.id, str(r.path.absolute()), r.subject, dict(r.metadata)) for r in images.records())
     return _features(encoder, rows, f"real-{images.part_name}", work)
 
 
 def features_of_samples(encoder: Retriever, samples: Sequence[Sample], arm: str, work: Work) -> np.ndarray:
     """Features (n, d) float32 of samples, in their order. Raises RealismError if one cannot be read."""
-    rows = (RecordRow(s.id, str(work.run.folder / s.image)) for s in samples)
+    rows = (RecordRow(s.id, s.image) for s in samples)
     found, read_rows = _features(encoder, rows, f"arm-{arm}", work)
     if len(read_rows) != len(samples):
         raise RealismError(f"evaluate: {len(samples) - len(read_rows)} images of arm '{arm}' cannot be read any more")
@@ -45,7 +45,7 @@ def _features(
     folder = f"features/{encoder.part_name}/{re.sub(r'[^A-Za-z0-9]+', '-', name)}"
 
     def encode(number: int, shard: list[RecordRow]) -> tuple[Sequence[RecordRow], Sequence[Aside]]:
-        good, aside, vectors = encode_records(encoder, shard, "evaluate")
+        good, aside, vectors = encode_records(encoder, shard, "evaluate", work.run.folder)
         if good:
             with write_aside(_vectors(work.folder / folder, number)) as path, path.open("wb") as file:
                 np.save(file, vectors)
@@ -61,9 +61,11 @@ def _vectors(folder: Path, number: int) -> Path:
 
 
 def encode_records(
-    encoder: Retriever, records: Sequence[RecordRow], step: str
+    encoder: Retriever, records: Sequence[RecordRow], step: str, root: Path = Path()
 ) -> tuple[list[RecordRow], list[Aside], np.ndarray]:
-    """The records whose images can be read, what is set aside, and the vectors (n, d) float32 of the first."""
+    """The records whose images can be read, what is set aside, and the vectors (n, d) float32 of the first.
+
+    root is where relative paths begin."""
     import numpy as np
 
     from realism.images import UnreadableImage, read_images
@@ -71,7 +73,7 @@ def encode_records(
     good: list[RecordRow] = []
     aside: list[Aside] = []
     vectors: list[np.ndarray] = []
-    images = read_images((r.path for r in records), max_side=MAX_SIDE)
+    images = read_images((root / r.path for r in records), max_side=MAX_SIDE)
     for batch in chunks(zip(records, images, strict=True), AT_ONCE):
         readable = []
         for record, image in batch:

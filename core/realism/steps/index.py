@@ -52,7 +52,7 @@ class BuildIndex(Step):
                     np.save(file, embedded)
             return rows, aside
 
-        rows = (RecordRow(r.id, str(r.path), r.subject, dict(r.metadata)) for r in self.images.records())
+        rows = (RecordRow(r.id, str(r.path.absolute()), r.subject, dict(r.metadata)) for r in self.images.records())
         total = sum(1 for _ in self.images.records())
         work.map(chunks(rows, SHARD), embed, RecordRow, "metadata", total=total, unit="images")
         made = sorted(vectors.glob("*.npy"))

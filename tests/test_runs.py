@@ -1,0 +1,167 @@
+"""A run loses nothing: it goes on where it was killed, keeps what is done, and sets aside what is bad."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import kill
+import pandas as pd
+import pytest
+from conftest import RAG, ROOT
+from PIL import Image
+from realism.errors import RealismError
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> dict[str, str]:
+    """An environment in which the toys are an installed plugin."""
+    info = tmp_path / "site" / "toys-0.1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toys\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text("[realism]\ntoys = toys\n")
+    paths = [str(info.parent), str(ROOT / "tests")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+
+
+def tables(run, step: str, table: str) -> pd.DataFrame:
+    return pd.read_parquet(next(run.folder.glob(f"steps/{step}-*")) / table)
+
+
+def test_a_killed_run_ends_where_an_undisturbed_one_ends(write_recipe, world, tmp_path):
+    recipe = str(write_recipe(RAG.replace("{use: toy}", "{use: toy, pause: 0.02}")))
+    seconds = kill.finish(recipe, tmp_path / "calm", env=world)
+    hit = kill.kill_often(recipe, tmp_path / "killed", 4, seconds, env=world)
+    assert hit >= 1
+    assert kill.contents(tmp_path / "killed") == kill.contents(tmp_path / "calm")
+
+
+def test_a_second_process_on_the_same_run_is_refused(write_recipe, world, tmp_path):
+    recipe = str(write_recipe(RAG.replace("{use: toy}", "{use: toy, pause: 0.3}")))
+    first = subprocess.Popen(kill.command(recipe, tmp_path / "run"), env=world)
+    try:
+        while not (tmp_path / "run" / "recipe.yaml").exists():
+            assert first.poll() is None
+        second = subprocess.run(kill.command(recipe, tmp_path / "run"), env=world, capture_output=True, text=True)
+    finally:
+        first.kill()
+        first.wait()
+    assert second.returncode == 2
+    assert "another process is at work" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_what_is_done_is_kept_and_only_what_changed_is_done_anew(run, write_recipe):
+    first = run(write_recipe())
+    again = run(write_recipe())
+    assert [s.kept for s in again.steps] == [True] * 7 + [False]
+    changed = run(write_recipe(RAG.replace("k: 1", "k: 1").replace("- retrieve: {}", "- retrieve: {k: 2}")))
+    kept = {s.title: s.kept for s in changed.steps}
+    assert kept["index"] and kept["generate none"]
+    assert not kept["retrieve retriever"] and not kept["generate retrieved"]
+    assert {s.folder for s in first.steps[:4]} & {s.folder for s in changed.steps[:4]}
+
+
+def test_a_changed_database_is_indexed_anew(run, write_recipe, database):
+    run(write_recipe())
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(database / "grey" / "new.png")
+    again = {s.title: s.kept for s in run(write_recipe()).steps}
+    assert not again["index"]
+    assert again["generate none"]
+
+
+def test_a_bad_image_is_set_aside_with_its_reason_and_counted(run, write_recipe, database):
+    (database / "red" / "0.png").write_bytes(b"")
+    done = run(write_recipe())
+    rows = list(csv.DictReader((done.folder / "aside.csv").open()))
+    assert {(r["id"], r["reason"]) for r in rows} == {("red/0.png", "the file is empty")}
+    assert len(tables(done, "index", "metadata")) == 23
+
+
+def test_a_score_that_is_not_finite_is_set_aside_and_the_rest_is_used(run, write_recipe):
+    done = run(write_recipe(RAG.replace("toy_colour}", "toy_nan}")))
+    rows = list(csv.DictReader((done.folder / "aside.csv").open()))
+    assert len(rows) == 6
+    assert all("colour gave nan" in r["reason"] for r in rows)
+    measures = tables(done, "evaluate", "measures")
+    assert measures[(measures.name == "colour") & (measures.group == "all")].n.tolist() == [9, 9]
+
+
+def test_too_much_set_aside_stops_the_run(run, write_recipe):
+    recipe = RAG.replace("toy_colour}", "toy_nan}").replace("{use: toy_prompts}", "{use: toy_prompts, count: 60}")
+    with pytest.raises(RealismError, match=r"of 45 items were set aside, more than the share of 0.1"):
+        run(write_recipe(recipe))
+
+
+def test_every_image_says_where_it_comes_from(run, write_recipe):
+    done = run(write_recipe())
+    samples = tables(done, "generate-retrieved", "samples")
+    row = samples.iloc[0]
+    assert Image.open(done.folder / row.image).size == (row.width, row.height)
+    assert Path(row.references[0]).is_file()
+    made = json.loads(next(done.folder.glob("steps/generate-retrieved-*/done.json")).read_text())
+    assert made["step"]["generator"]["part"] == "toys:ToyGenerator"
+    assert made["versions"]["realism"]
+
+
+def test_arms_are_compared_on_the_same_noise(run, write_recipe):
+    done = run(write_recipe())
+    seeds = [tables(done, f"generate-{arm}", "samples").seed.tolist() for arm in ("none", "retrieved")]
+    assert seeds[0] == seeds[1]
+
+
+def test_a_condition_filters_what_is_retrieved(run, write_recipe):
+    done = run(write_recipe(RAG.replace("- retrieve: {}", "- retrieve: {where: subject == 'green'}")))
+    assert set(tables(done, "retrieve", "references").subject) == {"green"}
+
+
+def test_a_condition_that_no_image_meets_says_which_columns_there_are(run, write_recipe):
+    with pytest.raises(RealismError, match=r"no image of the database meets .* the columns are .*subject"):
+        run(write_recipe(RAG.replace("- retrieve: {}", "- retrieve: {where: licence == 'CC0'}")))
+
+
+SELECT = """\
+parts:
+  generator: {use: toy}
+prompts: {use: toy_prompts}
+steps:
+  - repeat: 2
+    steps:
+      - generate: {per_prompt: 3}
+      - score: {rewards: [toy_colour]}
+      - select: {where: toy_colour >= 0.5, best: toy_colour}
+"""
+
+
+def test_select_keeps_the_best_of_each_prompt_that_is_good_enough(run, write_recipe):
+    done = run(write_recipe(SELECT))
+    kept = tables(done, "select", "samples/samples")
+    assert set(kept.subject) == {"red", "green", "grey"}
+    assert kept.prompt_id.is_unique and len(kept) == 9
+
+
+def test_a_run_can_be_read_without_us(run, write_recipe):
+    done = run(write_recipe())
+    samples = tables(done, "generate-none", "samples")
+    assert list(samples.columns[:3]) == ["id", "prompt_id", "arm"]
+    assert all((done.folder / p).is_file() for p in samples.image)
+
+
+def test_the_report_can_be_written_anew_from_a_run(run, write_recipe):
+    done = run(write_recipe())
+    (done.folder / "report.html").unlink()
+    done.report()
+    assert "retrieved" in (done.folder / "report.html").read_text()
+
+
+def test_a_seed_changes_the_noise_and_nothing_else(run, write_recipe):
+    one, two = (run(write_recipe(), f"seed={s}", out=f"run{s}") for s in (1, 2))
+    seeds = [set(tables(r, "generate-none", "samples").seed) for r in (one, two)]
+    assert not seeds[0] & seeds[1]
+    same = [tables(r, "retrieve", "references").id.tolist() for r in (one, two)]
+    assert same[0] == same[1]
+
+
