@@ -54,6 +54,7 @@ class Run:
     plugins: Plugins
     view: View
     steps: list[StepRecord] = field(default_factory=list)
+    _visited: list[Path] = field(default_factory=list)
 
     @property
     def fingerprint(self) -> str:
@@ -124,6 +125,7 @@ class Run:
 
     def _step(self, step: Step, state: State) -> State:
         fingerprint, folder = self._place(step, state)
+        self._visited.append(folder)
         done = folder / "done.json"
         hook, title = self.plugins.hook, step.title()
         kept = done.exists() and not step.always
@@ -208,8 +210,8 @@ class Run:
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(["id", "step", "reason"])
-        for record in self.steps:
-            for row in asides(self.folder / record.folder):
+        for folder in dict.fromkeys(self._visited):
+            for row in asides(folder):
                 writer.writerow([row.id, row.step, row.reason])
         write_text(self.folder / "aside.csv", text.getvalue())
 

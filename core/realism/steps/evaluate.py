@@ -84,8 +84,10 @@ class Evaluate(Step):
         of_arm = {arm: scores_of(state, arm) for arm in samples}
         for reward in known_rewards(state):
             part = work.run.recipe.rewards[reward]
-            detail: dict[str, Any] = {"unit": "images", "by": self.by, "seed": seed}
-            detail["range"] = [str(end) for end in part.range]
+            detail: dict[str, Any] = {"by": self.by, "seed": seed}
+            given = {values[reward] for scores in of_arm.values() for values in scores.values() if reward in values}
+            if given <= {0.0, 1.0}:
+                detail["unit"] = "share"
             for group, ids in self._groups(samples).items():
                 scores: dict[str, ArmScores] = {}
                 for arm, rows in samples.items():
@@ -110,7 +112,6 @@ class Evaluate(Step):
                     at = [i for i, s in enumerate(rows) if s.prompt_id in ids]
                     features[arm] = ArmFeatures(made[arm][at], [rows[i].prompt_id for i in at])
                 detail = {
-                    "unit": "images",
                     "by": self.by,
                     "seed": seed,
                     "extractor": f"{encoder.part_name} ({getattr(encoder, 'model', type(encoder).__name__)})",

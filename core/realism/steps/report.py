@@ -43,8 +43,13 @@ class WriteReport(Step):
 
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
         from realism.report.build import build
+        from realism.report.measures import headline
 
-        build(self.view(state, work), work.run.folder / "report.html")
+        view = self.view(state, work)
+        build(view, work.run.folder / "report.html")
+        for f in headline(view).findings:
+            group = f", {f.group}" if f.group else ""
+            work.run.view.say(f"{f.measure}{group}: {f.before} -> {f.after} {f.interval} with {f.arm} (n = {f.n})")
         return {}
 
     def view(self, state: State, work: Work) -> ReportView:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,11 +53,9 @@ class ScoreSamples(Step):
         return slots
 
     def _score(self, samples: list[Sample], work: Work) -> tuple[list[Score], list[Aside]]:
-        from realism.images import read_image
-
         scores: list[Score] = []
         aside: list[Aside] = []
-        images = [read_image(work.run.folder / s.image) for s in samples]
+        images = _read([work.run.folder / s.image for s in samples])
         for reward in self.rewards:
             chosen = list(zip(samples, images, strict=True))
             if isinstance(reward, ReferenceReward):
@@ -77,11 +75,21 @@ class ScoreSamples(Step):
 
 
 def _values(reward: BaseReward, samples: list[Sample], images: Sequence[Image.Image]) -> list[float]:
-    from realism.images import read_image
-
     prompts = [Prompt(s.prompt_id, s.text, s.subject, s.metadata) for s in samples]
     if isinstance(reward, ReferenceReward):
-        references = [[read_image(path) for path in s.references] for s in samples]
+        references = [_read(s.references) for s in samples]
         return reward.score_against(images, prompts, references).tolist()
     assert isinstance(reward, Reward)
     return reward.score(images, prompts).tolist()
+
+
+def _read(paths: Iterable[Path | str]) -> list[Image.Image]:
+    """Images that the run itself has written or found before; raises UnreadableImage if one is gone."""
+    from realism.images import UnreadableImage, read_images
+
+    images = []
+    for image in read_images(paths):
+        if isinstance(image, UnreadableImage):
+            raise image
+        images.append(image)
+    return images

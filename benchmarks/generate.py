@@ -1,0 +1,79 @@
+"""The step `generate` against the bare diffusers pipeline, same model, prompts, seeds and batch, in one go.
+
+Left out: loading the model (both use the same loaded pipeline). The bare side keeps its images in memory; ours also
+writes PNG files and tables. Rounds alternate, and the best of each side counts.
+Run: .venv/bin/python benchmarks/generate.py --images 128 --batch 32 --rounds 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from realism.manager import plugins
+from realism.nouns import Prompt, Request, request_seed
+from realism.recipe.recipe import read_recipe
+from realism.run.progress import View
+from realism.run.run import Run
+
+RECIPE = """\
+parts:
+  generator: {{use: flux-kontext, model: garden/flux, dtype: float32, size: 64, steps: 12, batch: {batch},
+              true_guidance: 2.5, max_sequence_length: 32}}
+prompts: {{use: prompt_file, path: {prompts}}}
+steps: [{{generate: {{shard: {images}}}}}]
+"""
+
+
+def main() -> None:
+    """Print both sides."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        prompts = Path(folder) / "prompts.txt"
+        prompts.write_text("\n".join(f"a photo of two bellamy on the beach, number {i}" for i in range(given.images)))
+        path = Path(folder) / "bench.yaml"
+        path.write_text(RECIPE.format(batch=given.batch, images=given.images, prompts=prompts))
+        recipe = read_recipe(str(path), [], plugins().registry)
+        generator = recipe.parts["generator"]
+        asked = [
+            Request(Prompt(p.id, p.text), request_seed(0, p.id, 0))
+            for p in (recipe.prompts.prompts() if recipe.prompts else [])
+        ]
+        generator.generate(asked[: given.batch])  # type: ignore[attr-defined]
+        ours, bare = [], []
+        for number in range(given.rounds):
+            bare.append(run_bare(generator, asked, given.batch))
+            began = time.perf_counter()
+            Run(recipe, Path(folder) / f"run{number}", plugins(), View(quiet=True)).execute()
+            ours.append(time.perf_counter() - began)
+    print(f"bare pipeline   {given.images / min(bare):7.2f} images/s   rounds {[round(s, 2) for s in bare]} s")
+    print(f"step generate   {given.images / min(ours):7.2f} images/s   rounds {[round(s, 2) for s in ours]} s")
+    print(f"overhead        {min(ours) / min(bare) - 1:+.1%}   (goal: at most +2 %)")
+
+
+def run_bare(generator, asked: list[Request], batch: int) -> float:
+    """The pipeline's own call, batch by batch; the seconds it took."""
+    began = time.perf_counter()
+    for i in range(0, len(asked), batch):
+        requests = asked[i : i + batch]
+        with torch.inference_mode():
+            generator.pipeline(
+                **generator.arguments(requests, 64, 64),
+                width=64,
+                height=64,
+                num_inference_steps=generator.steps,
+                generator=[torch.Generator("cpu").manual_seed(r.seed) for r in requests],
+                output_type="pil",
+            )
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
