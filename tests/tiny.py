@@ -21,6 +21,7 @@ def flux_folder(folder: Path, kontext: bool = False, seed: int = 0) -> Path:
     from realism_generators.loading import quiet
     from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
+    torch.set_num_threads(1)
     torch.manual_seed(seed)
     words = tokenizer()
     transformer = FluxTransformer2DModel(
@@ -74,6 +75,7 @@ def openclip_folder(folder: Path, seed: int = 0) -> Path:
     import torch
     from safetensors.torch import save_file
 
+    torch.set_num_threads(1)
     torch.manual_seed(seed)
     config = {
         "embed_dim": 32,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import Any
 
 import numpy as np
 from realism.errors import RealismError
-from realism.files import write_aside
+from realism.files import write_aside, write_json
 from realism.parts import Index
 
 FILE = "flat.faiss"
+ABOUT = "flat.json"
 
 
 @dataclass
@@ -35,6 +37,8 @@ class Flat(Index):
             raise RealismError("no vectors to build an index of")
         with write_aside(folder / FILE) as aside:
             faiss.write_index(index, str(aside))
+        about = {"kind": "flat", "rows": index.ntotal, "width": index.d, "bytes": (folder / FILE).stat().st_size}
+        write_json(folder / ABOUT, about)
 
     def search(
         self, folder: Path, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
@@ -59,11 +63,16 @@ class Flat(Index):
 
 
 def open_index(folder: Path) -> Any:
-    """The FAISS index in the folder, its vectors mapped from the file, not read."""
+    """The FAISS index in the folder, its vectors mapped from the file, not read.
+
+    FAISS maps whatever it is given, and a file cut short ends the process; so its size is checked before.
+    """
     faiss = import_faiss()
     path = folder / FILE
-    if not path.is_file():
+    if not path.is_file() or not (folder / ABOUT).is_file():
         raise RealismError(f"no index in {folder}: build it first")
+    if path.stat().st_size != json.loads((folder / ABOUT).read_text())["bytes"]:
+        raise RealismError(f"{path} is no whole FAISS index; build it again")
     try:
         return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
     except RuntimeError as error:

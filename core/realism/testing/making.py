@@ -66,6 +66,17 @@ def cases(names: Iterable[str], registry: Registry) -> list[Case]:
 
 
 def run_case(name: str, test: str, part: Callable[[], Part], registry: Registry) -> None:
-    """Put a part through one test of its suite."""
-    entry = registry.get(name, *PART_FAMILIES)
-    getattr(suite_of(entry.family)(), test)(part())
+    """Put a part through one test of its suite.
+
+    What the contract says of it, and what a user got wrong, is told without a traceback; an error of the part has one.
+    """
+    import pytest
+
+    try:
+        entry = registry.get(name, *PART_FAMILIES)
+        getattr(suite_of(entry.family)(), test)(part())
+    except AssertionError as error:
+        contract = test.removeprefix("test_").replace("_", " ")
+        pytest.fail(f"{name} breaks the contract '{contract}': {error}", pytrace=False)
+    except RealismError as error:
+        pytest.fail(str(error), pytrace=False)

@@ -5,16 +5,22 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import pytest
 import yaml
 
-from realism.errors import RealismError
+from realism.errors import RealismError, listed
 from realism.manager import plugins
 from realism.parts import Part
+from realism.registry import PART_FAMILIES
 from realism.testing.making import cases, make_part, run_case
 
 
 def pytest_generate_tests(metafunc: Any) -> None:
-    found = cases(metafunc.config.getoption("part"), plugins().registry)
+    names = metafunc.config.getoption("part")
+    if not names:
+        known = listed(entry.name for entry in plugins().registry.entries(*PART_FAMILIES))
+        raise pytest.UsageError(f"name a part with --part; there are: {known}")
+    found = cases(names, plugins().registry)
     metafunc.parametrize("name, contract", found, ids=["-".join(case) for case in found])
 
 

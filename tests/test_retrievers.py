@@ -1,0 +1,160 @@
+"""OpenCLIP encoders and FAISS indexes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+
+import examples
+import numpy as np
+import pytest
+import tiny
+import torch
+from realism import RealismError
+from realism.testing.material import pictures, unit_rows
+from realism_retrievers.flat import Flat
+from realism_retrievers.openclip import OpenClip
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return OpenClip(model=examples.clip(), device="cpu")
+
+
+@pytest.fixture
+def copied(tmp_path):
+    return shutil.copytree(examples.clip(), tmp_path / "model")
+
+
+def test_rows_are_those_of_plain_open_clip(clip):
+    import open_clip
+
+    name = f"local-dir:{examples.clip()}"
+    model, _, preprocess = open_clip.create_model_and_transforms(name)
+    with torch.no_grad():
+        images = model.eval().encode_image(torch.stack([preprocess(i) for i in pictures()]), normalize=True)
+        texts = model.encode_text(open_clip.get_tokenizer(name)(["a red rose"]), normalize=True)
+    assert np.abs(clip.encode_images(pictures()) - images.numpy()).max() < 1e-5
+    assert np.abs(clip.encode_texts(["a red rose"]) - texts.numpy()).max() < 1e-5
+
+
+def test_rows_are_the_same_at_any_batch_size_and_number_of_threads():
+    images = [tiny.picture(i, (20 + i, 30)) for i in range(41)]
+    one = OpenClip(model=examples.clip(), device="cpu", batch=1, workers=1).encode_images(images)
+    many = OpenClip(model=examples.clip(), device="cpu", batch=16, workers=8).encode_images(images)
+    assert one.shape == (41, 32) and np.abs(one - many).max() < 1e-5
+
+
+def test_a_batch_too_large_for_the_memory_is_halved_and_no_row_is_lost(clip, monkeypatch):
+    images = [tiny.picture(i) for i in range(41)]
+    wanted = clip.encode_images(images)
+    small = OpenClip(model=examples.clip(), device="cpu", batch=32)
+    whole = small._loaded.model.encode_image
+
+    def starving(batch):
+        if len(batch) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(batch)
+
+    monkeypatch.setattr(small._loaded.model, "encode_image", starving)
+    assert np.abs(small.encode_images(images) - wanted).max() < 1e-5
+
+
+def test_a_model_that_a_plugin_ships_or_a_prefixed_folder_is_found(clip):
+    prefixed = OpenClip(model=f"local-dir:{examples.clip()}", device="cpu")
+    assert prefixed.options_error() is None and prefixed.inputs() == clip.inputs() != []
+    assert np.array_equal(prefixed.encode_texts(["sand"]), clip.encode_texts(["sand"]))
+
+
+@pytest.mark.parametrize(
+    ("harm", "sentence"),
+    [
+        (lambda f: (f / "open_clip_config.json").unlink(), "it has no open_clip_config.json"),
+        (lambda f: (f / "open_clip_config.json").write_text("[]"), "it has no object 'model_cfg'"),
+        (lambda f: (f / "open_clip_model.safetensors").rename(f / "model.bin"), "has no weights as .safetensors"),
+    ],
+)
+def test_a_folder_that_is_no_model_is_said_before_anything_runs(copied, harm, sentence):
+    harm(copied)
+    assert sentence in OpenClip(model=str(copied)).options_error()
+
+
+def test_a_damaged_model_is_said_in_a_sentence(copied):
+    (copied / "open_clip_model.safetensors").write_bytes(b"\0" * 50)
+    with pytest.raises(RealismError, match="the folder is damaged"):
+        OpenClip(model=str(copied)).encode_texts(["a"])
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("ViT-B-33/laion2b_s34b_b79k", "no OpenCLIP model 'ViT-B-33/laion2b_s34b_b79k'; did you mean 'ViT-B-32'"),
+        ("ViT-B-32/laion2b", "ViT-B-32 has no weights 'laion2b'.*there are:"),
+        ("ViT-B-32", "ViT-B-32 has no weights ''"),
+    ],
+)
+def test_a_wrong_name_is_said_with_what_there_is(name, sentence):
+    with pytest.raises(RealismError, match=sentence):
+        OpenClip(model=name).encode_texts(["a"])
+
+
+def test_no_code_of_a_models_tokenizer_is_run(copied):
+    config = json.loads((copied / "open_clip_config.json").read_text())
+    config["model_cfg"]["text_cfg"] |= {"hf_tokenizer_name": "x", "tokenizer_kwargs": {"trust_remote_code": True}}
+    (copied / "open_clip_config.json").write_text(json.dumps(config))
+    auto = {"tokenizer_class": "Evil", "auto_map": {"AutoTokenizer": ["evil.Evil", None]}}
+    (copied / "tokenizer_config.json").write_text(json.dumps(auto))
+    (copied / "config.json").write_text(json.dumps({"model_type": "clip"}))
+    (copied / "evil.py").write_text(f"open({str(copied / 'ran')!r}, 'w')\nclass Evil: pass\n")
+    with pytest.raises(RealismError):
+        OpenClip(model=str(copied)).encode_texts(["a"])
+    assert not (copied / "ran").exists()
+
+
+def test_flat_search_is_exact(tmp_path):
+    rows, queries = unit_rows(3000, 24), unit_rows(40, 24, seed=1)
+    Flat().build((rows[i : i + 700] for i in range(0, 3000, 700)), tmp_path)
+    similarities, found = Flat().search(tmp_path, queries, 7)
+    wanted = np.argsort(-(queries @ rows.T), axis=1)[:, :7]
+    assert np.array_equal(found, wanted)
+    assert np.abs(similarities - np.take_along_axis(queries @ rows.T, wanted, 1)).max() < 1e-5
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 1000])
+def test_a_filter_leaks_nothing_whatever_the_number_of_rows(tmp_path, n):
+    rows = unit_rows(n, 8)
+    Flat().build([rows], tmp_path)
+    allowed = np.arange(n) % 3 == 0
+    similarities, found = Flat().search(tmp_path, rows, n, allowed)
+    assert all(set(line[line >= 0]) == set(np.flatnonzero(allowed)) for line in found)
+    assert np.isneginf(similarities[found < 0]).all() and np.isfinite(similarities[found >= 0]).all()
+
+
+def test_nothing_allowed_finds_nothing(tmp_path):
+    Flat().build([unit_rows(5, 8)], tmp_path)
+    similarities, found = Flat().search(tmp_path, unit_rows(2, 8), 3, np.zeros(5, bool))
+    assert (found == -1).all() and np.isneginf(similarities).all()
+
+
+def test_what_does_not_fit_the_index_is_said(tmp_path):
+    with pytest.raises(RealismError, match="no index in"):
+        Flat().search(tmp_path, unit_rows(1, 8), 1)
+    with pytest.raises(RealismError, match="no vectors"):
+        Flat().build([], tmp_path)
+    with pytest.raises(RealismError, match=r"shard 1 has shape \(5, 9\)"):
+        Flat().build([unit_rows(5, 8), unit_rows(5, 9)], tmp_path)
+    Flat().build([unit_rows(5, 8)], tmp_path)
+    with pytest.raises(RealismError, match="holds vectors of 8; it was built with another encoder"):
+        Flat().search(tmp_path, unit_rows(1, 9), 1)
+    with pytest.raises(RealismError, match=r"allowed has shape \(4,\)"):
+        Flat().search(tmp_path, unit_rows(1, 8), 1, np.ones(4, bool))
+    (tmp_path / "flat.faiss").write_bytes((tmp_path / "flat.faiss").read_bytes()[:30])
+    with pytest.raises(RealismError, match="is no whole FAISS index; build it again"):
+        Flat().search(tmp_path, unit_rows(1, 8), 1)
+
+
+def test_without_faiss_a_sentence_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(RealismError, match=r'pip install "realism\[cpu\]", or "realism\[gpu\]"'):
+        Flat().build([unit_rows(5, 8)], tmp_path)

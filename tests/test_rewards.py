@@ -1,0 +1,93 @@
+"""CLIP-T and CLIP-I, with an encoder whose rows are plain to see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+from realism import Prompt, Retriever
+from realism.sources.image_folder import ImageFolder
+from realism_rewards.clip import ClipI, ClipIReal, ClipT
+
+RED, GREEN, BLUE = (Image.new("RGB", (8, 8), name) for name in ("#ff0000", "#00ff00", "#0000ff"))
+YELLOW = Image.new("RGB", (8, 8), "#ffff00")
+HALF = 0.5**0.5
+
+
+@dataclass
+class Colours(Retriever):
+    """A row is the mean colour, of an image or of the colour words of a text."""
+
+    calls: int = 0
+
+    def encode_images(self, images):
+        self.calls += len(images)
+        return self._rows([np.asarray(i, float).mean((0, 1)) for i in images])
+
+    def encode_texts(self, texts):
+        return self._rows([[float(c in text) for c in ("red", "green", "blue")] for text in texts])
+
+    def _rows(self, rows):
+        array = np.array(rows).reshape(-1, 3)
+        return (array / np.linalg.norm(array, axis=1, keepdims=True)).astype(np.float32)
+
+
+def prompt(text, subject=""):
+    return Prompt(text, text, subject)
+
+
+def test_clip_t_is_the_cosine_of_image_and_text():
+    values = ClipT(Colours()).score([RED, YELLOW, BLUE], [prompt("red"), prompt("red"), prompt("red and green")])
+    assert values.tolist() == pytest.approx([1, HALF, 0])
+
+
+def test_clip_i_is_the_mean_cosine_with_the_references():
+    values = ClipI(Colours()).score_against([RED, RED, RED], [prompt("x")] * 3, [[RED], [RED, GREEN, YELLOW], [GREEN]])
+    assert values.tolist() == pytest.approx([1, (1 + 0 + HALF) / 3, 0])
+
+
+def test_clip_i_has_no_value_where_there_is_no_reference():
+    values = ClipI(Colours()).score_against([RED, RED], [prompt("x")] * 2, [[], [RED]])
+    assert np.isnan(values[0]) and values[1] == 1
+    assert np.isnan(ClipI(Colours()).score_against([RED], [prompt("x")], [[]])).all()
+
+
+@pytest.fixture
+def real(tmp_path):
+    for i, image in enumerate([RED, YELLOW, RED]):
+        (tmp_path / "warm").mkdir(exist_ok=True)
+        image.save(tmp_path / "warm" / f"{i}.png")
+    (tmp_path / "cold").mkdir()
+    BLUE.save(tmp_path / "cold" / "0.png")
+    (tmp_path / "cold" / "1.jpg").write_bytes(b"broken")
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "1.jpg").write_bytes(b"broken")
+    return ImageFolder(str(tmp_path))
+
+
+def test_clip_i_real_is_the_mean_cosine_with_the_real_images_of_the_subject(real):
+    values = ClipIReal(Colours(), real).score([RED, RED, BLUE], [prompt("x", s) for s in ("warm", "cold", "cold")])
+    assert values.tolist() == pytest.approx([(1 + HALF + 1) / 3, 0, 1])
+
+
+def test_clip_i_real_has_no_value_for_a_subject_without_images_that_can_be_read(real):
+    values = ClipIReal(Colours(), real).score([RED] * 3, [prompt("x", s) for s in ("unknown", "none", "")])
+    assert np.isnan(values).all()
+
+
+def test_the_real_images_are_read_once(real):
+    encoder = Colours()
+    reward = ClipIReal(encoder, real)
+    reward.score([RED], [prompt("x", "warm")])
+    before = encoder.calls
+    reward.score([RED, RED], [prompt("x", "warm")] * 2)
+    assert encoder.calls == before + 2
+
+
+def test_a_picture_is_most_like_itself():
+    images = [tiny.picture(i) for i in range(5)]
+    values = ClipI(Colours()).score_against(images, [prompt("x")] * 5, [[i] for i in images])
+    assert values.tolist() == pytest.approx([1] * 5, abs=1e-6)
