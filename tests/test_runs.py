@@ -11,6 +11,7 @@ from pathlib import Path
 import kill
 import pandas as pd
 import pytest
+import toys
 from conftest import RAG, ROOT
 from PIL import Image
 from realism.errors import RealismError
@@ -165,3 +166,53 @@ def test_a_seed_changes_the_noise_and_nothing_else(run, write_recipe):
     assert same[0] == same[1]
 
 
+
+
+TRAIN = """\
+parts:
+  generator: {use: toy_learner}
+prompts: {use: toy_prompts, count: 4}
+steps:
+  - repeat: 2
+    steps:
+      - generate: {}
+      - score: {rewards: [toy_colour]}
+      - train: {trainer: toy_trainer, steps: 20}
+  - generate: {arm: after}
+"""
+
+
+def test_what_is_learnt_is_used_by_the_steps_that_follow(run, write_recipe):
+    done = run(write_recipe(TRAIN))
+    greys = [
+        Image.open(sorted((done.folder / s.folder / "images").glob("*.png"))[0]).getpixel((0, 0))[0]
+        for s in done.steps
+        if s.title.startswith("generate")
+    ]
+    assert greys == [0, 200, 200]
+
+
+def test_a_killed_training_goes_on_from_its_last_checkpoint(run, write_recipe, read, tmp_path, monkeypatch):
+    monkeypatch.setattr("toys.ToyTrainer.checkpoint_every", 5)
+    seen: list[int] = []
+    step = toys.GreyModule.training_step
+
+    def stop_at_12(self, batch, i):
+        seen.append(self.global_step)
+        if len(seen) == 12:
+            raise KeyboardInterrupt
+        return step(self, batch, i)
+
+    monkeypatch.setattr("toys.GreyModule.training_step", stop_at_12)
+    with pytest.raises(BaseException):
+        run(write_recipe(TRAIN))
+    done = run(write_recipe(TRAIN))
+    assert seen[12] == 10
+    assert done.steps[-1].title == "generate after"
+
+
+def test_a_smaller_batch_after_running_out_of_memory_keeps_what_is_done(run, write_recipe, monkeypatch):
+    monkeypatch.setattr("toys.ToyGenerator.speed_options", ("pause",))
+    run(write_recipe())
+    again = run(write_recipe(), "generator.pause=0.001")
+    assert all(s.kept for s in again.steps if s.title != "report")

@@ -15,6 +15,7 @@ from realism.parts import (
     SetMetric,
     Step,
     Trainer,
+    Tunable,
 )
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "SetMetric",
     "Step",
     "Trainer",
+    "Tunable",
     "hook",
 ]

@@ -34,6 +34,7 @@ class DiffusersGenerator(Generator):
     """The name of the class in diffusers."""
     also_reads: ClassVar[tuple[str, ...]] = ()
     """Other pipeline classes whose model folders this one can use."""
+    speed_options = ("batch", "device", "offload")
 
     model: str
     """A model that a plugin ships ("garden/flux"), a folder as diffusers saves it, or a hub id."""

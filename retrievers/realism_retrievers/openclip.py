@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 class OpenClip(Retriever):
     """A dual encoder of the OpenCLIP library: CLIP, SigLIP, EVA, CoCa, ..."""
 
+    speed_options = ("batch", "device", "workers")
+
     model: str = "ViT-B-32/laion2b_s34b_b79k"
     """A model that a plugin ships ("garden/clip"), a folder with open_clip_config.json and safetensors, an OpenCLIP
     name and its weights ("ViT-B-32/laion2b_s34b_b79k"), or "hf-hub:owner/name"."""

@@ -8,6 +8,7 @@ from realism.parts.reward import BaseReward, ReferenceReward, Reward
 from realism.parts.sources import Images, Prompts
 from realism.parts.step import Step
 from realism.parts.trainer import Trainer
+from realism.parts.tunable import Tunable
 
 __all__ = [
     "BaseReward",
@@ -22,4 +23,5 @@ __all__ = [
     "SetMetric",
     "Step",
     "Trainer",
+    "Tunable",
 ]

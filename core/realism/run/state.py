@@ -45,12 +45,13 @@ class State(Mapping[str, Slot]):
 
 def describe(value: Any) -> Any:
     """A JSON-like value that stands for a part and all that decides what it does: its class, its options, the parts it
-    uses and the contents of its input files. Options whose name starts with an underscore are state, and left out."""
+    uses and the contents of its input files. Options that decide its speed only are left out."""
     if isinstance(value, Part):
         look = fingerprint_listing if isinstance(value, Images) else fingerprint_path
         told: dict[str, Any] = {"part": f"{type(value).__module__}:{type(value).__qualname__}"}
         if is_dataclass(value):
-            told |= {f.name: describe(getattr(value, f.name)) for f in fields(value) if f.init}
+            decisive = [f.name for f in fields(value) if f.init and f.name not in value.speed_options]
+            told |= {name: describe(getattr(value, name)) for name in decisive}
         return told | {"inputs": [look(path) for path in value.inputs()]}
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: describe(getattr(value, f.name)) for f in fields(value)}

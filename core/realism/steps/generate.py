@@ -15,6 +15,7 @@ from annotated_types import Ge
 from realism.nouns import Prompt, Request, request_seed
 from realism.parts import Generator
 from realism.parts.step import Step
+from realism.parts.tunable import use_learnt
 from realism.run.state import State
 from realism.run.work import Work
 from realism.tables import Aside, PromptRow, Reference, Sample, chunks, parts, read_part
@@ -75,6 +76,7 @@ class Generate(Step):
         return [f"samples:{self.arm}"]
 
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
+        use_learnt(self.generator, state)
         folder = work.folder / "images"
         folder.mkdir(exist_ok=True)
 

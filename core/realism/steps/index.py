@@ -11,6 +11,7 @@ from realism.features import encode_records
 from realism.files import renamed_folder, write_aside
 from realism.parts import Images, Retriever
 from realism.parts.step import Step
+from realism.parts.tunable import use_learnt
 from realism.run.state import State
 from realism.run.work import Work
 from realism.tables import Aside, RecordRow, chunks
@@ -40,6 +41,7 @@ class BuildIndex(Step):
         return [f"index:{self.retriever.part_name}"]
 
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
+        use_learnt(self.retriever, state)
         import numpy as np
 
         vectors = work.folder / "img_emb"

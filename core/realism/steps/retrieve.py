@@ -12,6 +12,7 @@ from annotated_types import Ge, Le
 from realism.database import Database
 from realism.parts import Retriever
 from realism.parts.step import Step
+from realism.parts.tunable import use_learnt
 from realism.recipe.condition import Condition
 from realism.run.state import State
 from realism.run.work import Work
@@ -48,6 +49,7 @@ class Retrieve(Step):
         return ["references"]
 
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
+        use_learnt(self.retriever, state)
         database = Database(state.path(f"index:{self.retriever.part_name}"))
         allowed = database.allowed(self.where) if self.where else None
 
