@@ -123,7 +123,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _grey_to_rgb(values: np.ndarray) -> Image.Image:
     """(h, w) grey: 16-bit integers, or floats in [0, 1] or [0, 255] -> RGB."""
-    grey = values.astype(np.float32)
+    grey: np.ndarray = values.astype(np.float32)
     if values.dtype.kind != "f" and (values.dtype.itemsize == 2 or grey.max(initial=0) > 255):
         grey = grey / 257
     elif values.dtype.kind == "f" and np.nanmax(grey, initial=0) <= 1:
