@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+
+HINT_WIDTH = 100
 
 
 class RealismError(Exception):
     """Something the user can mend. The message is one sentence: the bad value, what is allowed, what to do."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True)
@@ -27,14 +33,22 @@ class RecipeError(RealismError):
     def __init__(self, source: str, problems: list[Problem]):
         self.source, self.problems = source, problems
         count = f"{len(problems)} problem" + "s" * (len(problems) != 1)
-        place = max(len(p.where) for p in problems)
+        places = _aligned([p.where for p in problems])
         key = max(len(p.key) for p in problems)
         lines = [f"{source}: {count}"]
-        for p in problems:
-            lines.append(f"  {p.where:<{place}}  {p.key:<{key}}  {p.message}".rstrip())
-            if p.hint:
-                lines.append(" " * (place + key + 6) + p.hint)
+        for p, place in zip(problems, places, strict=True):
+            lines.append(f"  {place}  {p.key:<{key}}  {p.message}".rstrip())
+            indent = " " * (len(place) + key + 6)
+            lines.extend(indent + line for line in textwrap.wrap(p.hint, HINT_WIDTH, break_long_words=False))
         super().__init__("\n".join([*lines, "Nothing was run."]))
+
+
+def _aligned(places: list[str]) -> list[str]:
+    """Places of one width, with the numbers of lines below one another."""
+    digits = max((len(p.split()[1]) for p in places if p.startswith("line ")), default=0)
+    places = [f"line {p.split()[1]:>{digits}}" if p.startswith("line ") else p for p in places]
+    width = max(len(p) for p in places)
+    return [f"{p:<{width}}" for p in places]
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -46,3 +60,13 @@ def nearest(name: str, names: Iterable[str]) -> str:
 def listed(names: Iterable[str]) -> str:
     """Names in alphabetical order, with commas; "none" when there are none."""
     return ", ".join(sorted(str(n) for n in names)) or "none"
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: in the words of YAML, and no longer than is needed to find it."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(value)
+    return text if len(text) <= 70 else f"{text[:50]} ... {text[-15:]}"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import re
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
 import pluggy
 
 from realism import hooks
+from realism.errors import RealismError, listed, nearest
 from realism.registry import Registry
 
 GROUP = "realism"
@@ -49,26 +52,40 @@ class Plugins:
         try:
             self._register(point)
         except (Exception, SystemExit) as error:
-            reason = str(error).strip().splitlines()
-            text = reason[0] if reason else "no message"
-            if isinstance(error, pluggy.PluginValidationError):
-                text = text.removeprefix(f"Plugin {point.name!r}").lstrip(": ")
-            trouble = f"plugin '{point.name}' ({distribution} {version}) is left out: {type(error).__name__}: {text}"
+            trouble = f"plugin '{point.name}' ({distribution} {version}) is left out: {self._reason(point.name, error)}"
             return Plugin(point.name, distribution, version, trouble)
         return Plugin(point.name, distribution, version)
 
     def _register(self, point: EntryPoint) -> None:
         module = point.load()
-        self.manager.register(module, name=point.name)
         try:
+            self.manager.register(module, name=point.name)
             self.manager.check_pending()
+            if not self.manager.get_hookcallers(module):
+                raise RealismError(f"'{point.value}' has no hook; put @hook above its realism_register")
             self.registry.plugin = point.name
             for found in self.manager.hook.realism_register.get_hookimpls():
                 if found.plugin_name == point.name:
                     found.function(self.registry)
         except BaseException:
-            self.manager.unregister(name=point.name)
+            if self.manager.get_plugin(point.name) is module:
+                self.manager.unregister(name=point.name)
+                self.registry.forget(point.name)
             raise
+
+    def _reason(self, name: str, error: BaseException) -> str:
+        """Why a plugin is left out, in one line."""
+        text = " ".join(str(error).split()) or "no message"
+        if isinstance(error, pluggy.PluginValidationError):
+            hooks_there = [n for n in vars(hooks) if n.startswith("realism_")]
+            if unknown := re.search(r"unknown hook '(\w+)'", text):
+                return (
+                    f"no hook is called '{unknown[1]}'{nearest(unknown[1], hooks_there)}; hooks: {listed(hooks_there)}"
+                )
+            if wrong := re.search(r"for hook '(\w+)'.*Argument\(s\) \{(.*?)\} are declared", text):
+                allowed = listed(inspect.signature(getattr(hooks, wrong[1])).parameters)
+                return f"{wrong[1]} has no argument {wrong[2]}; it may take: {allowed}"
+        return text if isinstance(error, RealismError) else f"{type(error).__name__}: {text}"
 
 
 def installed() -> list[EntryPoint]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,16 @@ from typing import Any
 
 from realism.errors import RealismError, listed, nearest
 
+NAME = re.compile(r"\w[\w./-]*")
 PART_FAMILIES = ("generator", "retriever", "index", "reward", "metric", "trainer", "prompts", "images")
 """The families of parts. One part name belongs to one family only, so that a recipe needs no prefix."""
+
+
+def a_part(family: str) -> str:
+    """A family as a sentence names one of it: "a reward", "an index", "a source of prompts"."""
+    if family in ("prompts", "images"):
+        return f"a source of {family}"
+    return f"an {family}" if family == "index" else f"a {family}"
 
 
 @dataclass(frozen=True)
@@ -25,15 +34,32 @@ class Entry:
     plugin: str
 
     def load(self) -> Any:
-        """The object behind the import path. Raises RealismError if it cannot be had."""
+        """The object behind the import path; for a part or step, a class that can be made. Raises RealismError if it
+        cannot be had."""
         module, _, attribute = self.target.partition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
-        except Exception as error:
+            found = getattr(importlib.import_module(module), attribute)
+            if self.family in (*PART_FAMILIES, "step"):
+                self._check(found)
+        except (Exception, SystemExit) as error:
+            reason = " ".join(str(error).split())
             raise RealismError(
                 f"{self.family} '{self.name}' of plugin '{self.plugin}' cannot be loaded from '{self.target}': "
-                f"{type(error).__name__}: {error}"
+                f"{type(error).__name__}: {reason}"
             ) from error
+        return found
+
+    def _check(self, found: Any) -> None:
+        from realism.parts import Part
+
+        if not isinstance(found, type) or not issubclass(found, Part):
+            raise TypeError("it is no class that inherits from one of realism's families, such as realism.Reward")
+        if found.family != self.family:
+            raise TypeError(f"it is {a_part(found.family)}, registered as {a_part(self.family)}")
+        if "__dataclass_fields__" not in vars(found):
+            raise TypeError("put @dataclass above the class, so that its fields become options")
+        if missing := getattr(found, "__abstractmethods__", None):
+            raise TypeError(f"it does not define {listed(missing)}")
 
     def path(self) -> Path:
         """The file or folder behind `package:relative/path`, found without importing the package."""
@@ -42,10 +68,6 @@ class Entry:
         if found is None or not found.submodule_search_locations:
             raise RealismError(f"{self.family} '{self.name}' of plugin '{self.plugin}': no package '{package}'")
         return Path(found.submodule_search_locations[0]) / relative
-
-
-class Taken(RealismError):
-    """A name that another plugin has registered already."""
 
 
 class Registry:
@@ -59,6 +81,12 @@ class Registry:
         """One sentence for each registration that was refused."""
 
     def _add(self, family: str, name: str, target: str) -> None:
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            self.refused.append(
+                f"plugin '{self.plugin}' registers a {family} as {name!r}; expected letters, digits and _ . / -; "
+                "it is left out"
+            )
+            return
         families = PART_FAMILIES if family in PART_FAMILIES else (family,)
         for other in families:
             if taken := self._entries.get((other, name)):
@@ -74,6 +102,10 @@ class Registry:
             )
             return
         self._entries[family, name] = Entry(family, name, target, self.plugin)
+
+    def forget(self, plugin: str) -> None:
+        """Take out all that a plugin has registered."""
+        self._entries = {key: entry for key, entry in self._entries.items() if entry.plugin != plugin}
 
     def generator(self, name: str, target: str) -> None:
         """A Generator, at `module:Class`."""

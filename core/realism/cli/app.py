@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from realism.errors import RealismError
+
+if TYPE_CHECKING:
+    from realism.registry import Entry
 
 
 class Group(TyperGroup):
@@ -26,7 +28,22 @@ class Group(TyperGroup):
 
         own = super().get_command(ctx, name)
         entry = None if own else plugins().registry.find(name, "command")
-        return typer.main.get_command(entry.load()) if entry else own
+        return _command(entry) if entry else own
+
+
+def _command(entry: Entry) -> Any:
+    """A plugin's group of commands. One that cannot be loaded says so when it is called or listed, and no sooner."""
+    try:
+        return typer.main.get_command(entry.load())
+    except Exception as error:
+        trouble = error if isinstance(error, RealismError) else RealismError(f"command '{entry.name}': {error}")
+
+    def say() -> None:
+        raise trouble
+
+    left_out = typer.Typer(add_completion=False)
+    left_out.command(entry.name, help=f"Left out: {trouble}")(say)
+    return typer.main.get_command(left_out)
 
 
 app = typer.Typer(
@@ -35,6 +52,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich's help takes a third of a second to import
     help="Make text-to-image models more realistic: retrieve, reward, filter, train and judge, in one recipe.",
 )
 
@@ -69,7 +87,7 @@ def check(recipe: RecipeArgument, overrides: Overrides = None, debug: Debug = Fa
 
 @app.command()
 def show(recipe: RecipeArgument, overrides: Overrides = None, debug: Debug = False) -> None:
-    """Print a recipe as it would run: what it extends and all overrides put in."""
+    """Print a recipe as it would run, with all it extends."""
     from realism.cli.work import show_recipe
 
     show_recipe(recipe, overrides or [])
@@ -119,7 +137,7 @@ def new_plugin(
     folder: Annotated[Path, typer.Option(help="Where to put it.")] = Path(),
     debug: Debug = False,
 ) -> None:
-    """Write a plugin with one reward, its test and its packaging, ready to install."""
+    """Write a new plugin: a reward, its test, its packaging."""
     from realism.cli.scaffold import write_plugin
 
     write_plugin(name, folder)
@@ -134,13 +152,13 @@ def main() -> None:
         if debug:
             raise
         print(f"realism: {error}" if "\n" not in str(error) else str(error), file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except OSError as error:
+        if debug:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"realism: {place}{error.strerror or error}", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from here", file=sys.stderr)
-        raise SystemExit(130) from None
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(1) from None
     except Exception as error:
         if debug:
             raise

@@ -7,11 +7,13 @@ from dataclasses import MISSING
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from realism.errors import RealismError
 from realism.manager import plugins
-from realism.recipe.load import shipped
-from realism.recipe.options import options_of
+from realism.recipe.load import find_recipe, shipped
+from realism.recipe.options import options_of, type_name
 from realism.recipe.source import read_yaml
 from realism.registry import PART_FAMILIES
 
@@ -29,11 +31,15 @@ def _table(*columns: str) -> Table:
 
 
 def list_parts() -> None:
-    """`realism parts`."""
+    """`realism parts`. A part that cannot be loaded says so in its line."""
     table = _table("family", "name", "plugin", "what it is")
     for family in (*PART_FAMILIES, "step"):
         for entry in plugins().registry.entries(family):
-            table.add_row(family, entry.name, entry.plugin, first_line(entry.load()))
+            try:
+                told = first_line(entry.load())
+            except RealismError as error:
+                told = str(error)
+            table.add_row(family, entry.name, entry.plugin, escape(told))
     Console().print(table)
 
 
@@ -50,35 +56,20 @@ def show_part(name: str) -> None:
         default = "must be given" if option.default is MISSING else repr(option.default)
         if option.default is MISSING and option.part_class is not None:
             default = f"the recipe's {option.part_class.family}"
-        table.add_row(option.name, type_name(option.hint), default, option.doc)
+        table.add_row(*map(escape, (option.name, type_name(option.hint), default, option.doc)))
     console.print(table if table.row_count else "no options")
-
-
-def type_name(hint: Any) -> str:
-    """A type as people write it."""
-    from typing import Annotated, get_args, get_origin
-
-    if get_origin(hint) is Annotated:
-        base, *limits = get_args(hint)
-        said = [f"{k} {v}" for limit in limits for k, v in _limits(limit)]
-        return " ".join([type_name(base), *said])
-    if isinstance(hint, type) and not get_args(hint):
-        return hint.__name__
-    text = str(hint).replace("typing.", "")
-    return text if "." not in text else ".".join(text.split(".")[-1:])
-
-
-def _limits(limit: Any) -> list[tuple[str, Any]]:
-    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-    return [(sign, getattr(limit, key)) for key, sign in signs.items() if getattr(limit, key, None) is not None]
 
 
 def list_recipes() -> None:
     """`realism recipes`."""
-    found = shipped() | {e.name: e.path() for e in plugins().registry.entries("recipe")}
+    registry = plugins().registry
     table = _table("recipe", "what it does")
-    for name, path in sorted(found.items()):
-        table.add_row(name, str(read_yaml(path, "line ").data.get("description", "")))
+    for name in sorted({*shipped(), *(e.name for e in registry.entries("recipe"))}):
+        try:
+            told = str(read_yaml(find_recipe(name, registry), "line ").data.get("description") or "")
+        except RealismError as error:
+            told = str(error)
+        table.add_row(name, escape(told))
     Console().print(table)
 
 

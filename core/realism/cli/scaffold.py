@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import keyword
 import re
+import shlex
 from pathlib import Path
 
 from realism.errors import RealismError
 from realism.files import write_text
 from realism.manager import plugins
-from realism.registry import PART_FAMILIES
+from realism.registry import PART_FAMILIES, a_part
 from realism.run.progress import View
 
 PYPROJECT = """\
@@ -86,10 +88,17 @@ In a recipe: `- score: {{rewards: [{name}]}}`.
 def write_plugin(name: str, folder: Path) -> None:
     """Write a plugin's folder. Raises RealismError if the name cannot be one or the folder is there already."""
     module = name.replace("-", "_")
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", module) or keyword.iskeyword(module):
-        raise RealismError(f"'{name}' is no name for a plugin: lower-case letters, digits and '-', a letter first")
-    if taken := plugins().registry.find(module, *PART_FAMILIES):
-        raise RealismError(f"'{name}' is taken by plugin '{taken.plugin}' (a {taken.family}); choose another name")
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", module) or keyword.iskeyword(module) or len(module) > 40:
+        raise RealismError(
+            f"'{name}' is no name for a plugin: lower-case letters and digits, '-' between words, a letter first; "
+            "such as 'sharpness'"
+        )
+    if taken := plugins().registry.find(module, *PART_FAMILIES, "step"):
+        raise RealismError(
+            f"'{name}' is taken by plugin '{taken.plugin}' ({a_part(taken.family)}); choose another name"
+        )
+    if module in {p.name for p in plugins().plugins} or importlib.util.find_spec(f"realism_{module}"):
+        raise RealismError(f"'{name}' is taken by an installed plugin; choose another name")
     target = folder / f"realism-{module.replace('_', '-')}"
     if target.exists():
         raise RealismError(f"'{target}' is there already; choose another name, or --folder")
@@ -107,4 +116,5 @@ def write_plugin(name: str, folder: Path) -> None:
         raise RealismError(f"'{target}' cannot be made: {error.strerror}") from None
     for file, text in files.items():
         write_text(target / file, text.format(**values))
-    View().say(f"wrote {target}\nnext: pip install -e {target} && realism parts {module} && pytest {target}")
+    place = shlex.quote(str(target))
+    View().say(f"wrote {target}\nnext: pip install -e {place} && realism parts {module} && pytest {place}")

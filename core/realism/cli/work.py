@@ -13,6 +13,12 @@ from realism.run.progress import View
 from realism.run.run import Run
 
 
+class Stopped(RealismError):
+    """The user stopped a run."""
+
+    exit_code = 130
+
+
 def _read(name: str, overrides: list[str], view: View) -> Recipe:
     for problem in plugins().problems:
         view.say(f"note: {problem}")
@@ -27,7 +33,10 @@ def run_recipe(name: str, overrides: list[str], out: Path | None, quiet: bool) -
     run = Run(recipe, folder, plugins(), view)
     again = " (goes on)" if (folder / "run.json").exists() else ""
     view.say(f"{folder}  recipe {run.fingerprint[:4]}{again}")
-    run.execute()
+    try:
+        run.execute()
+    except KeyboardInterrupt:
+        raise Stopped("stopped; the same command goes on from here") from None
     aside = sum(1 for _ in (folder / "aside.csv").open()) - 1
     if aside:
         view.say(f"{aside} set aside ({folder / 'aside.csv'})")
@@ -39,7 +48,7 @@ def check_recipe(name: str, overrides: list[str]) -> None:
     """`realism check`."""
     view = View()
     recipe = _read(name, overrides, view)
-    view.say(f"{name}: nothing is wrong; {len(recipe.parts)} parts, {len(recipe.steps)} steps")
+    view.say(f"{name}: nothing is wrong (parts: {len(recipe.parts)}, steps: {len(recipe.steps)})")
 
 
 def show_recipe(name: str, overrides: list[str]) -> None:
@@ -51,8 +60,8 @@ def show_recipe(name: str, overrides: list[str]) -> None:
 def write_report(folder: Path) -> None:
     """`realism report`."""
     recipe = folder / "recipe.yaml"
-    if not recipe.is_file():
-        raise RealismError(f"'{folder}' is no run: it has no recipe.yaml; name the folder that 'realism run' printed")
+    if not (recipe.is_file() and (folder / "steps").is_dir()):
+        raise RealismError(f"'{folder}' is not the folder of a run; name the one that 'realism run' printed")
     view = View()
     run = Run(_read(str(recipe), [], view), folder, plugins(), view)
     run.report()

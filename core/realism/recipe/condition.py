@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from realism.errors import RealismError, listed, nearest
+from realism.errors import RealismError, listed, nearest, shown
 
 COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Lt: operator.lt,
@@ -20,6 +22,16 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.NotIn: lambda a, b: a not in b,
 }
 SIGNS = "< <= == != >= > in"
+LONGEST = 2000
+ADVICE = {
+    "&&": "; join comparisons with 'and'",
+    "&": "; join comparisons with 'and'",
+    "||": "; join comparisons with 'or'",
+    "|": "; join comparisons with 'or'",
+    "=": "; equal is written '=='",
+    ",": "; a decimal point is written '.'",
+}
+"""What to do about a sign that people try."""
 
 
 class Condition:
@@ -31,15 +43,18 @@ class Condition:
 
     def __init__(self, text: str):
         self.text = text
-        try:
-            self._tree = ast.parse(text.strip(), mode="eval").body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            raise self._error("it cannot be read as a comparison") from None
         self.names: set[str] = set()
+        """The columns it compares."""
+        if len(text) > LONGEST:
+            raise self._error(f"it is longer than {LONGEST} characters")
         try:
-            self._check(self._tree)
-        except RecursionError:
-            raise self._error("it is nested too deep") from None
+            with warnings.catch_warnings(action="ignore"):
+                self._tree = ast.parse(text.strip(), mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            raise self._error(f"expected a comparison, such as 'score >= 0.5'{self._advice()}") from None
+        self._check(self._tree)
+        if not self.names:
+            raise self._error("it names no column, so it is the same for all")
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
@@ -71,7 +86,11 @@ class Condition:
         return None
 
     def _error(self, why: str) -> RealismError:
-        return RealismError(f"'{self.text}' is no condition: {why}")
+        return RealismError(f"{shown(self.text)} is no condition: {why}")
+
+    def _advice(self) -> str:
+        bare = re.sub(r"""'[^']*'|"[^"]*"|[<>=!]=""", "", self.text)
+        return next((advice for sign, advice in ADVICE.items() if sign in bare), "")
 
     def _check(self, node: ast.expr) -> None:
         match node:
@@ -86,11 +105,14 @@ class Condition:
                         raise self._error(f"expected one of {SIGNS} after '{ast.unparse(left)}'")
                 for side in (left, *comparators):
                     self._operand(side)
+                for op, side in zip(ops, comparators, strict=True):
+                    if isinstance(op, ast.In | ast.NotIn) and not isinstance(side, ast.List | ast.Tuple | ast.Name):
+                        raise self._error(f"expected a list after 'in', such as ['a', 'b'], not {ast.unparse(side)}")
             case ast.Name() | ast.BinOp():
                 first = node.left if isinstance(node, ast.BinOp) else node
                 raise self._error(f"expected one of {SIGNS} after '{ast.unparse(first)}'")
             case _:
-                raise self._error(f"'{ast.unparse(node)}' compares nothing")
+                raise self._error(f"{shown(ast.unparse(node))} compares nothing{self._advice()}")
 
     def _operand(self, node: ast.expr) -> None:
         match node:
@@ -105,7 +127,8 @@ class Condition:
                 for element in elements:
                     self._operand(element)
             case _:
-                raise self._error(f"'{ast.unparse(node)}' is neither a name, a number, a text nor a list")
+                said = shown(ast.unparse(node))
+                raise self._error(f"{said} is neither a name, a number, a text nor a list{self._advice()}")
 
     def _value(self, node: ast.expr, row: Mapping[str, Any]) -> Any:
         match node:
@@ -129,11 +152,12 @@ class Condition:
         raise AssertionError(ast.dump(node))
 
     def _compare(self, op: ast.cmpop, left: Any, right: Any) -> bool:
-        if any(v is None or v != v for v in (left, right)):
-            return False
         try:
+            if any(v is None or v != v for v in (left, right)):
+                return False
             return bool(COMPARISONS[type(op)](left, right))
-        except TypeError:
+        except (TypeError, ValueError, OverflowError):
             raise RealismError(
-                f"'{self.text}' compares {left!r} with {right!r}, which are not alike; put texts in quotes, numbers not"
+                f"{shown(self.text)} compares {shown(left)} with {shown(right)}, which are not alike; put texts in "
+                "quotes, numbers not"
             ) from None

@@ -8,14 +8,16 @@ from typing import Any
 
 import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
-from realism.errors import Problem, RealismError, listed, nearest
-from realism.recipe.source import Key, Source, merge, read_yaml
+from realism.errors import Problem, RealismError, listed, nearest, shown
+from realism.recipe.options import Wrong
+from realism.recipe.source import MOST_VALUES, Key, Loader, Source, dotted, merge, read_yaml
 from realism.registry import Registry
 
 TOP = ("description", "extends", "limits", "name", "parts", "prompts", "seed", "steps")
 COMMAND_LINE = "command line"
+INTERPOLATION = re.compile(r"\$\{\.*[\w-]+(\.[\w-]+|\[\w+\])*\}")
 
 
 def shipped() -> dict[str, Path]:
@@ -29,10 +31,15 @@ def find_recipe(name: str, registry: Registry) -> Path:
     """The file of a recipe: a path, or the name of one that is shipped or registered."""
     if Path(name).is_file():
         return Path(name)
-    known = {e.name: e.path() for e in registry.entries("recipe")} | shipped()
-    if name in known:
-        return known[name]
-    raise RealismError(f"no recipe '{name}': neither a file nor one of {listed(known)}{nearest(name, known)}")
+    if entry := registry.find(name, "recipe"):
+        return entry.path()
+    ours = shipped()
+    if name in ours:
+        return ours[name]
+    if Path(name).is_dir():
+        raise RealismError(f"'{name}' is a folder; name a recipe file in it")
+    known = [*ours, *(e.name for e in registry.entries("recipe"))]
+    raise RealismError(f"no recipe '{name}': no such file{nearest(name, known)}; recipes with a name: {listed(known)}")
 
 
 def load(name: str, overrides: list[str], registry: Registry) -> Source:
@@ -41,7 +48,7 @@ def load(name: str, overrides: list[str], registry: Registry) -> Source:
     source = _extended(path, "line ", [], registry)
     for override in overrides:
         _override(source, override)
-    return _resolved(source)
+    return _resolved(source, name)
 
 
 def _extended(path: Path, prefix: str, before: list[Path], registry: Registry) -> Source:
@@ -50,7 +57,7 @@ def _extended(path: Path, prefix: str, before: list[Path], registry: Registry) -
     if base is None:
         return source
     if not isinstance(base, str):
-        source.problem(("extends",), f"expected the name or path of one recipe, not {base!r}")
+        source.problem(("extends",), f"expected the name or path of one recipe, not {shown(base)}")
         return source
     beside = path.parent / base
     try:
@@ -65,74 +72,120 @@ def _extended(path: Path, prefix: str, before: list[Path], registry: Registry) -
 
 
 def _override(source: Source, text: str) -> None:
+    """Put in one `key=value`."""
     name, sign, value = text.partition("=")
-    keys: list[str | int] = [int(k) if k.isdigit() else k for k in re.split(r"[.\[\]]+", name.strip()) if k]
-    if not sign or not keys:
-        source.problems.append(Problem(COMMAND_LINE, text, "expected key=value, such as generator.steps=8"))
-        return
-    if keys[0] not in TOP and keys[0] in (source.data.get("parts") or {}):
-        keys.insert(0, "parts")
+    name = name.strip()
     try:
-        read = yaml.safe_load(value)
-    except yaml.YAMLError:
-        source.problems.append(Problem(COMMAND_LINE, name, f"{value!r} is no YAML value; put it in quotes"))
+        if not sign or not re.search(r"[^.\[\]\s]", name):
+            raise ValueError("expected key=value, such as generator.steps=8")
+        keys = _keys(name, source)
+        try:
+            read = yaml.load(value, Loader=Loader)  # a SafeLoader
+        except (yaml.YAMLError, ValueError, RecursionError):
+            raise ValueError(f"{shown(value)} is no YAML value; put it in quotes") from None
+        _put(source.data, keys, read)
+    except ValueError as error:
+        source.problems.append(Problem(COMMAND_LINE, name or text, str(error), getattr(error, "hint", "")))
         return
-    holder: Any = source.data
-    for i, key in enumerate(keys[:-1]):
-        holder = _enter(holder, key, source, tuple(keys[: i + 1]))
-        if holder is None:
+    source.places = {k: v for k, v in source.places.items() if k[: len(keys)] != keys}
+    source.broken = {k for k in source.broken if k[: len(keys)] != keys}
+    for i in range(1, len(keys) + 1):
+        source.places.setdefault(keys[:i], COMMAND_LINE)
+
+
+def _keys(name: str, source: Source) -> Key:
+    """ "generator.size" -> ("parts", "generator", "size"). Raises ValueError for what no recipe has."""
+    keys = tuple(int(k) if re.fullmatch(r"[0-9]{1,6}", k) else k for k in re.split(r"[.\[\]]+", name) if k)
+    parts = source.data.get("parts")
+    parts = parts if isinstance(parts, dict) else {}
+    if keys[0] not in TOP and keys[0] in parts:
+        return ("parts", *keys)
+    if keys[0] not in TOP:
+        near = nearest(str(keys[0]), [*TOP, *parts])
+        raise Wrong(f"no key and no part '{keys[0]}'{near}", f"keys: {listed(TOP)}; parts: {listed(parts)}")
+    if keys[0] == "extends":
+        raise ValueError("'extends' is read from the recipe only; write it there")
+    return keys
+
+
+def _put(holder: Any, keys: Key, value: Any) -> None:
+    """Set a value in nested data; mappings that are not there are made. Raises ValueError where that cannot be."""
+    for i, key in enumerate(keys):
+        if isinstance(holder, list):
+            if not isinstance(key, int) or key >= len(holder):
+                raise ValueError(f"'{dotted(keys[:i])}' is a list of {len(holder)}, counted from 0; it has no '{key}'")
+            if isinstance(holder[key], str) and keys[:i] and keys[i - 1] == "steps":
+                holder[key] = {holder[key]: {}}  # the short form `- index`
+        elif isinstance(holder, dict):
+            key = str(key)
+        else:
+            raise ValueError(f"'{dotted(keys[:i])}' is {shown(holder)}, which has no keys to set")
+        if i == len(keys) - 1:
+            holder[key] = value
             return
-    last = keys[-1]
-    if isinstance(holder, list) and not (isinstance(last, int) and last < len(holder)):
-        source.problems.append(Problem(COMMAND_LINE, name, f"the list has {len(holder)} items, counted from 0"))
-        return
-    holder[last] = read
-    source.places = {k: v for k, v in source.places.items() if k[: len(keys)] != tuple(keys)}
-    source.places[tuple(keys)] = COMMAND_LINE
-
-
-def _enter(holder: Any, key: str | int, source: Source, path: Key) -> Any:
-    if isinstance(holder, list) and isinstance(key, int) and key < len(holder):
-        if holder[key] is None or isinstance(holder[key], str):
-            source.problems.append(Problem(COMMAND_LINE, str(path), "this holds no keys to set"))
-            return None
-        return holder[key]
-    if isinstance(holder, dict):
-        if holder.get(key) is None:
+        if isinstance(holder, dict) and holder.get(key) is None:
             holder[key] = {}
-        if isinstance(holder[key], dict | list):
-            return holder[key]
-    source.problems.append(Problem(COMMAND_LINE, ".".join(map(str, path)), "there is nothing of that name to set"))
-    return None
+        holder = holder[key]
 
 
-def _resolved(source: Source) -> Source:
+def _resolved(source: Source, name: str) -> Source:
+    data = _checked(source.data, (), source)
+    left = [MOST_VALUES]
     try:
-        config = OmegaConf.create(source.data)
-    except (OmegaConfBaseException, ValueError, TypeError) as error:
-        source.problem((), str(error).splitlines()[0])
-        return source
-    source.data = _plain(config, (), source)
+        source.data = _plain(OmegaConf.create(data), (), source, left)
+    except (RecursionError, OverflowError):
+        raise RealismError(f"{name}: interpolations make it endless; one of them holds itself") from None
+    except (OmegaConfBaseException, ValueError) as error:
+        raise RealismError(f"{name}: {str(error).splitlines()[0]}") from None
     return source
 
 
-def _plain(config: DictConfig | ListConfig, key: Key, source: Source) -> Any:
-    keys = list(config.keys()) if isinstance(config, DictConfig) else range(len(config))
+def _checked(value: Any, key: Key, source: Source) -> Any:
+    """A copy without the texts that cannot be resolved: only `${key}` is allowed, as a resolver could read the
+    environment or run code."""
+    if isinstance(value, dict):
+        return {k: _checked(v, (*key, k), source) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_checked(v, (*key, i), source) for i, v in enumerate(value)]
+    if value == "???":
+        source.lose(key, "'???' is to be filled in: give it in the recipe or as key=value")
+        return None
+    if isinstance(value, str) and "${" in INTERPOLATION.sub("", value):
+        source.lose(
+            key, f"{shown(value)} is not allowed: only ${{key}} with a key of this recipe, such as ${{parts.x.y}}"
+        )
+        return None
+    return value
+
+
+def _plain(config: DictConfig | ListConfig, key: Key, source: Source, left: list[int]) -> Any:
+    """Plain data with interpolations resolved; `left` counts how many values it may still have."""
+    keys: Any = list(config.keys()) if isinstance(config, DictConfig) else range(len(config))
     result: dict[Any, Any] = {}
     for k in keys:
-        here = (*key, k if isinstance(config, ListConfig) else str(k))
-        raw = config._get_node(k)
-        text = raw._value() if raw is not None and not isinstance(raw, list) else None
-        if isinstance(text, str) and re.search(r"\$\{[^}]*:", text):
-            source.problem(here, f"{text!r} calls a resolver; only ${{key}} of this recipe is allowed")
-            continue
+        here = (*key, k)
+        left[0] -= 1
+        if left[0] < 0:
+            raise OverflowError
         try:
             value = config[k]
-        except MissingMandatoryValue:
-            source.problem(here, "'???' is to be filled in: give it in the recipe or as key=value")
-            continue
         except OmegaConfBaseException as error:
-            source.problem(here, str(error).splitlines()[0])
-            continue
-        result[k] = _plain(value, here, source) if isinstance(value, DictConfig | ListConfig) else value
+            source.lose(here, f"{_text(config, k)} leads nowhere: {_reason(error, source)}")
+            value = None
+        result[k] = _plain(value, here, source, left) if isinstance(value, DictConfig | ListConfig) else value
     return list(result.values()) if isinstance(config, ListConfig) else result
+
+
+def _text(config: DictConfig | ListConfig, key: Any) -> str:
+    node: Any = config._get_node(key)
+    return shown(node._value())
+
+
+def _reason(error: OmegaConfBaseException, source: Source) -> str:
+    missing = re.search(r"Interpolation key '(.*)' not found", str(error))
+    if isinstance(error, InterpolationKeyError) and missing:
+        key = missing[1]
+        return f"no key '{key}' in this recipe{nearest(key, [dotted(k) for k in source.places])}"
+    if "Recursive" in str(error):
+        return "it stands for itself"
+    return str(error).splitlines()[0]

@@ -3,15 +3,41 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from realism.errors import listed, nearest
+from realism.errors import listed, nearest, shown
 from realism.parts.base import Part
 
 Resolve = Callable[[Any, type[Part]], Part]
 RESERVED = ("use", "part_name")
+
+
+EXPECTED = {
+    "int": "expected a whole number",
+    "float": "expected a number",
+    "bool": "expected true or false",
+    "string_type": "expected a text",
+    "list": "expected a list, such as [a, b]",
+    "dict": "expected keys with values, such as {{a: 1}}",
+    "greater_than_equal": "expected {ge} or more",
+    "greater_than": "expected more than {gt}",
+    "less_than_equal": "expected {le} or less",
+    "less_than": "expected less than {lt}",
+    "literal": "expected {expected}",
+    "too_short": "expected {min_length} or more of them",
+}
+"""What an option of the kind wants, by the beginning of the name of pydantic's error."""
+
+
+class Wrong(ValueError):
+    """A value that cannot be used, with a hint for a line of its own."""
+
+    def __init__(self, message: str, hint: str = ""):
+        super().__init__(message)
+        self.hint = hint
 
 
 class Broken(ValueError):
@@ -98,17 +124,19 @@ def read_options(
             present, value = _value(option, given, resolve, only)
         except Broken:
             broken = True
-            continue
         except ValueError as error:
-            wrong.extend(((option.name, *key), message, "") for key, message in _messages(error))
-            broken = broken or not _messages(error)
-            continue
-        if present:
-            values[option.name] = value
+            wrong.extend(((option.name, *key), message, hint) for key, message, hint in _messages(error, option))
+            broken = True
+        else:
+            if present:
+                values[option.name] = value
     if wrong or broken:
         return None, wrong
-    part = cls(**values)
-    sentence = part.options_error()
+    try:
+        part = cls(**values)
+        sentence = part.options_error()
+    except Exception as error:  # a stranger's code
+        return None, [((), f"{name} cannot be made: {type(error).__name__}: {error}", "")]
     return (None, [((), sentence, "")]) if sentence else (part, [])
 
 
@@ -118,29 +146,69 @@ def _value(option: Option, given: Mapping[str, Any], resolve: Resolve, only: Any
     if option.name in given:
         return True, TypeAdapter(option.hint).validate_python(given[option.name], context=resolve)
     if option.default is MISSING:
-        if option.part_class is not None and (part := only(option.part_class)) is not None:
-            return True, part
-        raise ValueError(f"'{option.name}' must be given" + (f": {option.doc}" if option.doc else ""))
+        family = option.part_class
+        if family is None:
+            raise Wrong(f"'{option.name}' must be given", option.doc)
+        if (part := only(family)) is None:
+            raise Wrong(f"'{option.name}' must be given: there is no {family.family} among the parts", option.doc)
+        return True, part
     if option.part_class is not None and isinstance(option.default, str):
         return True, resolve(option.default, option.part_class)
     return False, None
 
 
-def _messages(error: ValueError) -> Iterator[tuple[tuple[str | int, ...], str]] | list[Any]:
+def _messages(error: ValueError, option: Option) -> list[tuple[tuple[str | int, ...], str, str]]:
+    """What is wrong with one option, as (key within it, message, hint)."""
     from pydantic import ValidationError
 
     if not isinstance(error, ValidationError):
-        return [((), str(error))]
+        return [((), str(error), getattr(error, "hint", ""))]
+    details = [e for e in error.errors(include_url=False) if not isinstance(_cause(e), Broken)]
+    if len(details) > 1 and any(isinstance(k, str) for e in details for k in e["loc"]):
+        # one problem, not one for each kind that a union allows
+        whole = f"{shown(error.errors()[0]['input'])} is not allowed" if len(details[0]["loc"]) == 1 else "not allowed"
+        return [((), f"{whole}: expected {type_name(option.hint)}", "")]
     found = []
-    for e in error.errors(include_url=False):
-        cause = e.get("ctx", {}).get("error")
-        if isinstance(cause, Broken):
-            continue
-        if isinstance(cause, ValueError):
-            message = str(cause)
-        else:
-            said = e["msg"].replace("Input should be", "expected").replace("Input should", "it should")
-            message = f"{e['input']!r} is not allowed: {said[:1].lower()}{said[1:]}"
+    for e in details:
+        cause = _cause(e)
+        message = str(cause) if cause else f"{shown(e['input'])} is not allowed: {_expected(e)}"
         key = tuple(k for k in e["loc"] if isinstance(k, int) or k.isidentifier())
-        found.append((key, message))
+        found.append((key, message, getattr(cause, "hint", "")))
     return found
+
+
+def _cause(error: Mapping[str, Any]) -> ValueError | None:
+    cause = error.get("ctx", {}).get("error")
+    return cause if isinstance(cause, ValueError) else None
+
+
+def _expected(error: Mapping[str, Any]) -> str:
+    """What pydantic wants, in the words of a recipe."""
+    for start, words in EXPECTED.items():
+        if error["type"].startswith(start):
+            return words.format(**error.get("ctx", {}))
+    said = str(error["msg"]).replace("Input should be", "expected").replace("Input should", "it should")
+    return said[:1].lower() + said[1:]
+
+
+def type_name(hint: Any) -> str:
+    """A type as people write it."""
+    arguments = get_args(hint)
+    origin = get_origin(hint)
+    if origin is Annotated:
+        said = [f"{sign} {value}" for limit in arguments[1:] for sign, value in _limits(limit)]
+        return " ".join([type_name(arguments[0]), *said])
+    if origin is Literal:
+        return " or ".join(map(str, arguments))
+    if origin in (Union, UnionType):
+        return " or ".join(type_name(a) for a in arguments)
+    if origin in (tuple, list) and arguments:
+        return f"[{', '.join(type_name(a) if a is not ... else '...' for a in arguments)}]"
+    if origin is not None:
+        return str(hint).replace("typing.", "")
+    return "none" if hint is type(None) else getattr(hint, "__name__", str(hint))
+
+
+def _limits(limit: Any) -> list[tuple[str, Any]]:
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    return [(sign, getattr(limit, key)) for key, sign in signs.items() if getattr(limit, key, None) is not None]

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from realism.errors import Problem, RealismError, RecipeError, listed, nearest
+from realism.errors import Problem, RealismError, RecipeError, listed, nearest, shown
 from realism.parts import BaseReward, Part, Prompts
 from realism.parts.step import Step
 from realism.recipe.load import TOP, load
-from realism.recipe.options import Broken, options_of, read_options
-from realism.recipe.source import Key, Source
-from realism.registry import PART_FAMILIES, Registry
+from realism.recipe.options import Broken, Wrong, options_of, read_options
+from realism.recipe.source import Key, Source, dotted
+from realism.registry import PART_FAMILIES, Registry, a_part
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+RECIPE_NAME = re.compile(r"\w[\w ./-]{0,99}")
 MOST_STEPS = 10_000
+MOST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ def read_recipe(name: str, overrides: list[str], registry: Registry) -> Recipe:
     """Read and check a recipe. Raises RecipeError with everything wrong with it, or RealismError if there is none."""
     source = load(name, overrides, registry)
     reader = _Reader(source, registry)
-    recipe = reader.recipe(Path(name).stem if Path(name).is_file() else name)
+    plain = re.sub(r"[^\w ./-]+", "-", Path(name).stem if Path(name).is_file() else name).lstrip(" .-/")[:100]
+    recipe = reader.recipe(plain or "recipe")
     if source.problems:
         unique = list(dict.fromkeys(source.problems))
         raise RecipeError(name, sorted(unique, key=_by_place))
@@ -62,7 +65,9 @@ class _Reader:
         self.source, self.registry = source, registry
         parts = source.data.get("parts") or {}
         if not isinstance(parts, dict):
-            self.source.problem(("parts",), f"expected a mapping of names to parts, not {parts!r}")
+            self.source.lose(
+                ("parts",), f"expected names with parts, such as {{judge: {{use: NAME}}}}, not {shown(parts)}"
+            )
             parts = {}
         self.given: dict[str, Any] = parts
         self.made: dict[str, Part | None] = {}
@@ -79,11 +84,14 @@ class _Reader:
         if data.get("prompts") is not None:
             prompts = self._spec(data["prompts"], ("prompts",), Prompts)
         steps = list(self._steps(data.get("steps"), ("steps",)))
-        data["name"] = str(data.get("name") or name)
+        data["name"] = self._text("name") or name
+        if not RECIPE_NAME.fullmatch(data["name"]):
+            allowed = "letters, digits, space and _ . / -, the first a letter or digit, at most 100"
+            self.source.problem(("name",), f"{shown(data['name'])} is no name for a recipe: {allowed}")
         recipe = Recipe(
             name=data["name"],
-            description=str(data.get("description") or ""),
-            seed=self._number("seed", 0, int, 0, 2**63),
+            description=self._text("description"),
+            seed=self._seed(),
             aside_limit=self._limit(),
             data=data,
             parts={k: v for k, v in self.made.items() if v is not None},
@@ -94,22 +102,35 @@ class _Reader:
             self._flow(recipe, steps)
         return recipe
 
-    def _number(self, key: str, default: Any, kind: type, least: float, most: float) -> Any:
-        value = self.source.data.get(key, default)
-        if type(value) not in (kind, int) or isinstance(value, bool) or not least <= value < most:
-            self.source.problem((key,), f"{value!r} is not allowed: expected a number from {least} to below {most}")
-            return default
-        return value
+    def _text(self, key: str) -> str:
+        value = self.source.data.get(key)
+        if isinstance(value, dict | list):
+            self.source.problem((key,), f"expected a text, not {shown(value)}")
+            return ""
+        return "" if value is None else str(value)
+
+    def _seed(self) -> int:
+        value = self.source.data.get("seed", 0)
+        if type(value) is int and 0 <= value <= MOST_SEED:
+            return value
+        self.source.problem(
+            ("seed",), f"{shown(value)} is not allowed: expected a whole number from 0 to {MOST_SEED} (2^63 - 1)"
+        )
+        return 0
 
     def _limit(self) -> float:
         limits = self.source.data.get("limits") or {}
-        if not isinstance(limits, dict) or set(limits) - {"aside"}:
-            self.source.problem(("limits",), "expected {aside: SHARE}, the share of items that may be set aside")
-            return 0.1
+        if not isinstance(limits, dict):
+            self.source.problem(("limits",), f"expected {{aside: SHARE}}, not {shown(limits)}")
+            return 0.0
+        for key in limits:
+            if key != "aside":
+                message = f"limits has no key '{key}'{nearest(key, ['aside'])}"
+                self.source.problem(("limits", key), message, "keys: aside, the share of items that may be set aside")
         value = limits.get("aside", 0.1)
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
-            self.source.problem(("limits", "aside"), f"{value!r} is not allowed: expected a share from 0 to 1")
-            return 0.1
+            self.source.problem(("limits", "aside"), f"{shown(value)} is not allowed: expected a share from 0 to 1")
+            return 0.0
         return float(value)
 
     def _named(self, name: str, key: Key) -> Part | None:
@@ -118,13 +139,12 @@ class _Reader:
             circle = " -> ".join([*self.making[self.making.index(name) :], name])
             raise ValueError(f"these parts need each other in a circle: {circle}")
         if name not in self.made:
-            if not isinstance(name, str) or not NAME.fullmatch(name):
+            if not NAME.fullmatch(name):
                 self.source.problem(key, f"'{name}' is no name for a part: letters, digits and _, a letter first")
-                self.made[name] = None
-                return None
             self.making.append(name)
+            spec = self.given[name]
             try:
-                self.made[name] = self._spec(self.given[name], key, Part, name)
+                self.made[name] = self._spec({"use": spec} if isinstance(spec, str) else spec, key, Part, name)
             finally:
                 self.making.pop()
         return self.made[name]
@@ -137,22 +157,38 @@ class _Reader:
             except Broken:
                 return None
             except ValueError as error:
-                self.source.problem(key, str(error))
+                self.source.problem(key, str(error), getattr(error, "hint", ""))
                 return None
-        if not isinstance(spec, Mapping) or not isinstance(spec.get("use"), str):
-            self.source.problem(key, f"expected {{use: NAME, ...}}, not {spec!r}")
+        if not isinstance(spec, Mapping):
+            self.source.problem(key, f"expected {{use: NAME, option: value, ...}}, not {shown(spec)}")
+            return None
+        use = spec.get("use")
+        if not isinstance(use, str):
+            given = f", not {shown(use)}" if "use" in spec else ""
+            self.source.problem(key, f"expected 'use: NAME'{given}", f"there are: {self._names(family)}")
+            return None
+        entry = self.registry.find(use, *PART_FAMILIES)
+        if entry is None:
+            names = [e.name for e in self.registry.entries(*PART_FAMILIES)]
+            hint = f"there are: {self._names(family)}"
+            self.source.problem((*key, "use"), f"nothing named '{use}' can be used{nearest(use, names)}", hint)
             return None
         try:
-            entry = self.registry.get(spec["use"], *PART_FAMILIES)
             cls = entry.load()
         except RealismError as error:
             self.source.problem((*key, "use"), str(error))
             return None
         if not issubclass(cls, family):
-            self.source.problem((*key, "use"), f"'{spec['use']}' is a {entry.family}; a {family.family} is needed here")
+            message = f"'{use}' is {a_part(entry.family)}; {a_part(family.family)} is needed here"
+            self.source.problem((*key, "use"), message)
             return None
         options = {k: v for k, v in spec.items() if k != "use"}
-        return self._made(cls, spec["use"], options, key, name or spec["use"])
+        return self._made(cls, use, options, key, name or use)
+
+    def _names(self, family: type[Part]) -> str:
+        """The registered parts of a family (of all, for Part)."""
+        families = PART_FAMILIES if family is Part else (family.family,)
+        return listed(e.name for e in self.registry.entries(*families))
 
     def _made(self, cls: type[Part], label: str, options: Mapping[str, Any], key: Key, name: str) -> Part | None:
         part, wrong = read_options(cls, label, options, self._resolve, self._only)
@@ -167,43 +203,61 @@ class _Reader:
         if isinstance(value, str) and value in self.given:
             part = self._named(value, ("parts", value))
         elif isinstance(value, str) and (entry := self.registry.find(value, *PART_FAMILIES)):
-            before = len(self.source.problems)
-            part = self._made(entry.load(), value, {}, (value,), value)
-            wrong = self.source.problems[before:]
-            del self.source.problems[before:]
-            if wrong:
-                raise ValueError(f"'{value}' needs options, so it must be a part of this recipe: {wrong[0].message}")
+            part = self._in_place({"use": value}, Part)
+            if part is None:
+                raise Broken(entry.name)
         elif isinstance(value, Mapping):
-            before = len(self.source.problems)
-            part = self._spec(value, (), family)
-            wrong = self.source.problems[before:]
-            del self.source.problems[before:]
-            if wrong:
-                raise ValueError("; ".join(f"{p.key}: {p.message}" for p in wrong))
+            part = self._in_place(value, family)
+        elif self.source.is_broken(("parts",)) or value is None:
+            raise Broken(value) if self.source.broken else ValueError(f"expected {a_part(family.family)}, not nothing")
         elif isinstance(value, str):
-            raise ValueError(f"no part named '{value}'{nearest(value, self.given)}; parts here: {listed(self.given)}")
+            known = [e.name for e in self.registry.entries(family.family)]
+            hint = f"parts here: {listed(self.given)}; registered: {self._names(family)}"
+            raise Wrong(f"no part named '{value}'{nearest(value, [*self.given, *known])}", hint)
         else:
-            raise ValueError(f"expected the name of a {family.family}, not {value!r}")
+            raise ValueError(f"expected the name of {a_part(family.family)}, not {shown(value)}")
         if part is None:
             raise Broken(value)
         if not isinstance(part, family):
-            raise ValueError(f"'{value}' is a {part.family}; a {family.family} is needed here")
+            raise ValueError(f"'{value}' is {a_part(part.family)}; {a_part(family.family)} is needed here")
+        return part
+
+    def _in_place(self, spec: Mapping[str, Any], family: type[Part]) -> Part | None:
+        """A part that has no name in the recipe. Raises ValueError with all that is wrong with it."""
+        before = len(self.source.problems)
+        part = self._spec(spec, (), family)
+        wrong = self.source.problems[before:]
+        del self.source.problems[before:]
+        if wrong:
+            if set(spec) == {"use"} and isinstance(spec["use"], str):
+                said = f"'{spec['use']}' needs options: " + "; ".join(p.message for p in wrong)
+            else:
+                said = "; ".join(f"{p.key}: {p.message}" if p.key else p.message for p in wrong)
+            raise Wrong(said, wrong[0].hint)
         return part
 
     def _only(self, family: type[Part]) -> Part | None:
         """The recipe's one part of a family."""
-        parts = [self._named(name, ("parts", name)) for name in self.given if name not in self.making]
+        names = [n for n in self.given if n not in self.making and self._family(n) in (None, family.family)]
+        parts = [self._named(name, ("parts", name)) for name in names]
         found = [p for p in parts if isinstance(p, family)]
         if len(found) > 1:
-            names = listed(p.part_name for p in found)
-            raise ValueError(f"there are several parts that fit: name one of {names}")
-        if not found and any(p is None for p in parts):
+            raise ValueError(f"there are several that fit: name one of {listed(p.part_name for p in found)}")
+        if not found and (None in parts or self.source.is_broken(("parts",))):
             raise Broken(family.family)
         return found[0] if found else None
 
+    def _family(self, name: str) -> str | None:
+        """The family of a part of the recipe, which need not be made for it; None if that is not known."""
+        spec = self.given[name]
+        use = spec.get("use") if isinstance(spec, Mapping) else spec
+        entry = self.registry.find(use, *PART_FAMILIES) if isinstance(use, str) else None
+        return entry.family if entry else None
+
     def _steps(self, entries: Any, key: Key) -> Iterator[tuple[Step, Key]]:
         if not isinstance(entries, list) or not entries:
-            self.source.problem(key, "expected a list of steps, such as '- generate: {}'")
+            given = "" if entries is None else f", not {shown(entries)}"
+            self.source.problem(key, f"expected a list of steps, such as '- generate: {{}}'{given}")
             return
         for i, entry in enumerate(entries):
             here = (*key, i)
@@ -212,39 +266,55 @@ class _Reader:
                 continue
             if isinstance(entry, str):
                 entry = {entry: None}
-            if not isinstance(entry, Mapping) or len(entry) != 1:
-                self.source.problem(here, f"expected one verb with its options, not {entry!r}")
-                continue
-            verb, options = next(iter(entry.items()))
-            if (step := self._step(verb, options, (*here, verb))) is not None:
-                yield step, (*here, verb)
+            if not isinstance(entry, Mapping) or not entry:
+                self.source.problem(here, f"expected a verb with its options, not {shown(entry)}")
+            elif len(entry) != 1:
+                advice = "begin each verb with '-', and indent its options below it"
+                self.source.problem(here, f"expected one verb, not {len(entry)} keys ({', '.join(entry)})", advice)
+            else:
+                verb, options = next(iter(entry.items()))
+                if (step := self._step(verb, options, (*here, verb))) is not None:
+                    yield step, (*here, verb)
 
     def _repeat(self, entry: Mapping[str, Any], key: Key) -> Iterator[tuple[Step, Key]]:
         times = entry["repeat"]
-        if type(times) is not int or not 1 <= times <= 1000:
-            self.source.problem((*key, "repeat"), f"{times!r} is not allowed: expected how often, from 1 to 1000")
+        allowed = type(times) is int and 1 <= times <= 1000
+        if not allowed:
+            message = f"{shown(times)} is not allowed: expected how often, a whole number from 1 to 1000"
+            self.source.problem((*key, "repeat"), message)
+        unknown = [k for k in entry if k not in ("repeat", "steps")]
+        for other in unknown:
+            message = f"repeat has no option '{other}'{nearest(other, ['steps'])}"
+            self.source.problem((*key, other), message, "options: repeat, steps")
+        if "steps" not in entry and unknown:
             return
-        for other in set(entry) - {"repeat", "steps"}:
-            self.source.problem((*key, other), f"repeat has no option '{other}'", "options: repeat, steps")
         steps = list(self._steps(entry.get("steps"), (*key, "steps")))
-        if times * len(steps) > MOST_STEPS:
-            self.source.problem((*key, "repeat"), f"this makes {times * len(steps)} steps; {MOST_STEPS} are allowed")
+        count = times if allowed else 1
+        if count * len(steps) > MOST_STEPS:
+            message = f"this makes {count * len(steps):,} steps of the recipe; {MOST_STEPS:,} are allowed"
+            self.source.problem((*key, "repeat"), message)
             return
-        for _ in range(times):
+        for _ in range(count):
             yield from steps
 
-    def _step(self, verb: Any, options: Any, key: Key) -> Step | None:
+    def _step(self, verb: str, options: Any, key: Key) -> Step | None:
+        entry = self.registry.find(verb, "step")
+        if entry is None:
+            verbs = ["repeat", *(e.name for e in self.registry.entries("step"))]
+            self.source.problem(key, f"no step is called '{verb}'{nearest(verb, verbs)}", f"steps: {listed(verbs)}")
+            return None
         try:
-            cls = self.registry.get(str(verb), "step").load()
+            cls = entry.load()
         except RealismError as error:
             self.source.problem(key, str(error))
             return None
         options = {} if options is None else options
         if not isinstance(options, Mapping):
-            self.source.problem(key, f"expected options as {{key: value}}, not {options!r}")
+            message = f"expected options, such as '{verb}: {{option: value}}', not {shown(options)}"
+            self.source.problem(key, message, f"options: {listed(o.name for o in options_of(cls))}")
             return None
         options = self._passed_on(cls, options)
-        step = self._made(cls, str(verb), options, key, str(verb))
+        step = self._made(cls, verb, options, key, verb)
         return step if isinstance(step, Step) else None
 
     def _passed_on(self, cls: type[Step], options: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -254,13 +324,30 @@ class _Reader:
         name = options.get(cls.passes_on_to)
         if not others or not isinstance(name, str):
             return options
-        spec = self.given[name] if isinstance(self.given.get(name), Mapping) else {"use": name}
+        given = self.given.get(name)
+        spec = given if isinstance(given, Mapping) else {"use": given or name}
         return {k: v for k, v in options.items() if k in own} | {cls.passes_on_to: {**spec, **others}}
 
     def _flow(self, recipe: Recipe, steps: list[tuple[Step, Key]]) -> None:
-        """Whether each step finds what it needs."""
+        """Whether each step finds what it needs, and nothing is made in vain."""
         there: dict[str, None] = {"prompts": None} if recipe.prompts is not None else {}
+        unread: dict[str, Key] = {}
         for step, key in steps:
             for sentence in step.missing(there):
-                self.source.problem(key, sentence)
-            there |= dict.fromkeys(step.makes(there))
+                option, colon, rest = sentence.partition(": ")
+                about = colon and option in {o.name for o in options_of(type(step))}
+                self.source.problem((*key, option) if about else key, rest if about else sentence)
+            for slot in step.reads(there):
+                unread.pop(slot, None)
+            for slot in step.makes(there):
+                if slot in unread:
+                    self.source.problem(key, *_in_vain(slot, unread[slot]))
+                unread[slot] = key
+                there[slot] = None
+
+
+def _in_vain(slot: str, key: Key) -> tuple[str, str]:
+    kind, _, name = slot.partition(":")
+    named = f"{kind} '{name}'" if name else kind
+    hint = "give one of the two another 'arm'" if kind == "samples" else ""
+    return f"this replaces the {named} of {dotted(key)}, which no step has used", hint
