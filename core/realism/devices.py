@@ -9,7 +9,7 @@ from realism.errors import RealismError
 if TYPE_CHECKING:
     import torch
 
-DType = Literal["float32", "bfloat16", "float16"]
+DType = Literal["auto", "float32", "bfloat16", "float16"]
 """Names of the arithmetic a model may run in."""
 
 
@@ -33,8 +33,10 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
-def pick_dtype(name: str) -> torch.dtype:
-    """The torch dtype of that name, one of `DType`."""
+def pick_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The torch dtype of that name, one of `DType`; "auto" is float32 on the CPU, else bfloat16."""
     import torch
 
+    if name == "auto":
+        name = "float32" if device.type == "cpu" else "bfloat16"
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]

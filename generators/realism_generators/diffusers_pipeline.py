@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 from realism.batching import Batches
-from realism.devices import DType
+from realism.devices import DType, pick_device, pick_dtype
 from realism.models import find_model, local_folder
 from realism.nouns import Request
 from realism.parts import Generator
@@ -34,14 +34,16 @@ class DiffusersGenerator(Generator):
     """The name of the class in diffusers."""
     also_reads: ClassVar[tuple[str, ...]] = ()
     """Other pipeline classes whose model folders this one can use."""
+    speed_options: ClassVar[tuple[str, ...]] = ("batch", "device", "offload")
     speed_options = ("batch", "device", "offload")
 
     model: str
     """A model that a plugin ships ("garden/flux"), a folder as diffusers saves it, or a hub id."""
     revision: str | None = None
     """Branch, tag or commit of the hub id; None is its main branch."""
-    dtype: DType = "bfloat16"
-    """The arithmetic of the model."""
+    dtype: DType = "auto"
+    """The arithmetic of the model: auto is float32 on the CPU, else bfloat16. Only in float32 is a picture the same, to
+    1/255, in any batch."""
     device: str = "auto"
     """auto (CUDA if there, else cpu), cpu, cuda, cuda:1, ..."""
     offload: Literal["none", "model", "sequential"] = "none"
@@ -82,10 +84,11 @@ class DiffusersGenerator(Generator):
         """The loaded pipeline, on its device. Raises RealismError in words when it cannot be had."""
         from realism_generators.loading import load_pipeline, place_pipeline
 
-        pipeline = load_pipeline(
-            self.pipeline_class, self.also_reads, find_model(self.model), revision=self.revision, dtype=self.dtype
-        )
-        return place_pipeline(pipeline, self.device, self.offload)
+        device = pick_device(self.device)
+        dtype = pick_dtype(self.dtype, device)
+        source = find_model(self.model)
+        pipeline = load_pipeline(self.pipeline_class, self.also_reads, source, revision=self.revision, dtype=dtype)
+        return place_pipeline(pipeline, device, self.offload)
 
     @cached_property
     def width_height(self) -> tuple[int, int]:

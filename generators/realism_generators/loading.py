@@ -6,12 +6,13 @@ import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from realism.devices import pick_device, pick_dtype
 from realism.errors import RealismError
 from realism.models import find_model
 
+if TYPE_CHECKING:
+    import torch
 
 
 def folder_error(name: str, classes: Sequence[str]) -> str | None:
@@ -54,7 +55,7 @@ def check_class(model: str, found: str, classes: Sequence[str]) -> None:
 
 
 def load_pipeline(
-    name: str, also: Sequence[str], source: str | Path, *, revision: str | None, dtype: str
+    name: str, also: Sequence[str], source: str | Path, *, revision: str | None, dtype: torch.dtype
 ) -> Any:
     """The pipeline of diffusers' class `name`, from a folder or a hub id, on the CPU.
 
@@ -72,7 +73,7 @@ def load_pipeline(
                 config = diffusers.DiffusionPipeline.load_config(str(source), **options)
                 check_class(str(source), config.get("_class_name", "unknown thing"), (name, *also))
             pipeline = getattr(diffusers, name).from_pretrained(
-                str(source), dtype=pick_dtype(dtype), use_safetensors=True, local_files_only=local, **options
+                str(source), dtype=dtype, use_safetensors=True, local_files_only=local, **options
             )
         except RealismError:
             raise
@@ -88,9 +89,8 @@ def load_pipeline(
     return pipeline
 
 
-def place_pipeline(pipeline: Any, device: str, offload: str) -> Any:
+def place_pipeline(pipeline: Any, place: torch.device, offload: str) -> Any:
     """The pipeline on its device. offload is none, model or sequential, and only matters on a GPU."""
-    place = pick_device(device)
     if offload == "none" or place.type == "cpu":
         return pipeline.to(place)
     if offload == "model":

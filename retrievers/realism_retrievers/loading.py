@@ -72,7 +72,6 @@ def model_error(name: str) -> str | None:
 def load(name: str, device: str, dtype: str) -> Loaded:
     """The model of that name (see `OpenClip.model`). Raises RealismError in words when it cannot be had."""
     import open_clip
-    import torch
 
     source = _source(name)
     weights = None
@@ -84,6 +83,7 @@ def load(name: str, device: str, dtype: str) -> Loaded:
     else:
         full, weights = _architecture(source, open_clip)
     place = pick_device(device)
+    kind = pick_dtype(dtype, place)
     try:
         # the weights are asked for here, so none that a tower might want by itself are fetched
         model, _, preprocess = open_clip.create_model_and_transforms(full, pretrained=weights, pretrained_text=False)
@@ -92,8 +92,8 @@ def load(name: str, device: str, dtype: str) -> Loaded:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         where = "the folder is damaged" if isinstance(source, Path) else "no such model, or the hub is out of reach"
         raise RealismError(f"model '{name}' cannot be loaded ({where}): {type(error).__name__}: {first}") from error
-    model = model.eval().requires_grad_(False).to(place, pick_dtype(dtype))
-    return Loaded(model, preprocess, tokenizer, torch.device(place), pick_dtype(dtype), _describe(open_clip, model))
+    model = model.eval().requires_grad_(False).to(place, kind)
+    return Loaded(model, preprocess, tokenizer, place, kind, _describe(open_clip, model))
 
 
 def _source(name: str) -> str | Path:

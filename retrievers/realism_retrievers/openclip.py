@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge
 from realism.batching import Batches
@@ -25,15 +25,18 @@ if TYPE_CHECKING:
 
 @dataclass
 class OpenClip(Retriever):
-    """A dual encoder of the OpenCLIP library: CLIP, SigLIP, EVA, CoCa, ..."""
+    """A dual encoder of the OpenCLIP library: CLIP, SigLIP, EVA and others."""
 
     speed_options = ("batch", "device", "workers")
+
+    speed_options: ClassVar[tuple[str, ...]] = ("batch", "device", "workers")
 
     model: str = "ViT-B-32/laion2b_s34b_b79k"
     """A model that a plugin ships ("garden/clip"), a folder with open_clip_config.json and safetensors, an OpenCLIP
     name and its weights ("ViT-B-32/laion2b_s34b_b79k"), or "hf-hub:owner/name"."""
     dtype: DType = "float32"
-    """The arithmetic of the model. In anything but float32 a row depends a little on its batch."""
+    """The arithmetic of the model; auto is float32 on the CPU, else bfloat16. In anything but float32 a row depends a
+    little on its batch."""
     device: str = "auto"
     """auto (CUDA if there, else cpu), cpu, cuda, cuda:1, ..."""
     batch: Annotated[int, Ge(1)] | None = None

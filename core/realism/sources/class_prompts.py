@@ -15,7 +15,7 @@ from realism.parts import Images, Prompts
 
 @dataclass
 class ClassPrompts(Prompts):
-    """One prompt for each subject of a source of images: "A photo of a daisy", "A photo of a sea rose", ..."""
+    """One prompt for each subject of a source of images: "A photo of a daisy", "A photo of a sea rose"."""
 
     images: Images
     """The images whose subjects are asked for, in alphabetical order."""
