@@ -1,0 +1,46 @@
+"""The commands `realism garden build` and `realism garden show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="The procedural garden and its miniature models.", no_args_is_help=True, rich_markup_mode=None)
+MODELS = Path(__file__).parent / "models"
+MINIATURES = ("flux", "clip", "judge")
+
+
+@app.command()
+def build(
+    names: Annotated[list[str] | None, typer.Argument(help="Which miniatures: flux, clip, judge; all if none.")] = None,
+    seed: Annotated[int, typer.Option(help="The seed of data and training.")] = 0,
+    minutes: Annotated[float | None, typer.Option(help="Minutes each, instead of what the cards say.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps instead of minutes, for a quick try.")] = None,
+    out: Annotated[Path, typer.Option(help="Where the folders go.")] = MODELS,
+) -> None:
+    """Train miniatures from a seed and write their folders, each with a card."""
+    unknown = [n for n in names or () if n not in MINIATURES]
+    if unknown:
+        typer.echo(f"realism: no miniature '{unknown[0]}'; there are: {', '.join(MINIATURES)}", err=True)
+        raise typer.Exit(2)
+    if steps is not None and steps < 1 or minutes is not None and minutes <= 0:
+        typer.echo("realism: --steps and --minutes should be above 0", err=True)
+        raise typer.Exit(2)
+    from .build.all import build_all
+
+    build_all(sorted(names or MINIATURES, key=("judge", "clip", "flux").index), out, seed, minutes, steps)
+
+
+@app.command()
+def show(
+    out: Annotated[Path, typer.Argument(help="The PNG file to write.")] = Path("garden.png"),
+    seed: Annotated[int, typer.Option(help="The seed of the scenes.")] = 0,
+) -> None:
+    """Write a sheet of all 24 species: once alone, once in twos or threes; the last six are the novel ones."""
+    from .build.sheets import species_sheet
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    species_sheet(seed).save(out)
+    typer.echo(f"wrote {out}")
