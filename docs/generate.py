@@ -1,0 +1,282 @@
+"""Write docs/reference.md from the code: `make docs`. With --check, only say whether it is in step: `make check`.
+
+It tells of Realism itself and of the plugins in this repository, whatever else is installed.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import sys
+import textwrap
+import tomllib
+from collections.abc import Iterator
+from dataclasses import MISSING
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+from realism import hooks, nouns, parts
+from realism.cli.app import app
+from realism.cli.listing import type_name
+from realism.errors import RealismError
+from realism.manager import Plugins, installed
+from realism.parts import Part
+from realism.recipe.load import shipped
+from realism.recipe.options import Option, options_of
+from realism.recipe.source import read_yaml
+from realism.registry import PART_FAMILIES, Entry, Registry
+from realism.testing import suite_of
+from typer.core import TyperGroup
+
+ROOT = Path(__file__).parents[1]
+TARGET = Path(__file__).parent / "reference.md"
+NOUNS = (nouns.Prompt, nouns.Record, nouns.Hit, nouns.Request)
+FAMILIES: tuple[type, ...] = (Part, *(getattr(parts, name) for name in parts.__all__ if name != "Part"))
+INTRO = """\
+# Reference
+
+Every hook, family, part, step, command and shipped recipe, with its options. This page is written from the code by
+`make docs`, so do not edit it; `make check` fails when the two differ. Types and defaults are shown as a recipe writes
+them.
+"""
+
+
+def own_plugins() -> Plugins:
+    """Realism and the plugins of this repository. Raises SystemExit naming one that is not installed or in trouble."""
+    files = sorted(ROOT.glob("plugins/*/pyproject.toml"))
+    names = {"realism"} | {tomllib.loads(f.read_text(encoding="utf-8"))["project"]["name"] for f in files}
+    points = [p for p in installed() if p.dist and p.dist.name in names]
+    absent = names - {p.dist.name for p in points if p.dist}
+    if absent:
+        raise SystemExit(f"docs/generate.py: not installed: {', '.join(sorted(absent))}; run `make env`")
+    found = Plugins(points)
+    if found.problems:
+        raise SystemExit("docs/generate.py: " + "\n".join(found.problems))
+    return found
+
+
+def prose(text: str | None) -> str:
+    """A docstring as Markdown: signs that Markdown would take as its own are escaped outside `code`."""
+    pieces = inspect.cleandoc(text or "").split("`")
+    pieces[::2] = [p.replace("*", r"\*").replace("<", "&lt;").replace("[", r"\[") for p in pieces[::2]]
+    return "`".join(pieces)
+
+
+def cell(text: str) -> str:
+    """Text as a cell of a table."""
+    return " ".join(text.split()).replace("|", r"\|")
+
+
+def table(*rows: tuple[str, ...]) -> Iterator[str]:
+    """A table whose first row is the head."""
+    head, *body = rows
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + "---|" * len(head)
+    for row in body:
+        yield "| " + " | ".join(cell(c) for c in row) + " |"
+    yield ""
+
+
+def written_type(hint: Any) -> str:
+    """What a recipe may hold, for a type: `one of none, model`, `int >= 1 or null`, `list of reward`."""
+    arguments = get_args(hint)
+    if get_origin(hint) is Annotated:
+        return type_name(hint)
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(written_type(a) for a in arguments)
+    if get_origin(hint) is Literal:
+        return "one of " + ", ".join(str(a) for a in arguments)
+    if get_origin(hint) is list:
+        return f"list of {written_type(arguments[0])}"
+    if get_origin(hint) is tuple:
+        return "[" + ", ".join(written_type(a) for a in arguments) + "]"
+    if hint in (NoneType, str):
+        return "null" if hint is NoneType else "text"
+    return hint.family if isinstance(hint, type) and issubclass(hint, Part) else type_name(hint).lower()
+
+
+def written_default(option: Option) -> str:
+    """A default as a recipe would write it."""
+    if option.default is MISSING:
+        return f"the recipe's one {option.part_class.family}" if option.part_class else "must be given"
+    if isinstance(option.default, str) and option.default:
+        return f"`{option.default}`"
+    return f"`{json.dumps(option.default)}`"
+
+
+def options_table(cls: type[Part]) -> Iterator[str]:
+    rows = [(f"`{o.name}`", written_type(o.hint), written_default(o), prose(o.doc)) for o in options_of(cls)]
+    if rows:
+        yield from table(("option", "type", "default", "what it is"), *rows)
+    else:
+        yield "No options.\n"
+
+
+def body_of(thing: Any) -> list[ast.stmt]:
+    node = ast.parse(textwrap.dedent(inspect.getsource(thing))).body[0]
+    assert isinstance(node, ast.ClassDef)
+    return node.body
+
+
+def signature(function: Any) -> str:
+    """`name(a: int) -> str`, as the source has it."""
+    node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    assert isinstance(node, ast.FunctionDef)
+    arguments = ast.unparse(node.args).removeprefix("self, ").removeprefix("self").removeprefix("cls")
+    return f"{node.name}({arguments})" + (f" -> {ast.unparse(node.returns)}" if node.returns else "")
+
+
+def hook_pages() -> Iterator[str]:
+    yield "## Hooks\n"
+    yield "A plugin marks a function of this name with `@hook` from `realism`. It may leave out arguments that it does"
+    yield "not need. How to write one: [plugins.md](plugins.md).\n"
+    for name, function in vars(hooks).items():
+        if name.startswith("realism_"):
+            yield f"### {name}\n"
+            yield f"```python\ndef {signature(function)}: ...\n```\n"
+            yield prose(function.__doc__) + "\n"
+
+
+def noun_pages() -> Iterator[str]:
+    yield "## Nouns\n"
+    yield "What travels between parts. All are frozen dataclasses, imported from `realism`.\n"
+    for cls in NOUNS:
+        yield f"### {cls.__name__}\n"
+        yield prose(cls.__doc__) + "\n"
+        yield "```python"
+        yield from (ast.unparse(n) for n in body_of(cls) if isinstance(n, ast.AnnAssign))
+        yield "```\n"
+
+
+def family_pages() -> Iterator[str]:
+    yield "## Families\n"
+    yield "The abstract classes. A part inherits from one of them and is a dataclass. Import them from `realism`"
+    yield "(`BaseReward` from `realism.parts`).\n"
+    for cls in FAMILIES:
+        base = cls.__mro__[1]
+        yield f"### {cls.__name__}\n"
+        yield prose(cls.__doc__) + "\n"
+        if base in FAMILIES[1:]:
+            yield f"Inherits `{base.__name__}`:\n"
+        yield from members(cls)
+
+
+def members(cls: type) -> Iterator[str]:
+    """Class attributes with what they say of themselves, then methods, the abstract ones marked."""
+    body = body_of(cls)
+    for node, after in zip(body, [*body[1:], None], strict=True):
+        if isinstance(node, ast.AnnAssign | ast.Assign) and not ast.unparse(node).startswith("family"):
+            said = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
+            yield f"- `{ast.unparse(node)}`" + (f": {' '.join(prose(str(said)).split())}" if said else "")
+    for name, function in vars(cls).items():
+        function = function.fget if isinstance(function, property) else function
+        if inspect.isfunction(function) and not name.startswith("_"):
+            mark = "must have" if getattr(function, "__isabstractmethod__", False) else "may have"
+            yield f"- *{mark}* `{signature(function)}`: {' '.join(prose(function.__doc__).split())}"
+    yield ""
+
+
+def registry_pages() -> Iterator[str]:
+    yield "## Registering\n"
+    yield "The methods of the registry that `realism_register` is given. A name is a part's own: no other part, of"
+    yield "whatever family, may have it.\n"
+    own = [getattr(Registry, n) for n in (*PART_FAMILIES, "step", "model", "recipe", "command")]
+    yield from table(("call", "what it adds"), *((f"`registry.{signature(f)[:-8]}`", prose(f.__doc__)) for f in own))
+
+
+def part_pages(registry: Registry) -> Iterator[str]:
+    yield "## Parts\n"
+    for family in PART_FAMILIES:
+        entries = list(registry.entries(family))
+        if entries:
+            yield f"### {family}: {', '.join(f'`{e.name}`' for e in entries)}\n"
+        for entry in entries:
+            yield from entry_page(entry)
+    yield "## Steps\n"
+    yield prose(parts.Step.__doc__).split("\n\n")[1] + "\n"
+    for entry in registry.entries("step"):
+        yield from entry_page(entry)
+
+
+def entry_page(entry: Entry) -> Iterator[str]:
+    cls = entry.load()
+    yield f"#### {entry.name}\n"
+    yield f"{prose(cls.__doc__)}\n\n`{entry.target}`, of plugin `{entry.plugin}`.\n"
+    yield from options_table(cls)
+
+
+def suite_pages() -> Iterator[str]:
+    yield "## Conformance suites\n"
+    yield "What `realism.testing` holds every registered part to, by family.\n"
+    for family in PART_FAMILIES:
+        suite = suite_of(family)
+        tests = [t for t in dir(suite) if t.startswith("test_")]
+        yield f"- **{suite.__name__}**: {'; '.join(t.removeprefix('test_').replace('_', ' ') for t in tests)}."
+    yield ""
+
+
+def command_pages(registry: Registry) -> Iterator[str]:
+    yield "## Commands\n"
+    group: Any = typer.main.get_command(app)
+    top = group.context_class(group, info_name="realism", terminal_width=100, max_content_width=100)
+    for name in TyperGroup.list_commands(group, top):
+        yield from command_page(name, TyperGroup.get_command(group, top, name), top)
+    for entry in registry.entries("command"):
+        yield from command_page(entry.name, typer.main.get_command(entry.load()), top)
+
+
+def command_page(name: str, command: Any, parent: Any) -> Iterator[str]:
+    """The --help of a command, in plain text, and of those below it."""
+    command.rich_markup_mode = None
+    context = command.context_class(command, info_name=name, parent=parent)
+    yield f"### {context.command_path}\n"
+    yield f"```text\n{command.get_help(context).strip()}\n```\n"
+    for below in command.list_commands(context) if isinstance(command, TyperGroup) else ():
+        yield from command_page(below, command.get_command(context, below), context)
+
+
+def recipe_pages(registry: Registry) -> Iterator[str]:
+    yield "## Recipes and models\n"
+    found = shipped() | {e.name: e.path() for e in registry.entries("recipe")}
+    rows = [(f"`{n}`", prose(str(read_yaml(p, "line ").data.get("description", "")))) for n, p in sorted(found.items())]
+    yield from table(("recipe", "what it does"), *rows)
+    models = [(f"`{e.name}`", f"`{e.plugin}`") for e in registry.entries("model")]
+    if models:
+        yield from table(("model", "shipped by plugin"), *models)
+
+
+def reference() -> str:
+    """The whole page."""
+    registry = own_plugins().registry
+    pages = (
+        hook_pages(), noun_pages(), family_pages(), registry_pages(), part_pages(registry), suite_pages(),
+        command_pages(registry), recipe_pages(registry),
+    )  # fmt: skip
+    lines = [line for page in pages for line in page]
+    titles = [line.removeprefix("## ").strip() for line in lines if line.startswith("## ")]
+    contents = " · ".join(f"[{t}](#{t.lower().replace(' ', '-')})" for t in titles)
+    text = "\n".join([INTRO, contents, "", *lines])
+    return "\n".join(line.rstrip() for line in text.rstrip().splitlines()) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or with --check say whether it is as it would be written."""
+    try:
+        text = reference()
+    except RealismError as error:
+        print(f"docs/generate.py: {error}", file=sys.stderr)
+        return 1
+    if "--check" not in arguments:
+        TARGET.write_text(text, encoding="utf-8")
+        return 0
+    if TARGET.is_file() and TARGET.read_text(encoding="utf-8") == text:
+        return 0
+    print(f"{TARGET.relative_to(ROOT)} is out of step with the code; run `make docs`", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
