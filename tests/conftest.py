@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -13,11 +13,13 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import toys  # noqa: E402
-from realism.manager import Plugins, installed  # noqa: E402
-from realism.recipe.recipe import Recipe, read_recipe  # noqa: E402
-from realism.run.progress import View  # noqa: E402
-from realism.run.run import Run  # noqa: E402
+import toys
+from realism import manager
+from realism.cli.app import main
+from realism.manager import Plugins, installed
+from realism.recipe.recipe import Recipe, read_recipe
+from realism.run.progress import View
+from realism.run.run import Run
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -99,3 +101,24 @@ def run(read: Callable[..., Recipe], toy_plugins: Plugins, tmp_path: Path) -> Ca
 def as_yaml(recipe: dict) -> str:
     """A recipe as text."""
     return yaml.safe_dump(recipe, sort_keys=False)
+
+
+@pytest.fixture
+def realism(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Iterator[Callable[..., tuple[int, str]]]:
+    """The command line in this process, in an empty folder, with core and the toys as plugins: arguments -> exit code
+    and what was printed."""
+    core = [point for point in installed() if point.name == "core"]
+    monkeypatch.setattr(manager, "installed", lambda: [*core, EntryPoint("toys", "toys", "realism")])
+    manager.plugins.cache_clear()
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["realism", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), "".join(capsys.readouterr()).strip()
+
+    yield command
+    manager.plugins.cache_clear()

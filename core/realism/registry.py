@@ -171,5 +171,5 @@ class Registry:
         if entry is None:
             names = [e.name for e in self.entries(*families)]
             kind = families[0] if len(families) == 1 else "part"
-            raise RealismError(f"no {kind} named '{name}'{nearest(name, names)}; there are: {listed(names)}")
+            raise RealismError(f"no {kind} named '{name}'; there are: {listed(names)}{nearest(name, names)}")
         return entry

@@ -147,7 +147,7 @@ def main() -> None:
     """Run the command line. A user's mistake ends in one sentence and exit code 2."""
     debug = "--debug" in sys.argv
     try:
-        app()
+        app(prog_name="realism")
     except RealismError as error:
         if debug:
             raise

@@ -63,7 +63,7 @@ class Condition:
 
         def read(value: Any) -> Condition:
             if not isinstance(value, str):
-                raise ValueError(f"expected a condition such as 'score >= 0.5', not {value!r}")
+                raise ValueError(f"expected a condition such as 'score >= 0.5', not {shown(value)}")
             try:
                 return cls(value)
             except RealismError as error:
@@ -82,7 +82,7 @@ class Condition:
     def unknown(self, names: Collection[str]) -> str | None:
         """One sentence if the condition names a column that is not among `names`, else None."""
         for name in sorted(self.names - set(names)):
-            return f"'{self.text}' names '{name}'{nearest(name, names)}; there are: {listed(names)}"
+            return f"{shown(self.text)} names '{name}', but there are: {listed(names)}{nearest(name, names)}"
         return None
 
     def _error(self, why: str) -> RealismError:

@@ -39,7 +39,7 @@ def find_recipe(name: str, registry: Registry) -> Path:
     if Path(name).is_dir():
         raise RealismError(f"'{name}' is a folder; name a recipe file in it")
     known = [*ours, *(e.name for e in registry.entries("recipe"))]
-    raise RealismError(f"no recipe '{name}': no such file{nearest(name, known)}; recipes with a name: {listed(known)}")
+    raise RealismError(f"no recipe '{name}': no such file; recipes with a name: {listed(known)}{nearest(name, known)}")
 
 
 def load(name: str, overrides: list[str], registry: Registry) -> Source:
@@ -170,7 +170,7 @@ def _plain(config: DictConfig | ListConfig, key: Key, source: Source, left: list
         try:
             value = config[k]
         except OmegaConfBaseException as error:
-            source.lose(here, f"{_text(config, k)} leads nowhere: {_reason(error, source)}")
+            source.lose(here, f"{_text(config, k)} leads nowhere: {_reason(error, here, source)}")
             value = None
         result[k] = _plain(value, here, source, left) if isinstance(value, DictConfig | ListConfig) else value
     return list(result.values()) if isinstance(config, ListConfig) else result
@@ -181,11 +181,11 @@ def _text(config: DictConfig | ListConfig, key: Any) -> str:
     return shown(node._value())
 
 
-def _reason(error: OmegaConfBaseException, source: Source) -> str:
+def _reason(error: OmegaConfBaseException, here: Key, source: Source) -> str:
     missing = re.search(r"Interpolation key '(.*)' not found", str(error))
     if isinstance(error, InterpolationKeyError) and missing:
         key = missing[1]
-        return f"no key '{key}' in this recipe{nearest(key, [dotted(k) for k in source.places])}"
-    if "Recursive" in str(error):
+        return f"no key '{key}' in this recipe{nearest(key, [dotted(k) for k in source.places if k != here])}"
+    if "Recursive" in str(error) or "parent node" in str(error):
         return "it stands for itself"
     return str(error).splitlines()[0]

@@ -65,6 +65,13 @@ def _is_part(hint: Any) -> bool:
     return isinstance(hint, type) and issubclass(hint, Part)
 
 
+def kind_of(cls: type[Part], article: str = "a") -> str:
+    """A family as a sentence names it: "a reward", "a source of prompts", "a generator of kind Tunable"."""
+    family = "source of " + cls.family if cls.family in ("prompts", "images") else cls.family
+    article = "an" if article == "a" and family[0] in "aeiou" else article
+    return f"{article} {family}" + ("" if "family" in vars(cls) else f" of kind {cls.__name__}")
+
+
 @functools.cache
 def options_of(cls: type[Part]) -> tuple[Option, ...]:
     """The options of a part's class, in order."""
@@ -150,7 +157,7 @@ def _value(option: Option, given: Mapping[str, Any], resolve: Resolve, only: Any
         if family is None:
             raise Wrong(f"'{option.name}' must be given", option.doc)
         if (part := only(family)) is None:
-            raise Wrong(f"'{option.name}' must be given: there is no {family.family} among the parts", option.doc)
+            raise Wrong(f"'{option.name}' must be given: there is {kind_of(family, 'no')} among the parts", option.doc)
         return True, part
     if option.part_class is not None and isinstance(option.default, str):
         return True, resolve(option.default, option.part_class)

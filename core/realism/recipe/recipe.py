@@ -12,7 +12,7 @@ from realism.errors import Problem, RealismError, RecipeError, listed, nearest, 
 from realism.parts import BaseReward, Part, Prompts
 from realism.parts.step import Step
 from realism.recipe.load import TOP, load
-from realism.recipe.options import Broken, Wrong, options_of, read_options
+from realism.recipe.options import Broken, Wrong, kind_of, options_of, read_options
 from realism.recipe.source import Key, Source, dotted
 from realism.registry import PART_FAMILIES, Registry, a_part
 
@@ -179,7 +179,7 @@ class _Reader:
             self.source.problem((*key, "use"), str(error))
             return None
         if not issubclass(cls, family):
-            message = f"'{use}' is {a_part(entry.family)}; {a_part(family.family)} is needed here"
+            message = f"'{use}' is {a_part(entry.family)}; {kind_of(family)} is needed here"
             self.source.problem((*key, "use"), message)
             return None
         options = {k: v for k, v in spec.items() if k != "use"}
@@ -209,17 +209,17 @@ class _Reader:
         elif isinstance(value, Mapping):
             part = self._in_place(value, family)
         elif self.source.is_broken(("parts",)) or value is None:
-            raise Broken(value) if self.source.broken else ValueError(f"expected {a_part(family.family)}, not nothing")
+            raise Broken(value) if self.source.broken else ValueError(f"expected {kind_of(family)}, not nothing")
         elif isinstance(value, str):
             known = [e.name for e in self.registry.entries(family.family)]
             hint = f"parts here: {listed(self.given)}; registered: {self._names(family)}"
             raise Wrong(f"no part named '{value}'{nearest(value, [*self.given, *known])}", hint)
         else:
-            raise ValueError(f"expected the name of {a_part(family.family)}, not {shown(value)}")
+            raise ValueError(f"expected the name of {kind_of(family)}, not {shown(value)}")
         if part is None:
             raise Broken(value)
         if not isinstance(part, family):
-            raise ValueError(f"'{value}' is {a_part(part.family)}; {a_part(family.family)} is needed here")
+            raise ValueError(f"'{value}' is {a_part(part.family)}; {kind_of(family)} is needed here")
         return part
 
     def _in_place(self, spec: Mapping[str, Any], family: type[Part]) -> Part | None:
@@ -229,7 +229,7 @@ class _Reader:
         wrong = self.source.problems[before:]
         del self.source.problems[before:]
         if wrong:
-            if set(spec) == {"use"} and isinstance(spec["use"], str):
+            if set(spec) == {"use"} and not any(p.key in ("", "use") for p in wrong):
                 said = f"'{spec['use']}' needs options: " + "; ".join(p.message for p in wrong)
             else:
                 said = "; ".join(f"{p.key}: {p.message}" if p.key else p.message for p in wrong)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ MOST_VALUES = 100_000
 """A recipe with more values, aliases followed, is a bomb or a mistake."""
 TAG = "tag:yaml.org,2002:"
 PLAIN = {TAG + kind for kind in ("null", "bool", "int", "float", "str", "seq", "map")}
+BOOL = re.compile("(true|True|TRUE|false|False|FALSE)$")
 ADVICE = {
     "'\\t'": "; indent with spaces, not with tabs",
     "mapping values are not allowed": "; a text with ': ' in it needs quotes",
@@ -65,10 +67,14 @@ class Source:
 
 
 class Loader(yaml.SafeLoader):
-    """Plain values only; a date stays the text it is written as."""
+    """Plain values only: a date stays the text it is written as, and so do `on`, `off`, `yes` and `no`."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012
-        first: [(tag, pattern) for tag, pattern in resolvers if tag in PLAIN or tag == f"{TAG}merge"]
+        first: [
+            (tag, BOOL if tag == f"{TAG}bool" else pattern)
+            for tag, pattern in resolvers
+            if tag in PLAIN or tag == f"{TAG}merge"
+        ]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -164,9 +170,7 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any], at: Key, replaced:
     result = dict(base)
     for key, value in over.items():
         old, here = result.get(key), (*at, key)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        renewed = both and "use" in value and value["use"] != old.get("use")
-        if both and not renewed:
+        if isinstance(old, dict) and isinstance(value, dict) and value.get("use", old.get("use")) == old.get("use"):
             result[key] = _merged(old, value, here, replaced)
         else:
             result[key] = value

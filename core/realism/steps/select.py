@@ -38,9 +38,10 @@ class Select(Step):
             return ["there are no samples to select from: put a step 'generate' before this"]
         known = known_rewards(there)
         wrong = self.where.unknown(known) if self.where else None
-        sentences = [f"where: {wrong}; put a step 'score' before this"] if wrong else []
+        sentences = [f"where: {wrong}" + ("" if known else "; put a step 'score' before this")] if wrong else []
         if self.best and self.best not in known:
-            sentences.append(f"best: no reward '{self.best}' was scored{nearest(self.best, known)}; {listed(known)}")
+            near = nearest(self.best, known)
+            sentences.append(f"best: no reward '{self.best}' was scored; scored: {listed(known)}{near}")
         return sentences
 
     def reads(self, there: Collection[str]) -> list[str]:
