@@ -63,6 +63,9 @@ class Sums(Retriever):
     def encode_images(self, images):
         return self._unit([np.asarray(i.resize((2, 2)), float).ravel() + 1 for i in images])
 
+    def preprocessing(self):
+        return "none"
+
     def encode_texts(self, texts):
         return self._unit([np.bincount([ord(c) % 12 for c in t], minlength=12) + 1.0 for t in texts])
 

@@ -140,6 +140,9 @@ class ToyRetriever(Retriever):
         means = np.stack([np.asarray(i.resize((4, 4)), np.float32).reshape(-1, 3).mean(0) + 1 for i in images])
         return means / np.linalg.norm(means, axis=1, keepdims=True)
 
+    def preprocessing(self) -> str:
+        return "resize bicubic to 4 x 4"
+
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         colours = [next((c for n, c in COLOURS.items() if n in text), (1, 1, 1)) for text in texts]
         return self.encode_images([Image.new("RGB", (4, 4), colour) for colour in colours])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 SHARD = 256
-AT_ONCE = 32
+AT_ONCE = 128
 MAX_SIDE = 1024
 """Longer images are shrunk to this many pixels as they are read: no encoder sees more, and memory stays flat."""
 
@@ -73,7 +73,7 @@ def encode_records(
     good: list[RecordRow] = []
     aside: list[Aside] = []
     vectors: list[np.ndarray] = []
-    images = read_images((root / r.path for r in records), max_side=MAX_SIDE)
+    images = read_images((root / r.path for r in records), max_side=MAX_SIDE, ahead=AT_ONCE)
     for batch in chunks(zip(records, images, strict=True), AT_ONCE):
         readable = []
         for record, image in batch:

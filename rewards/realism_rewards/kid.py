@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Kid(SetMetric):
-    """KID: unbiased squared MMD with the kernel (x.y / d + 1)^3, averaged over random subsets. Binkowski et al. 2018.
+    """KID: unbiased squared MMD with the kernel (x.y + 1)^3, averaged over random subsets. Binkowski et al. 2018.
 
-    It is unbiased whatever the number of images, and may fall below 0. Features are of length 1 here, so values are
-    smaller than those printed for Inception features: compare within one encoder only.
+    The paper's kernel is (x.y / d + 1)^3, on Inception features, whose length grows with the root of d; features here
+    are of length 1, where division by d would leave the kernel flat. Unbiased whatever the number of images, so it may
+    fall below 0. Compare within one encoder only.
     """
 
     encoder: Retriever
@@ -39,12 +40,12 @@ class Kid(SetMetric):
         check_features(features, real)
         n, m = min(self.subset_size, len(features)), min(self.subset_size, len(real))
         if n == len(features) and m == len(real):
-            return polynomial_mmd(features, real)
+            return polynomial_mmd(features, real, gamma=1.0)
         random = np.random.default_rng(self.seed)
         values = []
         for _ in range(self.subsets):
             chosen = random.permutation(len(features))[:n]
-            values.append(polynomial_mmd(features[chosen], real[random.permutation(len(real))[:m]]))
+            values.append(polynomial_mmd(features[chosen], real[random.permutation(len(real))[:m]], gamma=1.0))
         return float(np.mean(values))
 
 

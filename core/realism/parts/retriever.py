@@ -30,7 +30,8 @@ class Index(Part):
     ) -> tuple[np.ndarray, np.ndarray]:
         """The k rows of highest inner product for each query, best first: similarities (q, k) float32 and rows (q, k)
         int64. allowed: (n,) bool, rows that may be found; None is all. Where fewer than k may be found, the rest of
-        a line is -1 with similarity -inf."""
+        a line is -1 with similarity -inf. An approximate index finds at least 0.9 of the true nearest rows, with
+        similarities within 0.05."""
 
 
 class Retriever(Part):
@@ -47,3 +48,7 @@ class Retriever(Part):
     @abstractmethod
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Texts -> (n, d) float32, each row of length 1. Too long a text is cut where the model cuts it."""
+
+    @abstractmethod
+    def preprocessing(self) -> str:
+        """How an image becomes the model's input, in words for the report: resize, crop, size in pixels."""

@@ -115,7 +115,7 @@ class Evaluate(Step):
                     "by": self.by,
                     "seed": seed,
                     "extractor": f"{encoder.part_name} ({getattr(encoder, 'model', type(encoder).__name__)})",
-                    "resize": "as the extractor's own preprocessing",
+                    "resize": encoder.preprocessing(),
                     "format": "PNG for generated images, real images as they are on disk",
                     "real": f"{self.real.part_name}, {len(alike)} images",
                 }
