@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -153,10 +154,11 @@ def test_the_resolved_recipe_reads_as_the_same_recipe(write_recipe: Write, read:
 
 # What follows holds for anything at all.
 
-WORDS = """
-    parts prompts steps seed limits name use toy toy_colour toy_prompts generate score select rewards repeat where best arm
-    a ${parts} ${a} ??? toy_distance encoder image_folder path train trainer toy_trainer retrieve index k aside extends
-""".split()
+WORDS = re.findall(
+    r"\S+",
+    """parts prompts steps seed limits name use toy toy_colour toy_prompts generate score select rewards repeat where
+    best arm a ${parts} ${a} ??? toy_distance encoder image_folder path train trainer toy_trainer retrieve index k""",
+)
 TEXTS = st.one_of(st.sampled_from(WORDS), st.text(max_size=6))
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), TEXTS)
 ANYTHING = st.recursive(
