@@ -153,7 +153,7 @@ def test_an_option_without_a_word_is_found():
         loud: int = 1  # said
         silent: int = 2
 
-    with pytest.raises(AssertionError, match=r"neither a comment behind them nor a string below: silent$"):
+    with pytest.raises(AssertionError, match=r"neither a comment behind them nor a string below: silent(\n|$)"):
         RewardSuite().test_each_option_is_documented(Silent())
 
 
