@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -30,7 +30,7 @@ def gradient(top: tuple, bottom: tuple, height: int, width: int = SIZE) -> np.nd
     return np.broadcast_to(column, (height, width, 3)).astype(np.uint8)
 
 
-@lru_cache(maxsize=None)
+@cache
 def background(kind: str, light: str, variant: int) -> Image.Image:
     """A background of 256 × 256 pixels; ``variant`` (0 to 5) moves its details."""
     rng = random.Random(f"{kind} {light} {variant}")

@@ -25,7 +25,7 @@ def build(
     if unknown:
         typer.echo(f"realism: no miniature '{unknown[0]}'; there are: {', '.join(MINIATURES)}", err=True)
         raise typer.Exit(2)
-    if steps is not None and steps < 1 or minutes is not None and minutes <= 0:
+    if (steps is not None and steps < 1) or (minutes is not None and minutes <= 0):
         typer.echo("realism: --steps and --minutes should be above 0", err=True)
         raise typer.Exit(2)
     from .build.all import build_all

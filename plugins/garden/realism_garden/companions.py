@@ -40,8 +40,10 @@ def _ladybird(draw: ImageDraw.ImageDraw, x: float, y: float) -> None:
 
 
 def _butterfly(draw: ImageDraw.ImageDraw, colour: tuple, x: float, y: float) -> None:
+    upper = ((0, 0), (12, -24), (31, -26), (30, -4), (12, 3))
+    lower = ((0, 0), (24, 2), (25, 20), (12, 25))
     for side in (-1, 1):
-        draw.polygon([(x, y), (x + side * 12, y - 24), (x + side * 31, y - 26), (x + side * 30, y - 4), (x + side * 12, y + 3)], fill=colour, outline=INK, width=4)  # fmt: skip
-        draw.polygon([(x, y), (x + side * 24, y + 2), (x + side * 25, y + 20), (x + side * 12, y + 25)], fill=colour, outline=INK, width=4)  # fmt: skip
+        for wing in (upper, lower):
+            draw.polygon([(x + side * dx, y + dy) for dx, dy in wing], fill=colour, outline=INK, width=4)
         _oval(draw, x + side * 20, y - 15, 5, 5, (250, 250, 250), 0)
     draw.line((x, y - 16, x, y + 18), fill=INK, width=8)

@@ -60,7 +60,7 @@ class GardenDatabase(Images):
         yield from ImageFolder(str(self.folder())).records()
 
     def folder(self) -> Path:
-        """The folder with the pictures, drawn now if it is not there. Two processes at once do not disturb each other."""
+        """The folder with the pictures, drawn now if it is not there; two processes at once do not clash."""
         from .sets import write_database
 
         version = hashlib.blake2b(b"".join(path.read_bytes() for path in WORLD), digest_size=4).hexdigest()

@@ -78,12 +78,14 @@ class Reader(nn.Module):
 
 def to_tensor(images: list[Image.Image]) -> torch.Tensor:
     """PIL pictures of any size to floats [n, 3, 64, 64] in -1 to 1."""
-    small = [i.convert("RGB").resize((64, 64), Image.Resampling.LANCZOS) if i.size != (64, 64) else i.convert("RGB") for i in images]  # fmt: skip
+    small = [i.convert("RGB") for i in images]
+    small = [i if i.size == (64, 64) else i.resize((64, 64), Image.Resampling.LANCZOS) for i in small]
     return torch.from_numpy(np.stack([np.asarray(i) for i in small])).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def load_reader(folder: Path | str = MODELS / "judge") -> Reader:
     """The shipped reader, or another one from its folder, ready to read."""
     model = Reader()
-    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(Path(folder) / "reader.safetensors").items()})  # fmt: skip
+    weights = load_file(Path(folder) / "reader.safetensors")
+    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
     return model.eval()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -110,7 +110,8 @@ def _profile(form: str) -> np.ndarray:
         return np.stack([t, 0.25 * np.sin(math.pi * t**0.75)], 1)
     if form == "trillium":
         return np.stack([t, 0.50 * np.sin(math.pi * t**0.9) ** 0.9], 1)
-    return np.array([(0.05, 0), (0.2, 0.12), (0.4, 0.28), (0.6, 0.4), (0.75, 0.44), (0.88, 0.42), (0.96, 0.34), (1, 0.22), (0.96, 0.1), (0.8, 0)])  # heart # fmt: skip
+    heart = [(0.05, 0), (0.2, 0.12), (0.4, 0.28), (0.6, 0.4), (0.75, 0.44), (0.88, 0.42), (0.96, 0.34), (1, 0.22)]
+    return np.array([*heart, (0.96, 0.1), (0.8, 0)])
 
 
 PETALS = {"daisy": 12, "round": 5, "star": 6, "heart": 4, "trillium": 3}
@@ -130,7 +131,7 @@ def _disc(x: float, y: float, r: float, n: int = 20) -> np.ndarray:
     return np.stack([x + r * np.cos(a), y + r * np.sin(a)], 1)
 
 
-@lru_cache(maxsize=None)
+@cache
 def head_polygons(form: str, pattern: str) -> list[tuple[str, np.ndarray]]:
     """The polygons [n, 2] of a head from back to front, each with the name of its ink."""
     if form in PETALS:
@@ -147,7 +148,10 @@ def _radial(form: str, pattern: str) -> list[tuple[str, np.ndarray]]:
         layers += [("green", _turned(sepal, a + math.pi / 3)) for a in angles]
     inner = half * (0.72, 0.5) + (0.16, 0)
     for k, a in enumerate(angles):
-        add = lambda ink, h: layers.append((ink, _turned(_mirror(h), a)))  # noqa: E731
+
+        def add(ink: str, half: np.ndarray, a: float = a) -> None:
+            layers.append((ink, _turned(_mirror(half), a)))
+
         add("edge", half * (1.0, 1.0) + np.array([[0.0, 0.035]]) * (half[:, 1:] > 0))
         body = half * (0.965, 0.86)
         alternate = pattern == "stripes" and form == "daisy"  # its rays are too narrow for a stripe each

@@ -48,7 +48,7 @@ class ReaderReward(Reward):
         return None if there else f"no reader.safetensors in '{self.model}'"
 
     def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
-        """1 where the picture shows what the prompt asks for, else 0 (or a share); NaN where the prompt says nothing."""
+        """1 where the picture shows what the prompt asks for, else 0, or a share; NaN where the prompt says nothing."""
         import torch
 
         if not images:

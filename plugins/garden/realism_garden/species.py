@@ -109,5 +109,8 @@ def invented_name(rng: random.Random) -> str:
             return name
 
 
-_ONSETS = "b br c cr d dr f fl g gl h j k l m n p pr qu r s st t tr v w y z th sh el or is al ul".split()
-_CODAS = ["", "", "n", "ra", "lle", "s", "th", "ne", "ris", "la", "m", "lia", "wen", "x"]
+_ONSETS = (
+    *("b", "br", "c", "cr", "d", "dr", "f", "fl", "g", "gl", "h", "j", "k", "l", "m", "n", "p", "pr", "qu", "r"),
+    *("s", "st", "t", "tr", "v", "w", "y", "z", "th", "sh", "el", "or", "is", "al", "ul"),
+)
+_CODAS = ("", "", "n", "ra", "lle", "s", "th", "ne", "ris", "la", "m", "lia", "wen", "x")
