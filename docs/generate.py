@@ -14,8 +14,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import MISSING
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 import typer
 from realism import hooks, nouns, parts
@@ -39,8 +38,8 @@ INTRO = """\
 # Reference
 
 Every hook, family, part, step, command and shipped recipe, with its options. This page is written from the code by
-`make docs`, so do not edit it; `make check` fails when the two differ. Types and defaults are shown as a recipe writes
-them.
+`make docs`, so do not edit it; `make check` fails when the two differ. Defaults are shown as a recipe writes them:
+where a type says "or none", that is `null`.
 """
 
 
@@ -80,24 +79,6 @@ def table(*rows: tuple[str, ...]) -> Iterator[str]:
     yield ""
 
 
-def written_type(hint: Any) -> str:
-    """What a recipe may hold, for a type: `one of none, model`, `int >= 1 or null`, `list of reward`."""
-    arguments = get_args(hint)
-    if get_origin(hint) is Annotated:
-        return type_name(hint)
-    if get_origin(hint) in (Union, UnionType):
-        return " or ".join(written_type(a) for a in arguments)
-    if get_origin(hint) is Literal:
-        return "one of " + ", ".join(str(a) for a in arguments)
-    if get_origin(hint) is list:
-        return f"list of {written_type(arguments[0])}"
-    if get_origin(hint) is tuple:
-        return "[" + ", ".join(written_type(a) for a in arguments) + "]"
-    if hint in (NoneType, str):
-        return "null" if hint is NoneType else "text"
-    return hint.family if isinstance(hint, type) and issubclass(hint, Part) else type_name(hint).lower()
-
-
 def written_default(option: Option) -> str:
     """A default as a recipe would write it."""
     if option.default is MISSING:
@@ -108,7 +89,7 @@ def written_default(option: Option) -> str:
 
 
 def options_table(cls: type[Part]) -> Iterator[str]:
-    rows = [(f"`{o.name}`", written_type(o.hint), written_default(o), prose(o.doc)) for o in options_of(cls)]
+    rows = [(f"`{o.name}`", f"`{type_name(o.hint)}`", written_default(o), prose(o.doc)) for o in options_of(cls)]
     if rows:
         yield from table(("option", "type", "default", "what it is"), *rows)
     else:
@@ -231,6 +212,9 @@ def command_pages(registry: Registry) -> Iterator[str]:
 def command_page(name: str, command: Any, parent: Any) -> Iterator[str]:
     """The --help of a command, in plain text, and of those below it."""
     command.rich_markup_mode = None
+    for parameter in command.params:
+        if isinstance(parameter.default, Path) and parameter.default.is_absolute():
+            parameter.show_default = False
     context = command.context_class(command, info_name=name, parent=parent)
     yield f"### {context.command_path}\n"
     yield f"```text\n{command.get_help(context).strip()}\n```\n"
