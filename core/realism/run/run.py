@@ -174,14 +174,16 @@ class Run:
         for said in self._tell(
             self.plugins.hook.realism_images_made, run=self, step=step, images=images, prompts=prompts
         ):
-            if said is not None:
+            if said is not None and len(said) != len(images):
+                self.warn(f"a plugin's realism_images_made gave {len(said)} answers for {len(images)} images; not used")
+            elif said is not None:
                 reasons = [a if a is not None else b for a, b in zip(reasons, said, strict=True)]
         return reasons
 
-    def tell_scores(self, step: str, reward: str, given: dict[str, float]) -> None:
-        """Tell plugins what a reward has given, by sample id."""
+    def tell_scores(self, step: str, arm: str, reward: str, given: dict[str, float]) -> None:
+        """Tell plugins what a reward has given to samples of one arm, by sample id."""
         hook = self.plugins.hook.realism_scores_given
-        self._tell(hook, run=self, step=step, reward=reward, ids=list(given), values=list(given.values()))
+        self._tell(hook, run=self, step=step, arm=arm, reward=reward, ids=list(given), values=list(given.values()))
 
     def higher_is_better(self, reward: str) -> bool:
         """What a part of this recipe, or a registered reward, says of its values."""
