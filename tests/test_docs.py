@@ -191,7 +191,8 @@ def test_the_hook_shown_writes_every_score(run, write_recipe, plugins: Plugins, 
     done = run(write_recipe(RAG), plugins=plugins)
     rows = list(csv.reader((done.folder / "scores.csv").open()))
     assert len(rows) == 12 + 12 + 12
-    assert {row[0] for row in rows} == {"colour", "likeness"}
+    assert {row[0] for row in rows} == {"none", "retrieved"}
+    assert {row[1] for row in rows} == {"colour", "likeness"}
     assert all(0 <= float(row[-1]) <= 1 for row in rows)
 
 

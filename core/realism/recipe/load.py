@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from realism.errors import Problem, RealismError, listed, nearest, shown
 from realism.recipe.options import Wrong
@@ -149,7 +149,7 @@ def _checked(value: Any, key: Key, source: Source) -> Any:
         return [_checked(v, (*key, i), source) for i, v in enumerate(value)]
     if value == "???":
         source.lose(key, "'???' is to be filled in: give it in the recipe or as key=value")
-        return None
+        return value
     if isinstance(value, str) and "${" in INTERPOLATION.sub("", value):
         source.lose(
             key, f"{shown(value)} is not allowed: only ${{key}} with a key of this recipe, such as ${{parts.x.y}}"
@@ -169,6 +169,9 @@ def _plain(config: DictConfig | ListConfig, key: Key, source: Source, left: list
             raise OverflowError
         try:
             value = config[k]
+        except MissingMandatoryValue:  # it, or what it stands for, is '???', which is a problem where it is written
+            source.broken.add(here)
+            value = None
         except OmegaConfBaseException as error:
             source.lose(here, f"{_text(config, k)} leads nowhere: {_reason(error, here, source)}")
             value = None

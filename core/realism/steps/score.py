@@ -74,7 +74,7 @@ class ScoreSamples(Step):
                     scores.append(Score(sample.id, reward.part_name, value))
                 else:
                     aside.append(Aside(sample.id, "score", f"{reward.part_name} gave {value} for arm {sample.arm}"))
-            work.run.tell_scores(self.title(), reward.part_name, given)
+            work.run.tell_scores(self.title(), samples[0].arm, reward.part_name, given)
         return scores, aside
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from realism.files import renamed_folder
 from realism.parts import Trainer
 from realism.parts.step import Step, arms
+from realism.parts.tunable import use_learnt
 from realism.run.state import State
 from realism.run.work import Work
 from realism.tables import Sample, read
@@ -39,6 +40,9 @@ class Train(Step):
         import lightning
         from lightning.pytorch.callbacks import ModelCheckpoint
 
+        learner = work.run.recipe.parts.get(self.trainer.trains)
+        if learner is not None:
+            use_learnt(learner, state)
         samples = [s for arm in arms(state) for s in read(state.path(f"samples:{arm}"), Sample)]
         lightning.seed_everything(work.run.recipe.seed, verbose=False)
         module = self.trainer.module()
