@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from realism.manager import Plugins, installed
 from realism.run.run import Run
 
 COMMAND = Path(sys.executable).parent / "realism"
+CORE = [point for point in installed() if point.name == "core"]
 GOOD = "from realism import hook\n@hook\ndef realism_register(registry):\n    "
 BROKEN = {
     "raises": (
@@ -73,6 +75,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Entr
 
     def module(name: str, text: str) -> EntryPoint:
         (tmp_path / f"{name}.py").write_text(text + "\n")
+        importlib.invalidate_caches()
         monkeypatch.delitem(sys.modules, name, raising=False)
         return EntryPoint(name, name, "realism")
 
@@ -83,7 +86,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Entr
 def test_a_plugin_that_cannot_be_used_is_named_in_one_line(name: str, write: Callable[..., EntryPoint]) -> None:
     text, why = BROKEN[name]
     good = write("good", GOOD + "registry.reward('fine', 'm:M')")
-    plugins = Plugins([*installed(), write(name, text), good])
+    plugins = Plugins([*CORE, write(name, text), good])
     (problem,) = plugins.problems
     assert problem.startswith(f"plugin '{name}' (") and why in problem and "\n" not in problem
     assert plugins.registry.find("fine", "reward") and plugins.registry.find("generate", "step")
@@ -93,7 +96,7 @@ def test_a_plugin_that_cannot_be_used_is_named_in_one_line(name: str, write: Cal
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_registration_that_cannot_be_is_left_out_by_itself(name: str, write: Callable[..., EntryPoint]) -> None:
     text, why = REFUSED[name]
-    plugins = Plugins([*installed(), write(name, text + "\n    registry.reward('fine', 'm:M')")])
+    plugins = Plugins([*CORE, write(name, text + "\n    registry.reward('fine', 'm:M')")])
     (problem,) = plugins.problems
     assert why in problem
     assert plugins.registry.find("fine", "reward")
@@ -105,7 +108,7 @@ def test_a_part_that_cannot_be_loaded_is_named_when_it_is_used(name: str, write:
     text, why = UNLOADABLE[name]
     module = "nowhere_to_be" if name == "nowhere" else f"part_{name}"
     write(f"part_{name}", text)
-    plugins = Plugins([*installed(), write("plug", GOOD + f"registry.reward('odd', '{module}:Part')")])
+    plugins = Plugins([*CORE, write("plug", GOOD + f"registry.reward('odd', '{module}:Part')")])
     assert not plugins.problems
     with pytest.raises(RealismError, match="reward 'odd' of plugin 'plug' cannot be loaded from") as caught:
         plugins.registry.get("odd", "reward").load()
@@ -177,7 +180,7 @@ steps:
 def test_life_cycle_hooks_are_called_in_order(
     write: Callable[..., EntryPoint], write_recipe: Callable[..., Path], run: Callable[..., Run]
 ) -> None:
-    plugins = Plugins([*installed(), EntryPoint("toys", "toys", "realism"), write("watcher", WATCHER)])
+    plugins = Plugins([*CORE, EntryPoint("toys", "toys", "realism"), write("watcher", WATCHER)])
     seen = sys.modules["watcher"].seen
     path = write_recipe(RECIPE)
     run(path, plugins=plugins)
@@ -205,7 +208,7 @@ def test_a_plugin_that_fails_in_a_hook_is_named_and_the_run_goes_on(
     hooks = ("run_start", "run_end", "step_start", "step_end", "images_made", "scores_given")
     text = "".join(f"@hook\ndef realism_{name}(run):\n    raise ValueError('no network')\n" for name in hooks)
     plugins = Plugins(
-        [*installed(), EntryPoint("toys", "toys", "realism"), write("fails", "from realism import hook\n" + text)]
+        [*CORE, EntryPoint("toys", "toys", "realism"), write("fails", "from realism import hook\n" + text)]
     )
     done = run(write_recipe(RECIPE), plugins=plugins)
     log = (done.folder / "log.txt").read_text()
@@ -222,7 +225,7 @@ from realism import hook
 def realism_images_made(prompts): return ["too blue" if p.subject == "blue" else None for p in prompts]
 """
     wrong = "from realism import hook\n@hook\ndef realism_images_made(): return []"
-    world = [*installed(), EntryPoint("toys", "toys", "realism")]
+    world = [*CORE, EntryPoint("toys", "toys", "realism")]
     done = run(write_recipe(RECIPE), plugins=Plugins([*world, write("screens", text), write("miscounts", wrong)]))
     aside = (done.folder / "aside.csv").read_text().splitlines()
     assert len(aside) == 2 and aside[1].startswith("p002-") and aside[1].endswith(",generate samples,too blue")
