@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import kill
@@ -166,8 +167,6 @@ def test_a_seed_changes_the_noise_and_nothing_else(run, write_recipe):
     assert same[0] == same[1]
 
 
-
-
 TRAIN = """\
 parts:
   generator: {use: toy_learner}
@@ -216,3 +215,11 @@ def test_a_smaller_batch_after_running_out_of_memory_keeps_what_is_done(run, wri
     run(write_recipe())
     again = run(write_recipe(), "generator.pause=0.001")
     assert all(s.kept for s in again.steps if s.title != "report")
+
+
+def test_a_new_version_of_a_plugin_does_its_steps_anew(run, write_recipe, toy_plugins, monkeypatch):
+    run(write_recipe())
+    newer = [replace(p, version="9") if p.name == "toys" else p for p in toy_plugins.plugins]
+    monkeypatch.setattr(toy_plugins, "plugins", newer)
+    again = {s.title: s.kept for s in run(write_recipe()).steps}
+    assert not again["generate none"]

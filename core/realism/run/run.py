@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import platform
@@ -72,6 +73,12 @@ class Run:
         loaded = (p for p in self.plugins.plugins if p.distribution and not p.trouble)
         return {p.distribution: p.version for p in loaded} | found
 
+    @functools.cached_property
+    def _part_versions(self) -> dict[str, str]:
+        """The version of the distribution behind each registered `module:Class`."""
+        of_plugin = {p.name: p.version for p in self.plugins.plugins}
+        return {e.target: of_plugin.get(e.plugin, "") for e in self.plugins.registry.entries()}
+
     def execute(self) -> State:
         """Do all steps, keeping those that are done. Raises RealismError for what the user can mend."""
         hook = self.plugins.hook
@@ -116,7 +123,7 @@ class Run:
     def _place(self, step: Step, state: State) -> tuple[str, Path]:
         """A step's fingerprint, and the folder that belongs to it."""
         reads = step.reads(list(state))
-        fingerprint = step_fingerprint(step, state, reads, self.recipe.seed, version("realism"))
+        fingerprint = step_fingerprint(step, state, reads, self.recipe.seed, self._part_versions)
         slug = re.sub(r"[^A-Za-z0-9]+", "-", step.title()).strip("-")
         return fingerprint, self.folder / "steps" / f"{slug}-{fingerprint[:8]}"
 
@@ -134,7 +141,7 @@ class Run:
         else:
             self._tell(hook.realism_step_start, run=self, step=title, folder=str(folder))
             slots = self._work(step, state, folder)
-            made_by = {"step": describe(step), "versions": self.versions()}
+            made_by = {"step": describe(step, self._part_versions), "versions": self.versions()}
             write_json(done, {"fingerprint": fingerprint, "slots": slots, **made_by})
         self._tell(hook.realism_step_end, run=self, step=title, folder=str(folder), kept=kept)
         return self._filled(state, StepRecord(title, self._relative(folder), fingerprint, kept))
@@ -164,7 +171,7 @@ class Run:
             wanted = {name: arguments[name] for name in found.argnames}
             try:
                 answers.append(found.function(**wanted))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self.warn(f"plugin '{found.plugin_name}' failed in {hook.name}: {type(error).__name__}: {error}")
         return answers
 

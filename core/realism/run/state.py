@@ -43,26 +43,28 @@ class State(Mapping[str, Slot]):
         return self[name].path
 
 
-def describe(value: Any) -> Any:
-    """A JSON-like value that stands for a part and all that decides what it does: its class, its options, the parts it
-    uses and the contents of its input files. Options that decide its speed only are left out."""
+def describe(value: Any, versions: Mapping[str, str]) -> Any:
+    """A JSON-like value that stands for a part and all that decides what it does: its class and the version it comes
+    in (by `module:Class`), its options, the parts it uses and the contents of its input files. Options that decide its
+    speed only are left out."""
     if isinstance(value, Part):
         look = fingerprint_listing if isinstance(value, Images) else fingerprint_path
-        told: dict[str, Any] = {"part": f"{type(value).__module__}:{type(value).__qualname__}"}
+        name = f"{type(value).__module__}:{type(value).__qualname__}"
+        told: dict[str, Any] = {"part": name, "version": versions.get(name, "")}
         if is_dataclass(value):
             decisive = [f.name for f in fields(value) if f.init and f.name not in value.speed_options]
-            told |= {name: describe(getattr(value, name)) for name in decisive}
+            told |= {name: describe(getattr(value, name), versions) for name in decisive}
         return told | {"inputs": [look(path) for path in value.inputs()]}
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: describe(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: describe(getattr(value, f.name), versions) for f in fields(value)}
     if isinstance(value, Mapping):
-        return {str(k): describe(v) for k, v in value.items()}
+        return {str(k): describe(v, versions) for k, v in value.items()}
     if isinstance(value, list | tuple | set):
-        return [describe(v) for v in value]
+        return [describe(v, versions) for v in value]
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def step_fingerprint(step: Part, state: State, reads: list[str], seed: int, version: str) -> str:
+def step_fingerprint(step: Part, state: State, reads: list[str], seed: int, versions: Mapping[str, str]) -> str:
     """32 hex digits that stand for a step: what it does, with what, to what."""
     slots = {name: state[name].fingerprint for name in sorted(reads)}
-    return digest({"step": describe(step), "slots": slots, "seed": seed, "version": version})
+    return digest({"step": describe(step, versions), "slots": slots, "seed": seed})

@@ -6,7 +6,9 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import MinLen
 
 from realism.nouns import Prompt
 from realism.parts import BaseReward, ReferenceReward, Reward
@@ -27,7 +29,7 @@ class ScoreSamples(Step):
     A reward that compares with references skips samples that were made without.
     """
 
-    rewards: list[BaseReward]
+    rewards: Annotated[list[BaseReward], MinLen(1)]
     """The rewards, by name."""
 
     def title(self) -> str:
