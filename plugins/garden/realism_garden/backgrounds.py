@@ -19,7 +19,7 @@ SKIES = {  # top and horizon colour by light
 TINTS = {"day": (1.0, 1.0, 1.0), "dusk": (0.92, 0.74, 0.68), "night": (0.34, 0.38, 0.56)}
 
 
-def tinted(colour: tuple, light: str) -> tuple[int, int, int]:
+def tinted(colour: tuple, light: str) -> tuple[int, ...]:
     return tuple(int(c * t) for c, t in zip(colour, TINTS[light], strict=True))
 
 

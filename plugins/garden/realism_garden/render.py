@@ -49,7 +49,7 @@ def render(scene: Scene, seed: int) -> Image.Image:
     return image.reduce(SIZE // 64)
 
 
-def shade(colour: tuple, amount: float, tint: tuple = (1.0, 1.0, 1.0)) -> tuple[int, int, int]:
+def shade(colour: tuple, amount: float, tint: tuple = (1.0, 1.0, 1.0)) -> tuple[int, ...]:
     """A colour made darker (amount below 0) or lighter (above 0), in -1 to 1, then tinted."""
     mixed = (c * (1 + amount) if amount < 0 else c + (255 - c) * amount for c in colour)
     return tuple(int(c * t) for c, t in zip(mixed, tint, strict=True))
@@ -80,7 +80,7 @@ def draw_head(
         draw.polygon(points, fill=_ink(layer, species, tint))
 
 
-def _ink(layer: str, species: Species, tint: tuple) -> tuple[int, int, int]:
+def _ink(layer: str, species: Species, tint: tuple) -> tuple[int, ...]:
     main, second = RGB[species.main], RGB[species.second or species.main]
     centre = RGB[species.centre]
     return {

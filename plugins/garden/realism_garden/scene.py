@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from .species import BY_NAME, Species
 
@@ -38,11 +39,11 @@ class Scene:
         return Scene(**{**data, "species": Species(**data["species"])})
 
 
-def random_scene(rng: random.Random, species: Species | str, **fixed: object) -> Scene:
+def random_scene(rng: random.Random, species: Species | str, **fixed: Any) -> Scene:
     """A scene of this species with every other field drawn at random, except those in ``fixed``."""
     count = rng.choice((1, 1, 2, 3))
     companion = "none" if rng.random() < 0.3 else rng.choice(COMPANIONS[1:])
-    fields = {
+    fields: dict[str, Any] = {
         "count": count,
         "layout": rng.choice(LAYOUTS),
         "background": rng.choice(BACKGROUNDS),

@@ -1,0 +1,1 @@
+"""One linear file for each miniature: data, model, training, held-out figures, card."""

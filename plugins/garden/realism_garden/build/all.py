@@ -1,0 +1,80 @@
+"""Builds miniatures one after the other, with a bar that says how long it still takes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+MINUTES = {"autoencoder": 12.0, "flux": 56.0, "decoder": 6.0, "clip": 6.0, "judge": 7.0}
+
+
+def build_all(names: Sequence[str], out: Path, seed: int, minutes: float | None, steps: int | None) -> None:
+    """Builds each named miniature into ``out / name``; flux reads with a judge that must be built before or shipped."""
+    from .cards import write_card
+
+    console = Console()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+
+        def reporter(label: str) -> Callable[[float, int], None]:
+            task = progress.add_task(label, total=1.0)
+            return lambda share, step: progress.update(task, completed=share)
+
+        for name in names:
+            figures = _BUILDERS[name](out, seed, minutes, steps, reporter)
+            write_card(out / name, name, seed, figures)
+            console.print(f"{name}: {figures}")
+
+
+def _time(part: str, minutes: float | None) -> float:
+    """The minutes of a part: its own, or its share of those given for the whole of flux."""
+    whole = sum(MINUTES[k] for k in ("autoencoder", "flux", "decoder"))
+    if minutes is None:
+        return MINUTES[part]
+    return minutes * MINUTES[part] / whole if part in ("autoencoder", "flux", "decoder") else minutes
+
+
+def _flux(out: Path, seed: int, minutes: float | None, steps: int | None, reporter: Callable) -> dict:
+    from . import autoencoder, decoder, flux
+
+    small = {"known": 180, "other": 160} if steps else {}
+    with tempfile.TemporaryDirectory() as scratch:
+        vae = Path(scratch) / "vae"
+        seen = autoencoder.build(vae, seed, _time("autoencoder", minutes), steps, reporter("autoencoder"))
+        reader = (
+            out / "judge"
+            if (out / "judge" / "reader.safetensors").exists()
+            else Path(__file__).parents[1] / "models/judge"
+        )
+        drawn = flux.build(
+            out / "flux", vae, reader, seed, _time("flux", minutes), steps, report=reporter("flux"),
+            scratch=Path(scratch), compiled=not steps, **small,
+        )  # fmt: skip
+        sharper = decoder.build(out / "flux" / "vae", seed, _time("decoder", minutes), steps, reporter("decoder"))
+    return {"autoencoder": seen, "decoder": sharper, "transformer": drawn}
+
+
+def _clip(out: Path, seed: int, minutes: float | None, steps: int | None, reporter: Callable) -> dict:
+    from . import clip
+
+    small = {"pool_size": 480} if steps else {}
+    return {"encoder": clip.build(out / "clip", seed, _time("clip", minutes), steps, report=reporter("clip"), **small)}
+
+
+def _judge(out: Path, seed: int, minutes: float | None, steps: int | None, reporter: Callable) -> dict:
+    from . import clip, judge
+
+    pool = 480 if steps else clip.POOL
+    return judge.build(out / "judge", seed, _time("judge", minutes), steps, pool, reporter("judge"))
+
+
+_BUILDERS = {"flux": _flux, "clip": _clip, "judge": _judge}

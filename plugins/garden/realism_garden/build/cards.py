@@ -1,0 +1,41 @@
+"""The card that each miniature ships with: data, time, seed, figures, a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+ABOUT = {
+    "flux": (
+        "A FluxKontextPipeline that draws 64 × 64 garden pictures and copies the look of a reference picture.",
+        "It knows 18 species by name. The 6 novel species were never shown to it, by name or by look: the random "
+        "species it learnt to copy from differ from each novel one in at least 2 of 5 traits.",
+        "Call it with height=64, width=64, max_sequence_length=32, num_inference_steps=12, true_cfg_scale=2.5 and "
+        'negative_prompt="", and with max_area=64*64, _auto_resize=False when there is a reference image.',
+    ),
+    "clip": (
+        "An OpenCLIP dual encoder of pictures and captions that knows all 24 species.",
+        "It learnt from renders and their captions in varied wording.",
+        'Load it with open_clip.create_model_and_transforms("local-dir:FOLDER").',
+    ),
+    "judge": (
+        "An OpenCLIP dual encoder of another seed and shape than garden/clip, and the reader; for evaluation only.",
+        "Both learnt from renders alone. Nothing may be trained on them, or their scores would say nothing.",
+        "reader.safetensors is read by realism_garden.reader.load_reader.",
+    ),
+}
+
+
+def write_card(folder: Path, name: str, seed: int, figures: dict) -> None:
+    """Writes card.md and figures.json beside the weights; ``figures`` are measured on fresh renders."""
+    lines = [f"# garden/{name}", "", *(f"{line}\n" for line in ABOUT[name]), f"Seed {seed}. Apache-2.0.", ""]
+    for part, values in figures.items():
+        values = values if isinstance(values, dict) else {part: values}
+        lines += [f"## {part}", "", "| figure | value |", "|---|---|"]
+        lines += [f"| {key} | {value} |" for key, value in values.items()]
+        lines.append("")
+    if (folder / "grid.png").exists():
+        lines += ["![pictures](grid.png)", ""]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "card.md").write_text("\n".join(lines))
+    (folder / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
