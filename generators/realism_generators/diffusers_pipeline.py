@@ -35,7 +35,6 @@ class DiffusersGenerator(Generator):
     also_reads: ClassVar[tuple[str, ...]] = ()
     """Other pipeline classes whose model folders this one can use."""
     speed_options: ClassVar[tuple[str, ...]] = ("batch", "device", "offload")
-    speed_options = ("batch", "device", "offload")
 
     model: str
     """A model that a plugin ships ("garden/flux"), a folder as diffusers saves it, or a hub id."""

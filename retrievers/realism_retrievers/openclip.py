@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 class OpenClip(Retriever):
     """A dual encoder of the OpenCLIP library: CLIP, SigLIP, EVA and others."""
 
-    speed_options = ("batch", "device", "workers")
-
     speed_options: ClassVar[tuple[str, ...]] = ("batch", "device", "workers")
 
     model: str = "ViT-B-32/laion2b_s34b_b79k"

@@ -20,7 +20,7 @@ class Part(ABC):
     """What the recipe calls this part; set when the recipe is read."""
 
     speed_options: ClassVar[tuple[str, ...]] = ()
-    """Options that decide how fast it works, not what it does (batch, device, ...): changing them keeps what is done."""
+    """Options that decide how fast it works, not what it does (batch, device): changing them keeps what is done."""
 
     def inputs(self) -> list[Path]:
         """Files and folders outside the recipe that decide what this part does (weights, tables, images). Their
