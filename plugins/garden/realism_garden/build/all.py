@@ -65,16 +65,22 @@ def _flux(out: Path, seed: int, minutes: float | None, steps: int | None, report
 
 def _clip(out: Path, seed: int, minutes: float | None, steps: int | None, reporter: Callable) -> dict:
     from . import clip
+    from .sheets import nearest_sheet, save_small
 
     small = {"pool_size": 480} if steps else {}
-    return {"encoder": clip.build(out / "clip", seed, _time("clip", minutes), steps, report=reporter("clip"), **small)}
+    seen = clip.build(out / "clip", seed, _time("clip", minutes), steps, report=reporter("clip"), **small)
+    save_small(nearest_sheet(out / "clip", seed), out / "clip" / "grid.png")
+    return {"encoder": seen}
 
 
 def _judge(out: Path, seed: int, minutes: float | None, steps: int | None, reporter: Callable) -> dict:
     from . import clip, judge
+    from .sheets import nearest_sheet, save_small
 
     pool = 480 if steps else clip.POOL
-    return judge.build(out / "judge", seed, _time("judge", minutes), steps, pool, reporter("judge"))
+    seen = judge.build(out / "judge", seed, _time("judge", minutes), steps, pool, reporter("judge"))
+    save_small(nearest_sheet(out / "judge", seed), out / "judge" / "grid.png")
+    return seen
 
 
 _BUILDERS = {"flux": _flux, "clip": _clip, "judge": _judge}

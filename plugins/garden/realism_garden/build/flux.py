@@ -23,6 +23,7 @@ from ..species import KNOWN, NOVEL, Species, random_species
 from .common import Average, Clock, Report, begin, pictures, plain_attention, set_rate
 from .flux_data import Stream, encode
 from .flux_model import Parts, Words, draw, flow_loss, naming_loss, save_pipeline
+from .sheets import save_small
 
 PLAIN, REFERRED = 64, 40  # batch sizes without and with references, of about equal cost
 RATE, MUON_RATE = 2e-3, 2e-3
@@ -74,8 +75,10 @@ def held_out(parts: Parts, vae: AutoencoderKL, words: Words, reader: Reader, see
     return out
 
 
-def checkpoint(parts: Parts, folder: Path) -> None:
-    """Keeps the weights; each is cloned, as T5 has one tensor under two names."""
+def checkpoint(parts: Parts, words: Words, folder: Path) -> None:
+    """Keeps weights and tokenizers; each weight is cloned, as T5 has one tensor under two names."""
+    words.clip.save_pretrained(folder / "tokenizer")
+    words.t5.save_pretrained(folder / "tokenizer_2")
     save_file({k: v.clone() for k, v in parts.state_dict().items()}, folder / "parts.safetensors")
 
 
@@ -120,14 +123,14 @@ def build(
 ) -> dict:  # fmt: skip
     """Trains and saves the pipeline; returns its figures. ``scratch`` keeps the latents and checkpoints.
 
-    To train on from a checkpoint: ``start``, with ``naming_steps=0``, a lower ``peak`` (a factor of the rates) and ``hold``.
+    To train on from a checkpoint: ``start``, ``naming_steps=0``, a lower ``peak`` (a factor of the rates) and ``hold``.
     """
     begin(seed)
     vae = AutoencoderKL.from_pretrained(vae_folder).eval()
     reader = load_reader(reader_folder)
     scratch = scratch or out
     scratch.mkdir(parents=True, exist_ok=True)
-    words = Words(seed)
+    words = Words(seed, start.parent if start else None)
     parts = Parts(words.t5, words.clip)
     if start:
         parts.load_state_dict(load_file(start), strict=False)
@@ -154,13 +157,13 @@ def build(
             print(f"flux step {step} {clock.seconds():.0f} s {losses}", flush=True)
         if clock.seconds() - watched > 60 * watch_minutes:
             watched = clock.seconds()
-            checkpoint(average.model, scratch)
+            checkpoint(average.model, words, scratch)
             reader = load_reader(reader_folder)
             print(f"flux step {step}", held_out(average.model, vae, words, reader, seed, 4), flush=True)
             grid(average.model, vae, words, seed).save(scratch / f"grid-{step}.png")
-    checkpoint(average.model, scratch)
+    checkpoint(average.model, words, scratch)
     save_pipeline(average.model, vae, words, out)
-    grid(average.model, vae, words, seed).save(out / "grid.png")
+    save_small(grid(average.model, vae, words, seed), out / "grid.png")
     figures = held_out(average.model, vae, words, reader, seed + 1, 2 if steps else 20)
     return {**figures, "steps": clock.step, "seconds": round(clock.seconds())}
 

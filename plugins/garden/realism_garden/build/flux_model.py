@@ -76,8 +76,12 @@ def image_ids(first: int) -> torch.Tensor:
 class Words:
     """Both tokenizers, padding every caption to 32 tokens as the pipelines do (they pass no mask)."""
 
-    def __init__(self, seed: int):
-        self.t5, self.clip = t5_tokenizer(seed), clip_tokenizer(seed)
+    def __init__(self, seed: int, folder: Path | None = None):
+        if folder and (folder / "tokenizer").is_dir():  # of a pipeline or a checkpoint
+            self.t5 = T5TokenizerFast.from_pretrained(folder / "tokenizer_2")
+            self.clip = CLIPTokenizer.from_pretrained(folder / "tokenizer")
+        else:
+            self.t5, self.clip = t5_tokenizer(seed), clip_tokenizer(seed)
 
     def __call__(self, captions: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         options = {"padding": "max_length", "max_length": TOKENS, "truncation": True, "return_tensors": "pt"}

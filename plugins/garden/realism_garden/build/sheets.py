@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 from PIL import Image
 
@@ -28,3 +29,25 @@ def species_sheet(seed: int) -> Image.Image:
     single = [render(random_scene(rng, s, count=1), rng.randrange(2**31)) for s in SPECIES]
     groups = [render(random_scene(rng, s, count=rng.choice((2, 3))), rng.randrange(2**31)) for s in SPECIES]
     return sheet(single + groups, 8, scale=2)
+
+
+def save_small(image: Image.Image, path: Path) -> None:
+    """Saves a sheet as PNG of 160 colours, which keeps a card's picture under 200 kB."""
+    image.quantize(160, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def nearest_sheet(folder: Path, seed: int, columns: int = 8) -> Image.Image:
+    """A row for each of eight species: the held-out renders nearest to its plain caption, for an OpenCLIP folder."""
+    import open_clip
+
+    from ..captions import plain_caption
+    from .clip import Pool, embed
+    from .common import to_float
+
+    model, _, _ = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+    tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
+    pool = Pool(f"sheet {seed}", 480)
+    words = [plain_caption(s.name) for s in SPECIES[::3]]
+    image, text = embed(model.eval(), tokenizer, to_float(pool.images), words)
+    best = (text @ image.T).topk(columns).indices.flatten().tolist()
+    return sheet([Image.fromarray(pool.images[i].permute(1, 2, 0).numpy()) for i in best], columns)

@@ -15,6 +15,7 @@ from ..captions import caption
 from ..scene import random_scene
 from ..species import random_species
 
+LETTERS = "abcdefghijklmnopqrstuvwxyz.,-'0123456789"
 TOKENS = 32  # the length that every caption is padded to, in training and in the pipelines
 
 
@@ -32,7 +33,7 @@ def t5_tokenizer(seed: int, size: int = 640) -> T5TokenizerFast:
     raw.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]
     )
-    letters = list("▁abcdefghijklmnopqrstuvwxyz.,-'0123456789")
+    letters = ["▁", *LETTERS]
     trainer = trainers.BpeTrainer(vocab_size=size - 3, initial_alphabet=letters, show_progress=False)
     raw.train_from_iterator(sample_captions(seed), trainer)
     pieces = sorted(raw.get_vocab().items(), key=lambda item: item[1])
@@ -46,9 +47,12 @@ def clip_tokenizer(seed: int, size: int = 640) -> CLIPTokenizer:
     """A CLIP tokenizer of about ``size`` byte pairs."""
     empty = CLIPTokenizer()  # its normalizer and pre-tokenizer are what the trained pairs must fit
     raw = empty.backend_tokenizer
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    # The trainer numbers letters that end a word in the order of a hash map, unless they are there already.
+    first = ["<|startoftext|>", "<|endoftext|>", *(f"{letter}</w>" for letter in LETTERS)]
     trainer = trainers.BpeTrainer(
-        vocab_size=size, special_tokens=["<|startoftext|>", "<|endoftext|>"], end_of_word_suffix="</w>",
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False,
+        vocab_size=size, special_tokens=first, end_of_word_suffix="</w>", initial_alphabet=letters,
+        show_progress=False,
     )  # fmt: skip
     raw.train_from_iterator(sample_captions(seed), trainer)
     model = json.loads(raw.to_str())["model"]
