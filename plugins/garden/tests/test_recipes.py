@@ -14,7 +14,7 @@ from realism.run.run import Run
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "tests"))
 
-import kill  # noqa: E402
+import kill
 
 SMALL = ["prompts.per_case=3", "database.per_species=6", "held_out.per_species=4", "generator.steps=4"]
 

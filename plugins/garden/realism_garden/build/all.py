@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-MINUTES = {"autoencoder": 12.0, "flux": 56.0, "decoder": 6.0, "clip": 6.0, "judge": 7.0}
+MINUTES = {"autoencoder": 12.0, "flux": 60.0, "decoder": 4.0, "clip": 5.0, "judge": 7.0}
 
 
 def build_all(names: Sequence[str], out: Path, seed: int, minutes: float | None, steps: int | None) -> None:
