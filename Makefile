@@ -21,10 +21,10 @@ demo: env
 	$(BIN)/realism run garden/rag
 
 test: env
-	$(BIN)/python -m pytest -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m 'not slow'
 
 test-all: env
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 check: env
 	$(BIN)/ruff check .

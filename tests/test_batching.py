@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from realism.batching import Batches, in_batches
+from realism.batching import Batches
 from realism.errors import RealismError
 
 
@@ -18,17 +18,17 @@ def starving(limit, seen):
 
 @pytest.mark.parametrize("size", [1, 3, 7, 100, None])
 def test_every_item_has_its_result_in_order(size):
-    assert in_batches(list(range(50)), size, starving(1000, [])) == [2 * i for i in range(50)]
+    assert Batches(size).run(list(range(50)), starving(1000, [])) == [2 * i for i in range(50)]
 
 
 def test_no_item_needs_no_call():
     seen = []
-    assert in_batches([], 4, starving(9, seen)) == [] and seen == []
+    assert Batches(4).run([], starving(9, seen)) == [] and seen == []
 
 
 def test_a_batch_too_large_is_halved_and_nothing_is_done_twice_or_left_out():
     seen = []
-    assert in_batches(list(range(20)), 16, starving(5, seen)) == [2 * i for i in range(20)]
+    assert Batches(16).run(list(range(20)), starving(5, seen)) == [2 * i for i in range(20)]
     assert seen == [16, 8, 4, 4, 4, 4, 4]
 
 
@@ -46,12 +46,12 @@ def test_memory_errors_of_the_cpu_count_too():
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
         return batch
 
-    assert in_batches([1, 2, 3], 3, call) == [1, 2, 3]
+    assert Batches(3).run([1, 2, 3], call) == [1, 2, 3]
 
 
 def test_one_item_too_large_is_said_in_a_sentence():
     with pytest.raises(RealismError, match="memory ran out with a single item"):
-        in_batches([1, 2], 2, starving(0, []))
+        Batches(2).run([1, 2], starving(0, []))
 
 
 def test_other_errors_go_through():
@@ -59,9 +59,9 @@ def test_other_errors_go_through():
         raise RuntimeError("shapes do not match")
 
     with pytest.raises(RuntimeError, match="shapes do not match"):
-        in_batches([1, 2], 2, call)
+        Batches(2).run([1, 2], call)
 
 
 def test_a_call_that_loses_a_result_is_found_out():
     with pytest.raises(RealismError, match="a batch of 3 gave 2 results"):
-        in_batches([1, 2, 3], 3, lambda batch: batch[:2])
+        Batches(3).run([1, 2, 3], lambda batch: batch[:2])

@@ -6,15 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import lightning
 import numpy as np
 import torch
 from PIL import Image
 from realism import Generator, Index, Prompt, Prompts, ReferenceReward, Request, Retriever, Reward, SetMetric, hook
-from realism.parts import Trainer, Tunable
-from realism.tables import Sample
-from safetensors.torch import load_file, save_file
-from torch.utils.data import DataLoader
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 60, 220), "grey": (128, 128, 128)}
 
@@ -54,54 +49,6 @@ class ToyGenerator(Generator):
             colour = np.asarray(request.references[0], np.float64).reshape(-1, 3).mean(0)
         noise = np.random.default_rng(request.seed).normal(0, 4, (self.size, self.size, 3))
         return Image.fromarray((colour + noise).clip(0, 255).astype(np.uint8))
-
-
-@dataclass
-class ToyLearner(Generator, Tunable):
-    """Paints one grey, which it can learn."""
-
-    grey: float = 0.0
-
-    def use_weights(self, folder: Path | None) -> None:
-        self._learnt = load_file(folder / "grey.safetensors")["grey"].item() if folder else self.grey
-
-    def generate(self, requests: Sequence[Request]) -> list[Image.Image]:
-        return [Image.new("RGB", (8, 8), (round(self._learnt),) * 3) for _ in requests]
-
-
-class GreyModule(lightning.LightningModule):
-    """One number, drawn to 200."""
-
-    def __init__(self):
-        super().__init__()
-        self.grey = torch.nn.Parameter(torch.zeros(1))
-
-    def training_step(self, batch, _):
-        return ((self.grey - 200) ** 2).mean() + 0 * batch.sum()
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), lr=0.25)
-
-
-@dataclass
-class ToyTrainer(Trainer):
-    """Teaches a generator the grey of 200."""
-
-    generator: ToyLearner
-    steps: int = 10
-
-    @property
-    def trains(self) -> str:
-        return self.generator.part_name
-
-    def module(self) -> lightning.LightningModule:
-        return GreyModule()
-
-    def data(self, samples: Sequence[Sample]) -> DataLoader:
-        return DataLoader(torch.zeros(max(1, len(samples)), 1), batch_size=2)
-
-    def save(self, module: lightning.LightningModule, folder: Path) -> None:
-        save_file({"grey": module.grey.detach().clone()}, folder / "grey.safetensors")
 
 
 @dataclass
@@ -200,8 +147,8 @@ def realism_register(registry):
     registry.prompts("toy_prompts", "toys:ToyPrompts")
     registry.generator("toy", "toys:ToyGenerator")
     registry.generator("toy_text_only", "toys:ToyTextOnly")
-    registry.generator("toy_learner", "toys:ToyLearner")
-    registry.trainer("toy_trainer", "toys:ToyTrainer")
+    registry.generator("toy_learner", "toys_learning:ToyLearner")
+    registry.trainer("toy_trainer", "toys_learning:ToyTrainer")
     registry.retriever("toy_retriever", "toys:ToyRetriever")
     registry.index("toy_index", "toys:ToyIndex")
     registry.reward("toy_colour", "toys:ToyReward")

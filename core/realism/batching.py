@@ -61,11 +61,6 @@ class Batches:
         return results
 
 
-def in_batches(items: Sequence[T], size: int | None, call: Callable[[list[T]], Sequence[R]]) -> list[R]:
-    """`Batches(size).run(items, call)`, for a single use."""
-    return Batches(size).run(items, call)
-
-
 def _release() -> None:
     import torch
 

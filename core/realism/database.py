@@ -55,12 +55,12 @@ class Database:
         """(n,) bool: which rows meet a condition. Raises RealismError if none does."""
         import numpy as np
 
+        there = sorted({key for row in self._read(self._parts[0]) for key in columns(row)})
+        if unknown := where.unknown(there):
+            raise RealismError(f"retrieve: {unknown}")
         mask = np.fromiter((where(columns(row)) for row in self.rows()), dtype=bool, count=len(self))
         if not mask.any():
-            there = sorted({key for row in self._read(self._parts[0]) for key in columns(row)})
-            raise RealismError(
-                f"retrieve: no image of the database meets '{where}'; the columns are {', '.join(there)}"
-            )
+            raise RealismError(f"retrieve: no image of the database meets '{where}'; loosen it or leave it out")
         return mask
 
     def search(

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realism.errors import RealismError
-from realism.files import write_aside
+from realism.files import digest, write_aside
 from realism.parts import Images, Retriever
+from realism.run.state import describe
 from realism.run.work import Work
 from realism.tables import Aside, RecordRow, Sample, chunks, read
 
@@ -42,7 +43,8 @@ def _features(
 ) -> tuple[np.ndarray, list[RecordRow]]:
     import numpy as np
 
-    folder = f"features/{encoder.part_name}/{re.sub(r'[^A-Za-z0-9]+', '-', name)}"
+    key = digest([describe(encoder, {}), name])[:12]  # two arms, or two encoders, may have names that look alike
+    folder = f"features/{re.sub(r'[^A-Za-z0-9]+', '-', f'{encoder.part_name}-{name}')}-{key}"
 
     def encode(number: int, shard: list[RecordRow]) -> tuple[Sequence[RecordRow], Sequence[Aside]]:
         good, aside, vectors = encode_records(encoder, shard, "evaluate", work.run.folder)

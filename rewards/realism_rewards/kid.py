@@ -24,7 +24,7 @@ class Kid(SetMetric):
 
     encoder: Retriever
     """Extracts the features; use another one than retrieval did."""
-    subsets: Annotated[int, Ge(1)] = 100
+    subsets: Annotated[int, Ge(1)] = 10
     """How many pairs of random subsets are averaged."""
     subset_size: Annotated[int, Ge(2)] = 1000
     """Images in a subset. Where both sets are no larger, they are taken whole, and once."""

@@ -30,7 +30,8 @@ class Reward(BaseReward):
 
     @abstractmethod
     def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
-        """RGB images and the prompt of each -> (n,) float32 within `range`; NaN where there is no answer. Value i
+        """RGB images and the prompt of each -> (n,) float32 within `range`; NaN where there is no answer, which is set
+        aside. Value i
         depends on image and prompt i alone, to 1e-4."""
 
 

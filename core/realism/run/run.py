@@ -102,10 +102,12 @@ class Run:
         report = next((s for s in self.recipe.steps if isinstance(s, WriteReport)), WriteReport())
         with self._locked():
             state = State()
-            for step in self._sequence():
-                fingerprint, folder = self._place(step, state)
-                if (folder / "done.json").exists() and not step.always:
-                    state = self._filled(state, StepRecord(step.title(), self._relative(folder), fingerprint, True))
+            file = self.folder / "run.json"
+            for told in json.loads(file.read_text())["steps"] if file.exists() else []:
+                record = StepRecord(**told)
+                self._visited.append(self.folder / record.folder)
+                if record.title != report.title():
+                    state = self._filled(state, record)
             self._step(report, state)
 
     def _sequence(self) -> Iterator[Step]:
@@ -125,7 +127,7 @@ class Run:
         reads = step.reads(list(state))
         fingerprint = step_fingerprint(step, state, reads, self.recipe.seed, self._part_versions)
         slug = re.sub(r"[^A-Za-z0-9]+", "-", step.title()).strip("-")
-        return fingerprint, self.folder / "steps" / f"{slug}-{fingerprint[:8]}"
+        return fingerprint, self.folder / "steps" / f"{slug}-{fingerprint[:12]}"
 
     def _relative(self, folder: Path) -> str:
         return folder.relative_to(self.folder).as_posix()

@@ -50,11 +50,14 @@ def describe(value: Any, versions: Mapping[str, str]) -> Any:
     if isinstance(value, Part):
         look = fingerprint_listing if isinstance(value, Images) else fingerprint_path
         name = f"{type(value).__module__}:{type(value).__qualname__}"
-        told: dict[str, Any] = {"part": name, "version": versions.get(name, "")}
-        if is_dataclass(value):
-            decisive = [f.name for f in fields(value) if f.init and f.name not in value.speed_options]
-            told |= {name: describe(getattr(value, name), versions) for name in decisive}
-        return told | {"inputs": [look(path) for path in value.inputs()]}
+        decisive = [f.name for f in fields(value) if f.init and f.name not in value.speed_options]
+        return {
+            "part": name,
+            "version": versions.get(name, ""),
+            "name": value.part_name,  # slots and tables are called by it
+            "options": {option: describe(getattr(value, option), versions) for option in decisive},
+            "inputs": [look(path) for path in value.inputs()],
+        }
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: describe(getattr(value, f.name), versions) for f in fields(value)}
     if isinstance(value, Mapping):

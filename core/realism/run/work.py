@@ -41,12 +41,13 @@ class Work:
         *,
         total: int | None = None,
         unit: str = "items",
+        each: int = 1,
     ) -> Path:
         """Make part i of `table` of shard i; a part that is there already is kept, and not made again.
 
         shards: the same lists at every call. call: a shard's number and items -> rows of `kind`, and what it set
-        aside; files that belong to the rows it writes itself, before it returns. Returns the table's folder. Raises
-        RealismError when more is set aside than the recipe allows.
+        aside; files that belong to the rows it writes itself, before it returns. each: how many rows an item may
+        make, or lose. Returns the table's folder. Raises RealismError when more is set aside than the recipe allows.
         """
         folder = self.folder / table
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +68,7 @@ class Work:
             self.bar(len(shard), kept)
             if not kept:
                 self.note_time(unit)
-            self._hold_limit(set_aside, seen, total)
+            self._hold_limit(set_aside, each * seen, each * total if total else None)
         return folder
 
     def note_time(self, unit: str = "") -> None:

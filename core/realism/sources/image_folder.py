@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le
 
 from realism.errors import RealismError
 from realism.nouns import Record
@@ -15,6 +18,9 @@ from realism.sources.rows import read_rows
 
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
 TABLES = ("metadata.parquet", "metadata.csv", "metadata.jsonl")
+
+
+Share = Annotated[float, Ge(0), Le(1)]
 
 
 @dataclass
@@ -32,6 +38,8 @@ class ImageFolder(Images):
     nowhere."""
     licence: str = ""
     """The licence of all images for which the metadata names none."""
+    share: tuple[Share, Share] = (0.0, 1.0)
+    """Which images, by a hash of their ids in 0 to 1: [0, 0.8] and [0.8, 1] have none in common."""
 
     def inputs(self) -> list[Path]:
         return [self.folder]
@@ -59,9 +67,15 @@ class ImageFolder(Images):
             if self.licence:
                 metadata.setdefault("licence", self.licence)
             count += 1
-            yield Record(relative.as_posix(), path, str(subject), metadata)
+            if self.share[0] <= _place(relative.as_posix()) < self.share[1]:
+                yield Record(relative.as_posix(), path, str(subject), metadata)
         if not count:
             raise RealismError(f"no image in '{self.path}'; looked for {', '.join(SUFFIXES)}")
+
+
+def _place(id: str) -> float:
+    """A number in [0, 1) that only the id decides."""
+    return int.from_bytes(hashlib.blake2b(id.encode(), digest_size=6).digest(), "big") / 2**48
 
 
 def _images(folder: Path) -> Iterator[Path]:

@@ -43,7 +43,9 @@ class Evaluate(Step):
     def options_error(self) -> str | None:
         if self.metrics and self.real is None:
             return "metrics compare with real images: name them with 'real'"
-        return None
+        names = [metric.part_name for metric in self.metrics]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        return f"two metrics are called '{twice}': give each a name of its own under 'parts'" if twice else None
 
     def missing(self, there: Collection[str]) -> list[str]:
         found = arms(there)

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
+MAX_SIDE = 2048
+"""Longer references are shrunk to this many pixels as they are read; no generator takes more."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One picture to make: the prompt, which of its pictures, and the references found for it."""
@@ -120,13 +124,15 @@ class Generate(Step):
         return samples, aside
 
     def _requests(self, jobs: list[Job], seed: int, aside: list[Aside]) -> Iterator[tuple[Job, Request]]:
-        from realism.images import UnreadableImage, read_image
+        from realism.images import UnreadableImage, read_images
 
+        paths = list(dict.fromkeys(r.path for job in jobs for r in job.references))
+        images = dict(zip(paths, read_images(paths, max_side=MAX_SIDE), strict=True))
         for job in jobs:
-            try:
-                references = tuple(read_image(r.path) for r in job.references)
-            except UnreadableImage as error:
-                aside.append(Aside(_name(job), self.title(), f"reference {error}"))
+            found = [images[r.path] for r in job.references]
+            references = tuple(image for image in found if not isinstance(image, UnreadableImage))
+            if found and not references:
+                aside.append(Aside(_name(job), self.title(), f"reference {found[0]}"))
                 continue
             prompt = Prompt(job.prompt.id, job.prompt.text, job.prompt.subject, job.prompt.metadata)
             yield job, Request(prompt, request_seed(seed, prompt.id, job.number), references)
@@ -151,7 +157,7 @@ class Generate(Step):
 def _name(job: Job) -> str:
     """A name for the picture's file: readable, and unique within the arm."""
     readable = re.sub(r"[^A-Za-z0-9]+", "-", job.prompt.id).strip("-")[:40]
-    unique = hashlib.blake2b(job.prompt.id.encode(), digest_size=4).hexdigest()
+    unique = hashlib.blake2b(job.prompt.id.encode(), digest_size=8).hexdigest()
     return f"{readable}-{unique}-{job.number}"
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import MinLen
 
+from realism.features import MAX_SIDE
 from realism.nouns import Prompt
 from realism.parts import BaseReward, ReferenceReward, Reward
 from realism.parts.step import Step, arms
@@ -35,6 +36,11 @@ class ScoreSamples(Step):
     def title(self) -> str:
         return "score"
 
+    def options_error(self) -> str | None:
+        names = [reward.part_name for reward in self.rewards]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        return f"two rewards are called '{twice}': give each a name of its own under 'parts'" if twice else None
+
     def missing(self, there: Collection[str]) -> list[str]:
         return [] if arms(there) else ["there are no samples to score: put a step 'generate' before this"]
 
@@ -54,7 +60,7 @@ class ScoreSamples(Step):
         slots: dict[str, Path] = {}
         for arm in arms(state):
             shards = (read_part(path, Sample) for path in parts(state.path(f"samples:{arm}")))
-            table = work.map(shards, score, Score, f"scores/{arm}", unit="images")
+            table = work.map(shards, score, Score, f"scores/{arm}", unit="images", each=len(self.rewards))
             slots |= {f"scores:{arm}:{reward.part_name}": table for reward in self.rewards}
         return slots
 
@@ -83,18 +89,18 @@ class ScoreSamples(Step):
 def _values(reward: BaseReward, samples: list[Sample], images: Sequence[Image.Image]) -> list[float]:
     prompts = [Prompt(s.prompt_id, s.text, s.subject, s.metadata) for s in samples]
     if isinstance(reward, ReferenceReward):
-        references = [_read(s.references) for s in samples]
+        references = [_read(s.references, MAX_SIDE) for s in samples]
         return reward.score_against(images, prompts, references).tolist()
     assert isinstance(reward, Reward)
     return reward.score(images, prompts).tolist()
 
 
-def _read(paths: Iterable[Path | str]) -> list[Image.Image]:
+def _read(paths: Iterable[Path | str], max_side: int | None = None) -> list[Image.Image]:
     """Images that the run itself has written or found before; raises UnreadableImage if one is gone."""
     from realism.images import UnreadableImage, read_images
 
     images = []
-    for image in read_images(paths):
+    for image in read_images(paths, max_side=max_side):
         if isinstance(image, UnreadableImage):
             raise image
         images.append(image)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from realism.errors import listed, nearest
+from realism.errors import RealismError, listed, nearest
 from realism.parts.step import Step, arms
 from realism.recipe.condition import Condition
 from realism.run.state import State
 from realism.run.work import Work
 from realism.scores import known_rewards, scores_of
-from realism.tables import Aside, Sample, chunks, read
+from realism.tables import Aside, Sample, chunks, parts, read
 
 SHARD = 256
 
@@ -54,7 +54,10 @@ class Select(Step):
         slots = {}
         for arm in arms(state):
             kept = chunks(self._kept(state, arm, work), SHARD)
-            slots[f"samples:{arm}"] = work.map(kept, _as_they_are, Sample, f"samples/{arm}", unit="images")
+            table = work.map(kept, _as_they_are, Sample, f"samples/{arm}", unit="images")
+            if not parts(table):
+                raise RealismError(f"select: no sample of arm '{arm}' is good enough; loosen 'where' ({self.where})")
+            slots[f"samples:{arm}"] = table
         return slots
 
     def _kept(self, state: State, arm: str, work: Work) -> Iterator[Sample]:

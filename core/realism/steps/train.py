@@ -50,6 +50,7 @@ class Train(Step):
         keep = ModelCheckpoint(dirpath=last.parent, save_last=True, every_n_train_steps=self.trainer.checkpoint_every)
         fit = lightning.Trainer(
             max_steps=self.trainer.steps,
+            devices=1,  # more would start this command again, against the run's own lock
             callbacks=[keep],
             default_root_dir=work.folder,
             logger=False,

@@ -1,0 +1,63 @@
+"""Toys that learn, apart from the others as Lightning takes seconds to import."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning
+import torch
+from PIL import Image
+from realism import Generator, Request, Trainer, Tunable
+from realism.tables import Sample
+from safetensors.torch import load_file, save_file
+from torch.utils.data import DataLoader
+
+
+@dataclass
+class ToyLearner(Generator, Tunable):
+    """Paints one grey, which it can learn."""
+
+    grey: float = 0.0
+
+    def use_weights(self, folder: Path | None) -> None:
+        self._learnt = load_file(folder / "grey.safetensors")["grey"].item() if folder else self.grey
+
+    def generate(self, requests: Sequence[Request]) -> list[Image.Image]:
+        return [Image.new("RGB", (8, 8), (round(self._learnt),) * 3) for _ in requests]
+
+
+class GreyModule(lightning.LightningModule):
+    """One number, drawn to 200."""
+
+    def __init__(self):
+        super().__init__()
+        self.grey = torch.nn.Parameter(torch.zeros(1))
+
+    def training_step(self, batch, _):
+        return ((self.grey - 200) ** 2).mean() + 0 * batch.sum()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.25)
+
+
+@dataclass
+class ToyTrainer(Trainer):
+    """Teaches a generator the grey of 200."""
+
+    generator: ToyLearner
+    steps: int = 10
+
+    @property
+    def trains(self) -> str:
+        return self.generator.part_name
+
+    def module(self) -> lightning.LightningModule:
+        return GreyModule()
+
+    def data(self, samples: Sequence[Sample]) -> DataLoader:
+        return DataLoader(torch.zeros(max(1, len(samples)), 1), batch_size=2)
+
+    def save(self, module: lightning.LightningModule, folder: Path) -> None:
+        save_file({"grey": module.grey.detach().clone()}, folder / "grey.safetensors")
