@@ -180,7 +180,7 @@ def test_registered_parts_are_tested_from_the_command_line_and_trouble_is_said_i
     assert made.returncode == 1
     assert "8 failed, 8 passed" in made.stdout, made.stdout + made.stderr
     assert "image_folder cannot be made: 'path' must be given" in made.stdout
-    assert "no part named 'flatt'; did you mean 'flat'?" in made.stdout
+    assert "no part named 'flatt'; there are: " in made.stdout and "did you mean 'flat'?" in made.stdout
     assert "Traceback" not in made.stdout and "making.py" not in made.stdout
 
 
