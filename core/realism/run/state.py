@@ -50,7 +50,7 @@ def describe(value: Any, versions: Mapping[str, str]) -> Any:
     if isinstance(value, Part):
         look = fingerprint_listing if isinstance(value, Images) else fingerprint_path
         name = f"{type(value).__module__}:{type(value).__qualname__}"
-        decisive = [f.name for f in fields(value) if f.init and f.name not in value.speed_options]
+        decisive = [f.name for f in fields(value) if f.init and f.name not in value.speed_options]  # type: ignore[arg-type]
         return {
             "part": name,
             "version": versions.get(name, ""),
