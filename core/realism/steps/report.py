@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import yaml
 from annotated_types import Ge
 
+from realism.files import digest
 from realism.parts.step import Step, arms
 from realism.report.view import Picture, PromptView, ReportView, StepView
 from realism.run.state import State
@@ -26,7 +27,7 @@ class WriteReport(Step):
     """Write report.html into the run's folder: one file with the pictures side by side, the measures and the recipe."""
 
     prompts: Annotated[int, Ge(0)] = 24
-    """How many prompts to show with their pictures, spread evenly over the groups."""
+    """How many prompts to show with their pictures, equally many of each group."""
     by: str = ""
     """The key of the prompts' metadata to group by; by default what `evaluate` grouped by."""
 
@@ -97,14 +98,14 @@ def _group(row: PromptRow | Sample, by: str) -> str:
 
 
 def _spread(rows: list[PromptRow], by: str, count: int) -> list[PromptRow]:
-    """So many prompts, equally many of each group while there are, evenly through each group, in their order."""
+    """So many prompts, equally many of each group while there are, drawn by a hash of their ids, in their order."""
     groups: dict[str, list[int]] = {}
     for i, row in enumerate(rows):
         groups.setdefault(_group(row, by), []).append(i)
     chosen: set[int] = set()
     for rank, members in enumerate(sorted(groups.values(), key=len)):
         share = min(len(members), (count - len(chosen)) // (len(groups) - rank))
-        chosen |= {members[j * len(members) // share] for j in range(share)}
+        chosen |= set(sorted(members, key=lambda i: digest(rows[i].id))[:share])
     return [rows[i] for i in sorted(chosen)]
 
 
