@@ -39,25 +39,29 @@ def finish(recipe: str, out: Path, overrides: Sequence[str] = (), env: Mapping[s
 
 def kill_often(
     recipe: str,
-    out: Path,
+    folder: Path,
     times: int,
     seconds: float,
     overrides: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     seed: int = 0,
-) -> int:
-    """Start a run `times` times, SIGKILL each within `seconds`; then let it finish. How many were at work when hit."""
+) -> list[Path]:
+    """SIGKILL a run `times` times, each within `seconds` of its start, and start it again; one that ends before it is
+    hit is followed by a new one beside it. Returns the folders of all runs, each of which was let come to its end."""
     chance = random.Random(seed)
+    runs = [folder / "0"]
     hit = 0
-    for _ in range(times):
+    while hit < times:
         process = subprocess.Popen(
-            command(recipe, out, overrides), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command(recipe, runs[-1], overrides), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         try:
-            process.wait(timeout=chance.uniform(0.1, seconds))
+            _, trouble = process.communicate(timeout=chance.uniform(0.1, seconds))
+            assert process.returncode == 0, trouble
+            runs.append(folder / str(len(runs)))
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
-            process.wait()
+            process.communicate()
             hit += 1
-    finish(recipe, out, overrides, env)
-    return hit
+    finish(recipe, runs[-1], overrides, env)
+    return runs

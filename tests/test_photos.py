@@ -11,7 +11,9 @@ import pytest
 from conftest import RAG
 from PIL import Image
 
-PHOTOS = RAG.replace("{use: toy_prompts}", '{use: classes, images: database, template: "A photo of a {subject}"}')
+PHOTOS = RAG.replace(", by: novel", "").replace(
+    "{use: toy_prompts}", '{use: classes, images: database, template: "A photo of a {subject}"}'
+)
 
 
 @pytest.fixture

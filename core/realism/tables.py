@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from realism.errors import RealismError
 from realism.files import write_aside
 
 if TYPE_CHECKING:
@@ -159,9 +160,13 @@ def parts(folder: Path) -> list[Path]:
 
 def read_part(path: Path, kind: type[R]) -> list[R]:
     """The rows of one part."""
+    import pyarrow
     import pyarrow.parquet
 
-    return [kind.from_cells(cells) for cells in pyarrow.parquet.read_table(path).to_pylist()]
+    try:
+        return [kind.from_cells(cells) for cells in pyarrow.parquet.read_table(path).to_pylist()]
+    except (pyarrow.ArrowException, OSError, TypeError, ValueError):
+        raise RealismError(f"'{path}' is damaged; remove the folder '{path.parent.parent}' and run again") from None
 
 
 def read(folder: Path, kind: type[R]) -> Iterator[R]:

@@ -152,7 +152,10 @@ class Run:
         """The state after a step that is done, which is noted."""
         self.steps.append(record)
         folder = self.folder / record.folder
-        slots = json.loads((folder / "done.json").read_text())["slots"]
+        try:
+            slots = json.loads((folder / "done.json").read_text())["slots"]
+        except (ValueError, KeyError, TypeError):
+            raise RealismError(f"'{folder / 'done.json'}' is damaged; remove the folder and run again") from None
         return state.filled({slot: folder / path for slot, path in slots.items()}, record.fingerprint)
 
     def _work(self, step: Step, state: State, folder: Path) -> dict[str, str]:
@@ -232,6 +235,9 @@ class Run:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RealismError(f"run folder '{self.folder}' cannot be made: {error.strerror}") from None
+        there = [p.name for p in self.folder.iterdir()]
+        if there and not {".lock", "run.json"} & set(there):
+            raise RealismError(f"'{self.folder}' holds other files and no run; choose a new or empty folder with --out")
         lock = filelock.FileLock(self.folder / ".lock", timeout=0)
         try:
             lock.acquire()

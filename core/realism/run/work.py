@@ -69,6 +69,8 @@ class Work:
             if not kept:
                 self.note_time(unit)
             self._hold_limit(set_aside, each * seen, each * total if total else None)
+        if seen and set_aside >= each * seen:
+            raise RealismError(f"{self.title}: all {seen} items were set aside; the reasons are in {aside_folder}")
         return folder
 
     def note_time(self, unit: str = "") -> None:
@@ -83,7 +85,7 @@ class Work:
 
     def _hold_limit(self, aside: int, seen: int, total: int | None) -> None:
         limit = self.run.recipe.aside_limit
-        if aside > max(FEW, limit * (total or seen)):
+        if aside > max(FEW if limit else 0, limit * (total or seen)):
             raise RealismError(
                 f"{self.title}: {aside} of {seen} items were set aside, more than the share of {limit:g} that "
                 f"limits.aside allows; the reasons are in {self.folder / 'aside'}"

@@ -82,6 +82,9 @@ def _images(folder: Path) -> Iterator[Path]:
     """Paths of the images, folder by folder, each folder's own files first, in order of their names. Hidden files and
     folders are left out; links to folders are not followed."""
     for name, folders, files in os.walk(folder):
+        if "run.json" in files:  # a run of ours; its pictures are no database
+            folders[:] = []
+            continue
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for file in sorted(files):
             if file.lower().endswith(SUFFIXES) and not file.startswith("."):

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from realism.errors import listed, nearest
+from realism.errors import RealismError, listed, nearest
 from realism.evaluation import ArmFeatures, ArmScores, measure_scores, measure_set
 from realism.features import features_of_records, features_of_samples
 from realism.parts import Images, SetMetric
@@ -67,6 +67,10 @@ class Evaluate(Step):
         names = arms(state)
         control = self.control or names[0]
         samples = {arm: list(read(state.path(f"samples:{arm}"), Sample)) for arm in names}
+        known = {key for rows in samples.values() for s in rows for key in s.metadata}
+        if self.by and self.by not in known:
+            near = nearest(self.by, known)
+            raise RealismError(f"evaluate: no prompt has '{self.by}' in its metadata{near}; there are: {listed(known)}")
         rows = [*self._scores(state, samples, control, work), *self._sets(samples, control, work)]
         write_part(rows, Measure, work.folder / "measures", 0)
         return {"measures": work.folder / "measures"}
@@ -86,7 +90,7 @@ class Evaluate(Step):
         of_arm = {arm: scores_of(state, arm) for arm in samples}
         for reward in known_rewards(state):
             part = work.run.recipe.rewards[reward]
-            detail: dict[str, Any] = {"by": self.by, "seed": seed}
+            detail: dict[str, Any] = {"seed": seed} | ({"by": self.by} if self.by else {})
             given = {values[reward] for scores in of_arm.values() for values in scores.values() if reward in values}
             if given <= {0.0, 1.0}:
                 detail["unit"] = "share"
@@ -114,7 +118,7 @@ class Evaluate(Step):
                     at = [i for i, s in enumerate(rows) if s.prompt_id in ids]
                     features[arm] = ArmFeatures(made[arm][at], [rows[i].prompt_id for i in at])
                 detail = {
-                    "by": self.by,
+                    **({"by": self.by} if self.by else {}),
                     "seed": seed,
                     "extractor": f"{encoder.part_name} ({getattr(encoder, 'model', type(encoder).__name__)})",
                     "resize": encoder.preprocessing(),

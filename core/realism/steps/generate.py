@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
+from realism.errors import RealismError
 from realism.nouns import Prompt, Request, request_seed
 from realism.parts import Generator
 from realism.parts.step import Step
@@ -93,7 +94,11 @@ class Generate(Step):
 
     def _jobs(self, state: State) -> Iterator[Job]:
         references = parts(state.path("references")) if "references" in state else []
-        for number, path in enumerate(parts(state.path("prompts"))):
+        prompts = parts(state.path("prompts"))
+        if "references" in state and len(references) != len(prompts):
+            folder = state.path("references").parent
+            raise RealismError(f"the references in '{folder}' are not whole; remove that folder and run again")
+        for number, path in enumerate(prompts):
             found: dict[str, list[Reference]] = {}
             for row in read_part(references[number], Reference) if references else []:
                 found.setdefault(row.prompt_id, []).append(row)
