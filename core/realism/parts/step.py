@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -49,6 +49,13 @@ class Step(Part):
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
         """Do it, or go on where a killed run left off, and return each slot it makes with its path below
         `work.folder`."""
+
+
+def called_twice(parts: Sequence[Part], family: str) -> str | None:
+    """One sentence if two parts have one name, by which tables and slots would mix them up, else None."""
+    names = [part.part_name for part in parts]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    return f"two {family}s are called '{twice}': give each a name of its own under 'parts'" if twice else None
 
 
 def arms(there: Collection[str]) -> list[str]:

@@ -12,7 +12,7 @@ from realism.errors import RealismError, listed, nearest
 from realism.evaluation import ArmFeatures, ArmScores, measure_scores, measure_set
 from realism.features import features_of_records, features_of_samples
 from realism.parts import Images, SetMetric
-from realism.parts.step import Step, arms
+from realism.parts.step import Step, arms, called_twice
 from realism.run.state import State
 from realism.run.work import Work
 from realism.scores import known_rewards, scores_of
@@ -43,9 +43,7 @@ class Evaluate(Step):
     def options_error(self) -> str | None:
         if self.metrics and self.real is None:
             return "metrics compare with real images: name them with 'real'"
-        names = [metric.part_name for metric in self.metrics]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        return f"two metrics are called '{twice}': give each a name of its own under 'parts'" if twice else None
+        return called_twice(self.metrics, "metric")
 
     def missing(self, there: Collection[str]) -> list[str]:
         found = arms(there)
@@ -109,7 +107,7 @@ class Evaluate(Step):
         for metric in self.metrics:
             encoder, seed = metric.encoder, work.run.recipe.seed
             real, records = features_of_records(encoder, self.real, work)
-            made = {arm: features_of_samples(encoder, rows, f"{arm}", work) for arm, rows in samples.items()}
+            made = {arm: features_of_samples(encoder, rows, arm, work) for arm, rows in samples.items()}
             for group, ids in self._groups(samples).items():
                 subjects = {s.subject for rows in samples.values() for s in rows if s.prompt_id in ids}
                 alike = [i for i, r in enumerate(records) if r.subject in subjects] or list(range(len(records)))

@@ -13,7 +13,7 @@ from annotated_types import MinLen
 from realism.features import MAX_SIDE
 from realism.nouns import Prompt
 from realism.parts import BaseReward, ReferenceReward, Reward
-from realism.parts.step import Step, arms
+from realism.parts.step import Step, arms, called_twice
 from realism.parts.tunable import use_learnt
 from realism.run.state import State
 from realism.run.work import Work
@@ -37,9 +37,7 @@ class ScoreSamples(Step):
         return "score"
 
     def options_error(self) -> str | None:
-        names = [reward.part_name for reward in self.rewards]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        return f"two rewards are called '{twice}': give each a name of its own under 'parts'" if twice else None
+        return called_twice(self.rewards, "reward")
 
     def missing(self, there: Collection[str]) -> list[str]:
         return [] if arms(there) else ["there are no samples to score: put a step 'generate' before this"]
