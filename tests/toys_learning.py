@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,9 @@ import lightning
 import torch
 from PIL import Image
 from realism import Generator, Request, Trainer, Tunable
-from realism.tables import Sample
+from realism.parts.step import arms
+from realism.run.state import State
+from realism.tables import Sample, read
 from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
 
@@ -50,13 +52,23 @@ class ToyTrainer(Trainer):
     steps: int = 10
 
     @property
-    def trains(self) -> str:
-        return self.generator.part_name
+    def trains(self) -> ToyLearner:
+        return self.generator
+
+    def length(self, batches: int) -> int:
+        return self.steps
+
+    def missing(self, there: Collection[str]) -> list[str]:
+        return [] if arms(there) else ["there are no samples to train on: put a step 'generate' before this"]
+
+    def reads(self, there: Collection[str]) -> list[str]:
+        return [s for s in there if s.startswith(("samples:", "scores:"))]
 
     def module(self) -> lightning.LightningModule:
         return GreyModule()
 
-    def data(self, samples: Sequence[Sample]) -> DataLoader:
+    def data(self, state: State, root: Path) -> DataLoader:
+        samples = [s for arm in arms(state) for s in read(state.path(f"samples:{arm}"), Sample)]
         return DataLoader(torch.zeros(max(1, len(samples)), 1), batch_size=2)
 
     def save(self, module: lightning.LightningModule, folder: Path) -> None:

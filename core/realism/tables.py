@@ -77,7 +77,8 @@ class Reference(Row):
 
 @dataclass(frozen=True)
 class Sample(Row):
-    """A picture that was made, and all that made it. image is relative to the run's folder; references are paths."""
+    """A picture that was made, and all that made it. image is relative to the run's folder; references are the paths
+    of the images it was given, which the slot `references:` of the name `retrieved` tells more of."""
 
     id: str
     prompt_id: str
@@ -89,6 +90,7 @@ class Sample(Row):
     width: int
     height: int
     references: list[str] = field(default_factory=list)
+    retrieved: str = ""
     generator: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
 

@@ -69,6 +69,9 @@ class OpenClip(Retriever):
         """How an image becomes the model's input, for the report: "resize shortest bicubic to 224 x 224, ..."."""
         return self._loaded.preprocessing
 
+    def release(self) -> None:
+        self.__dict__.pop("_loaded", None)
+
     @cached_property
     def _loaded(self) -> Loaded:
         from realism_retrievers.loading import load

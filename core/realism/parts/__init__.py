@@ -1,6 +1,6 @@
 """The families of parts: one short abstract class each. A class is abstract or final; a part overrides nothing."""
 
-from realism.parts.base import Part
+from realism.parts.base import Part, parts_of
 from realism.parts.generator import Generator
 from realism.parts.metric import SetMetric
 from realism.parts.retriever import Index, Retriever
@@ -24,4 +24,5 @@ __all__ = [
     "Step",
     "Trainer",
     "Tunable",
+    "parts_of",
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -31,6 +33,10 @@ class Part(ABC):
         """One sentence if the options do not fit together or name what is not there, else None. Must be quick."""
         return None
 
+    def release(self) -> None:  # noqa: B027 - most parts hold nothing
+        """Let go of weights and whatever else is large; a run calls it when a step that uses the part is followed by
+        one that does not. They load again at the next use."""
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         """How an option that holds a part is read: a part, a part's name, or `{use: ...}` written in place."""
@@ -44,3 +50,20 @@ class Part(ABC):
             return info.context(value, cls)
 
         return core_schema.with_info_plain_validator_function(read)
+
+
+def parts_of(part: Part) -> Iterator[Part]:
+    """A part and all parts that its options hold, however deep: each once, itself first."""
+    seen: set[int] = set()
+    waiting: list[object] = [part]
+    while waiting:
+        value = waiting.pop(0)
+        if isinstance(value, Part) and id(value) not in seen:
+            seen.add(id(value))
+            yield value
+            if is_dataclass(value):
+                waiting.extend(getattr(value, f.name) for f in fields(value) if f.init)
+        elif isinstance(value, Mapping):
+            waiting.extend(value.values())
+        elif isinstance(value, list | tuple):
+            waiting.extend(value)

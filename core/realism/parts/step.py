@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from realism.parts.base import Part
+from realism.parts.tunable import learnt_slots
 
 if TYPE_CHECKING:
     from realism.run.state import State
     from realism.run.work import Work
 
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_ .-]{0,60}")
+"""What arms and references may be called."""
+NAME_SAID = "letters, digits, space, '_', '.' and '-', at most 61"
+
+
 class Step(Part):
     """A verb. It reads what earlier steps left in named slots of the state and leaves its own results there.
 
-    Slots: `prompts`; `index:NAME` of a retriever; `references`; `samples:ARM`; `scores:ARM:REWARD`; `weights:NAME` of a
-    part; `measures`. A step is kept when its options, the parts it uses and the slots it reads are those of an earlier
-    run.
+    Slots: `prompts`; `index:NAME` of a retriever; `references:NAME`; `samples:ARM`; `scores:ARM:REWARD`; `weights:NAME`
+    of a part; `measures`. A step is kept when its options, the parts it uses, what these have learnt and the slots it
+    reads are those of an earlier run.
     """
 
     family = "step"
     always: ClassVar[bool] = False
-    """Whether it is done anew in every run (for cheap steps that show the run as a whole)."""
+    """Whether it is done anew in every run, after all others (for cheap steps that show the run as a whole)."""
+    seeded: ClassVar[bool] = True
+    """Whether its result depends on `work.seed`; if not, runs over several seeds share it."""
 
     passes_on_to: ClassVar[str] = ""
     """The option, a part, that takes the options which the step itself does not know."""
@@ -39,7 +48,7 @@ class Step(Part):
 
     @abstractmethod
     def reads(self, there: Collection[str]) -> list[str]:
-        """Which of the slots that are there decide this step's result."""
+        """Which of the slots that are there decide this step's result; what its parts have learnt is added to them."""
 
     @abstractmethod
     def makes(self, there: Collection[str]) -> list[str]:
@@ -51,6 +60,11 @@ class Step(Part):
         `work.folder`."""
 
 
+def all_reads(step: Step, there: Collection[str]) -> list[str]:
+    """Which of the slots that are there decide a step's result: those it names, and what its parts have learnt."""
+    return list(dict.fromkeys([*step.reads(there), *learnt_slots(step, there)]))
+
+
 def called_twice(parts: Sequence[Part], family: str) -> str | None:
     """One sentence if two parts have one name, by which tables and slots would mix them up, else None."""
     names = [part.part_name for part in parts]
@@ -60,4 +74,9 @@ def called_twice(parts: Sequence[Part], family: str) -> str | None:
 
 def arms(there: Collection[str]) -> list[str]:
     """The arms that have samples, in the order they were made."""
-    return [s.removeprefix("samples:") for s in there if s.startswith("samples:")]
+    return named(there, "samples")
+
+
+def named(there: Collection[str], kind: str) -> list[str]:
+    """The names of the slots `kind:NAME`, in the order they were made."""
+    return [s.removeprefix(f"{kind}:") for s in there if s.startswith(f"{kind}:")]

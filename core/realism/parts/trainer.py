@@ -3,40 +3,52 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from realism.parts.base import Part
+from realism.parts.tunable import Tunable
 
 if TYPE_CHECKING:
     import lightning
     from torch.utils.data import DataLoader
 
-    from realism.tables import Sample
+    from realism.run.state import State
 
 
 class Trainer(Part):
-    """Learns from samples; Lightning fits it, so that strategies, precision and checkpoints are Lightning's."""
+    """Learns from what earlier steps made; Lightning fits it, so that strategies, precision and checkpoints are its."""
 
     family = "trainer"
-    steps: int
-    """How many optimiser steps to take; each trainer has this option."""
-    checkpoint_every: ClassVar[int] = 100
-    """After how many steps a killed fit can go on."""
+    checkpoint_every: ClassVar[int | None] = 100
+    """After how many optimiser steps a killed fit can go on; None: after each epoch."""
 
     @property
     @abstractmethod
-    def trains(self) -> str:
-        """The name of the part that uses what is learnt."""
+    def trains(self) -> Tunable:
+        """The part that uses what is learnt: one of this trainer's options."""
+
+    @abstractmethod
+    def length(self, batches: int) -> int:
+        """How many optimiser steps to take, with data of so many batches."""
+
+    def missing(self, there: Collection[str]) -> list[str]:
+        """One sentence for each thing that no earlier step provides; there holds the slots filled before."""
+        return []
+
+    @abstractmethod
+    def reads(self, there: Collection[str]) -> list[str]:
+        """Which of the slots that are there it learns from."""
 
     @abstractmethod
     def module(self) -> lightning.LightningModule:
-        """The module to fit. Made anew at each call, from this trainer's options."""
+        """The module to fit. Made anew at each call, from this trainer's options; it begins where `trains` stands."""
 
     @abstractmethod
-    def data(self, samples: Sequence[Sample]) -> DataLoader:
-        """What to fit it on."""
+    def data(self, state: State, root: Path) -> DataLoader[Any]:
+        """What to fit it on, from the slots it reads; paths of samples are relative to root. Its order is decided by
+        torch's global seed, which is set before."""
 
     @abstractmethod
     def save(self, module: lightning.LightningModule, folder: Path) -> None:

@@ -13,9 +13,10 @@ from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, Omega
 from realism.errors import Problem, RealismError, listed, nearest, shown
 from realism.recipe.options import Wrong
 from realism.recipe.source import MOST_VALUES, Key, Loader, Source, dotted, merge, read_yaml
+from realism.recipe.variants import chosen
 from realism.registry import Registry
 
-TOP = ("description", "extends", "limits", "name", "parts", "prompts", "seed", "steps")
+TOP = ("choose", "description", "extends", "limits", "name", "parts", "prompts", "seed", "seeds", "steps", "variants")
 COMMAND_LINE = "command line"
 INTERPOLATION = re.compile(r"\$\{\.*[\w-]+(\.[\w-]+|\[\w+\])*\}")
 
@@ -43,11 +44,17 @@ def find_recipe(name: str, registry: Registry) -> Path:
 
 
 def load(name: str, overrides: list[str], registry: Registry) -> Source:
-    """The data of a recipe with all it extends, overrides put in and interpolations resolved; problems are noted."""
+    """The data of a recipe with all it extends, the chosen variants and overrides put in and interpolations resolved;
+    problems are noted."""
     path = find_recipe(name, registry)
     source = _extended(path, "line ", [], registry)
-    for override in overrides:
+    choices = [o for o in overrides if o.lstrip().startswith(("choose.", "choose="))]
+    for override in choices:
         _override(source, override)
+    source = chosen(source)
+    for override in overrides:
+        if override not in choices:
+            _override(source, override)
     return _resolved(source, name)
 
 

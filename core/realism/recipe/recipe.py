@@ -10,7 +10,7 @@ from typing import Any
 
 from realism.errors import Problem, RealismError, RecipeError, listed, nearest, shown
 from realism.parts import BaseReward, Part, Prompts
-from realism.parts.step import Step
+from realism.parts.step import Step, all_reads
 from realism.recipe.load import TOP, load
 from realism.recipe.options import Broken, Wrong, kind_of, options_of, read_options
 from realism.recipe.source import Key, Source, dotted
@@ -19,7 +19,8 @@ from realism.registry import PART_FAMILIES, Registry, a_part
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 RECIPE_NAME = re.compile(r"\w[\w ./-]{0,99}")
 MOST_STEPS = 10_000
-MOST_SEED = 2**63 - 1
+MOST_SEED = 2**32 - 1
+MOST_SEEDS = 100
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,17 @@ class Recipe:
 
     name: str
     description: str
-    seed: int
+    seeds: tuple[int, ...]
     aside_limit: float
     data: dict[str, Any]
     parts: dict[str, Part]
     prompts: Prompts | None
     steps: tuple[Step, ...]
+
+    @property
+    def seed(self) -> int:
+        """The first seed."""
+        return self.seeds[0]
 
     @property
     def rewards(self) -> dict[str, BaseReward]:
@@ -47,7 +53,9 @@ def read_recipe(name: str, overrides: list[str], registry: Registry) -> Recipe:
     source = load(name, overrides, registry)
     reader = _Reader(source, registry)
     plain = re.sub(r"[^\w ./-]+", "-", Path(name).stem if Path(name).is_file() else name).lstrip(" .-/")[:100]
-    recipe = reader.recipe(plain or "recipe")
+    choices = source.data.get("choose")
+    named = [str(v) for v in choices.values()] if isinstance(choices, dict) else []
+    recipe = reader.recipe("-".join([plain or "recipe", *named])[:100])
     if source.problems:
         unique = list(dict.fromkeys(source.problems))
         raise RecipeError(name, sorted(unique, key=_by_place))
@@ -91,7 +99,7 @@ class _Reader:
         recipe = Recipe(
             name=data["name"],
             description=self._text("description"),
-            seed=self._seed(),
+            seeds=tuple(range(first := self._seed(), first + self._seeds())),
             aside_limit=self._limit(),
             data=data,
             parts={k: v for k, v in self.made.items() if v is not None},
@@ -114,9 +122,17 @@ class _Reader:
         if type(value) is int and 0 <= value <= MOST_SEED:
             return value
         self.source.problem(
-            ("seed",), f"{shown(value)} is not allowed: expected a whole number from 0 to {MOST_SEED} (2^63 - 1)"
+            ("seed",), f"{shown(value)} is not allowed: expected a whole number from 0 to {MOST_SEED} (2^32 - 1)"
         )
         return 0
+
+    def _seeds(self) -> int:
+        value = self.source.data.get("seeds", 1)
+        if type(value) is int and 1 <= value <= MOST_SEEDS:
+            return value
+        message = f"{shown(value)} is not allowed: expected how many seeds, a whole number from 1 to {MOST_SEEDS}"
+        self.source.problem(("seeds",), message)
+        return 1
 
     def _limit(self) -> float:
         limits = self.source.data.get("limits") or {}
@@ -288,14 +304,14 @@ class _Reader:
             self.source.problem((*key, other), message, "options: repeat, steps")
         if "steps" not in entry and unknown:
             return
-        steps = list(self._steps(entry.get("steps"), (*key, "steps")))
         count = times if allowed else 1
-        if count * len(steps) > MOST_STEPS:
-            message = f"this makes {count * len(steps):,} steps of the recipe; {MOST_STEPS:,} are allowed"
+        written = entry.get("steps")
+        if (size := count * _size(written)) > MOST_STEPS:
+            message = f"this makes {size:,} steps of the recipe; {MOST_STEPS:,} are allowed"
             self.source.problem((*key, "repeat"), message)
             return
-        for _ in range(count):
-            yield from steps
+        for i in range(1, count + 1):
+            yield from self._steps(_filled(written, str(i)), (*key, "steps"))
 
     def _step(self, verb: str, options: Any, key: Key) -> Step | None:
         entry = self.registry.find(verb, "step")
@@ -337,13 +353,30 @@ class _Reader:
                 option, colon, rest = sentence.partition(": ")
                 about = colon and option in {o.name for o in options_of(type(step))}
                 self.source.problem((*key, option) if about else key, rest if about else sentence)
-            for slot in step.reads(there):
+            for slot in all_reads(step, there):
                 unread.pop(slot, None)
             for slot in step.makes(there):
                 if slot in unread:
                     self.source.problem(key, *_in_vain(slot, unread[slot]))
                 unread[slot] = key
                 there[slot] = None
+
+
+def _size(entries: Any) -> int:
+    """How many steps a list stands for, repeats counted."""
+    if not isinstance(entries, list):
+        return 1
+    repeats = [e for e in entries if isinstance(e, Mapping) and type(e.get("repeat")) is int]
+    return len(entries) - len(repeats) + sum(max(1, e["repeat"]) * _size(e.get("steps")) for e in repeats)
+
+
+def _filled(value: Any, iteration: str) -> Any:
+    """What is written below `repeat`, with {iteration} filled in, from 1."""
+    if isinstance(value, str):
+        return value.replace("{iteration}", iteration)
+    if isinstance(value, dict):
+        return {k: _filled(v, iteration) for k, v in value.items()}
+    return [_filled(v, iteration) for v in value] if isinstance(value, list) else value
 
 
 def _in_vain(slot: str, key: Key) -> tuple[str, str]:

@@ -20,13 +20,17 @@ import yaml
 from realism.errors import RealismError
 from realism.files import digest, write_json, write_text
 from realism.manager import Plugins
-from realism.parts.step import Step
+from realism.parts import Part, parts_of
+from realism.parts.step import Step, all_reads
+from realism.parts.tunable import use_learnt
 from realism.recipe.recipe import Recipe
 from realism.run.progress import View
+from realism.run.seeds import pool
 from realism.run.state import State, describe, step_fingerprint
 from realism.run.work import Work, asides
 from realism.steps.prompts import WritePrompts
 from realism.steps.report import WriteReport
+from realism.tables import Measure, read, write_part
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -38,12 +42,13 @@ LIBRARIES = ("torch", "diffusers", "transformers", "open_clip_torch", "faiss-cpu
 
 @dataclass(frozen=True)
 class StepRecord:
-    """A step as it was done: its title, where it worked (relative to the run), and whether it was kept."""
+    """A step as it was done: its title, where it worked (relative to the run), whether it was kept, for which seed."""
 
     title: str
     folder: str
     fingerprint: str
     kept: bool
+    seed: int
 
 
 @dataclass
@@ -56,6 +61,7 @@ class Run:
     view: View
     steps: list[StepRecord] = field(default_factory=list)
     _visited: list[Path] = field(default_factory=list)
+    _held: list[Part] = field(default_factory=list)
 
     @property
     def fingerprint(self) -> str:
@@ -101,14 +107,14 @@ class Run:
         """Write the report of what is done so far, without doing more."""
         report = next((s for s in self.recipe.steps if isinstance(s, WriteReport)), WriteReport())
         with self._locked():
-            state = State()
+            states: dict[int, State] = {}
             file = self.folder / "run.json"
             for told in json.loads(file.read_text())["steps"] if file.exists() else []:
                 record = StepRecord(**told)
                 self._visited.append(self.folder / record.folder)
                 if record.title != report.title():
-                    state = self._filled(state, record)
-            self._step(report, state)
+                    states[record.seed] = self._filled(states.get(record.seed, State()), record)
+            self._step(report, self._pooled(list(states.values())), self.recipe.seed)
 
     def _sequence(self) -> Iterator[Step]:
         if self.recipe.prompts is not None:
@@ -116,37 +122,63 @@ class Run:
         yield from self.recipe.steps
 
     def _steps(self) -> State:
-        state = State()
+        """All steps, for each seed; then, once, those that show the run as a whole."""
+        states = []
+        for seed in self.recipe.seeds:
+            if len(self.recipe.seeds) > 1:
+                self.view.say(f"seed {seed}")
+            state = State()
+            for step in self._sequence():
+                if not step.always:
+                    state = self._step(step, state, seed)
+                    write_json(self.folder / "run.json", self._summary())
+            states.append(state)
+        state = self._pooled(states)
         for step in self._sequence():
-            state = self._step(step, state)
-            write_json(self.folder / "run.json", self._summary())
+            if step.always:
+                state = self._step(step, state, self.recipe.seed)
+                write_json(self.folder / "run.json", self._summary())
         return state
 
-    def _place(self, step: Step, state: State) -> tuple[str, Path]:
+    def _pooled(self, states: Sequence[State]) -> State:
+        """The state of the first seed, with the measures of all seeds where all have some."""
+        if not states:
+            return State()
+        if len(states) == 1 or not all("measures" in state for state in states):
+            return states[0]
+        fingerprint = digest([state["measures"].fingerprint for state in states])
+        folder = self.folder / "steps" / f"seeds-{fingerprint[:12]}"
+        write_part(pool([list(read(s.path("measures"), Measure)) for s in states]), Measure, folder / "measures", 0)
+        return states[0].filled({"measures": folder / "measures"}, fingerprint)
+
+    def _place(self, step: Step, state: State, seed: int) -> tuple[str, Path]:
         """A step's fingerprint, and the folder that belongs to it."""
-        reads = step.reads(list(state))
-        fingerprint = step_fingerprint(step, state, reads, self.recipe.seed, self._part_versions)
+        reads = all_reads(step, list(state))
+        fingerprint = step_fingerprint(step, state, reads, seed if step.seeded else None, self._part_versions)
         slug = re.sub(r"[^A-Za-z0-9]+", "-", step.title()).strip("-")
         return fingerprint, self.folder / "steps" / f"{slug}-{fingerprint[:12]}"
 
     def _relative(self, folder: Path) -> str:
         return folder.relative_to(self.folder).as_posix()
 
-    def _step(self, step: Step, state: State) -> State:
-        fingerprint, folder = self._place(step, state)
+    def _step(self, step: Step, state: State, seed: int) -> State:
+        fingerprint, folder = self._place(step, state, seed)
+        shared = folder in self._visited  # an earlier seed has been here, or a step that is done twice alike
         self._visited.append(folder)
         done = folder / "done.json"
         hook, title = self.plugins.hook, step.title()
         kept = done.exists() and not step.always
+        if shared and kept:
+            return self._filled(state, StepRecord(title, self._relative(folder), fingerprint, kept, seed))
         if kept:
             self.view.say(f"  {title:<24} kept")
         else:
             self._tell(hook.realism_step_start, run=self, step=title, folder=str(folder))
-            slots = self._work(step, state, folder)
+            slots = self._work(step, state, folder, seed)
             made_by = {"step": describe(step, self._part_versions), "versions": self.versions()}
             write_json(done, {"fingerprint": fingerprint, "slots": slots, **made_by})
         self._tell(hook.realism_step_end, run=self, step=title, folder=str(folder), kept=kept)
-        return self._filled(state, StepRecord(title, self._relative(folder), fingerprint, kept))
+        return self._filled(state, StepRecord(title, self._relative(folder), fingerprint, kept, seed))
 
     def _filled(self, state: State, record: StepRecord) -> State:
         """The state after a step that is done, which is noted."""
@@ -158,10 +190,16 @@ class Run:
             raise RealismError(f"'{folder / 'done.json'}' is damaged; remove the folder and run again") from None
         return state.filled({slot: folder / path for slot, path in slots.items()}, record.fingerprint)
 
-    def _work(self, step: Step, state: State, folder: Path) -> dict[str, str]:
+    def _work(self, step: Step, state: State, folder: Path, seed: int) -> dict[str, str]:
         folder.mkdir(parents=True, exist_ok=True)
+        used = list(parts_of(step))
+        for part in self._held:
+            if not any(part is other for other in used):
+                part.release()
+        self._held = used
+        use_learnt(step, state)
         with self.view.step(step.title()) as bar:
-            work = Work(self, step.title(), folder, bar)
+            work = Work(self, step.title(), folder, bar, seed)
             slots = step.run(state, work)
             work.note_time()
         timing = json.loads((folder / "timing.json").read_text())
@@ -212,7 +250,7 @@ class Run:
         return {
             "recipe": self.recipe.name,
             "fingerprint": self.fingerprint,
-            "seed": self.recipe.seed,
+            "seeds": list(self.recipe.seeds),
             "versions": self.versions(),
             "steps": steps,
         }

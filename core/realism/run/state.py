@@ -67,7 +67,7 @@ def describe(value: Any, versions: Mapping[str, str]) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def step_fingerprint(step: Part, state: State, reads: list[str], seed: int, versions: Mapping[str, str]) -> str:
-    """32 hex digits that stand for a step: what it does, with what, to what."""
+def step_fingerprint(step: Part, state: State, reads: list[str], seed: int | None, versions: Mapping[str, str]) -> str:
+    """32 hex digits that stand for a step: what it does, with what, to what, and with which seed if that matters."""
     slots = {name: state[name].fingerprint for name in sorted(reads)}
     return digest({"step": describe(step, versions), "slots": slots, "seed": seed})

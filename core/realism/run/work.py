@@ -24,8 +24,8 @@ FEW = 10
 class Work:
     """What a step is given: its run, its folder, and a way to map over shards that survives being killed."""
 
-    def __init__(self, run: Run, title: str, folder: Path, bar: Bar):
-        self.run, self.title, self.folder, self.bar = run, title, folder, bar
+    def __init__(self, run: Run, title: str, folder: Path, bar: Bar, seed: int):
+        self.run, self.title, self.folder, self.bar, self.seed = run, title, folder, bar, seed
         self._began = time.monotonic()
         self._timing = folder / "timing.json"
         self._before: dict[str, Any] = {"seconds": 0.0, "items": 0, "unit": "items"}

@@ -84,7 +84,7 @@ class Evaluate(Step):
         return groups
 
     def _scores(self, state: State, samples: dict[str, list[Sample]], control: str, work: Work) -> Iterator[Measure]:
-        seed = work.run.recipe.seed
+        seed = work.seed
         of_arm = {arm: scores_of(state, arm) for arm in samples}
         for reward in known_rewards(state):
             part = work.run.recipe.rewards[reward]
@@ -105,7 +105,7 @@ class Evaluate(Step):
         if self.real is None:
             return
         for metric in self.metrics:
-            encoder, seed = metric.encoder, work.run.recipe.seed
+            encoder, seed = metric.encoder, work.seed
             real, records = features_of_records(encoder, self.real, work)
             made = {arm: features_of_samples(encoder, rows, arm, work) for arm, rows in samples.items()}
             for group, ids in self._groups(samples).items():

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
-from realism.errors import RealismError
+from realism.errors import RealismError, listed, nearest
 from realism.nouns import Prompt, Request, request_seed
 from realism.parts import Generator
-from realism.parts.step import Step
-from realism.parts.tunable import use_learnt
+from realism.parts.step import NAME, NAME_SAID, Step, named
 from realism.run.state import State
 from realism.run.work import Work
 from realism.tables import Aside, PromptRow, Reference, Sample, chunks, parts, read_part
@@ -25,22 +24,24 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
+NONE = "none"
 MAX_SIDE = 2048
 """Longer references are shrunk to this many pixels as they are read; no generator takes more."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to make: the prompt, which of its pictures, and the references found for it."""
+    """One picture to make: the prompt, which of its pictures, the references found for it and what these are called."""
 
     prompt: PromptRow
     number: int
     references: tuple[Reference, ...]
+    retrieved: str
 
 
 @dataclass
 class Generate(Step):
-    """Make pictures of the prompts. If references were retrieved before, the generator is given them.
+    """Make pictures of the prompts, with the references that were retrieved for them before, if any.
 
     The pictures and their table form an arm, to be compared with other arms. Noise depends on the recipe's seed, the
     prompt and the picture's number alone, so that arms are compared on equal noise.
@@ -52,6 +53,9 @@ class Generate(Step):
     """What to call these pictures in later steps and in the report."""
     per_prompt: Annotated[int, Ge(1)] = 1
     """How many pictures for each prompt."""
+    references: str = ""
+    """Which references the generator is given: those of the `retrieve` step of this name, or none; by default those
+    found last."""
     shard: Annotated[int, Ge(1)] = 64
     """How many pictures are written down at a time: a killed run makes at most so many anew."""
 
@@ -59,29 +63,37 @@ class Generate(Step):
         return f"generate {self.arm}"
 
     def options_error(self) -> str | None:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_ .-]{0,60}", self.arm):
-            return f"'{self.arm}' is no name for an arm: letters, digits, space, '_', '.' and '-', at most 61"
+        if not NAME.fullmatch(self.arm):
+            return f"'{self.arm}' is no name for an arm: {NAME_SAID}"
         return None
 
     def missing(self, there: Collection[str]) -> list[str]:
         wanted = []
         if "prompts" not in there:
             wanted.append("generate needs prompts: give the recipe the key 'prompts'")
-        if "references" in there and not self.generator.max_references:
+        found = named(there, "references")
+        if self.references not in ("", NONE, *found):
+            near = nearest(self.references, [NONE, *found])
+            wanted.append(f"references: no references '{self.references}'{near}; there are: {listed([NONE, *found])}")
+        elif self._slot(there) and not self.generator.max_references:
             wanted.append(
                 f"'{self.generator.part_name}' takes no reference images, but 'retrieve' stands before: take a "
-                "generator that does, or move this step up"
+                "generator that does, move this step up or say 'references: none'"
             )
         return wanted
 
+    def _slot(self, there: Collection[str]) -> str | None:
+        """The slot of the references to use, None for none."""
+        found = [] if self.references == NONE else named(there, "references")
+        return f"references:{self.references or found[-1]}" if found else None
+
     def reads(self, there: Collection[str]) -> list[str]:
-        return [s for s in there if s in ("prompts", "references", f"weights:{self.generator.part_name}")]
+        return [s for s in there if s in ("prompts", self._slot(there))]
 
     def makes(self, there: Collection[str]) -> list[str]:
         return [f"samples:{self.arm}"]
 
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
-        use_learnt(self.generator, state)
         folder = work.folder / "images"
         folder.mkdir(exist_ok=True)
 
@@ -93,10 +105,11 @@ class Generate(Step):
         return {f"samples:{self.arm}": work.map(shards, make, Sample, "samples", total=total, unit="images")}
 
     def _jobs(self, state: State) -> Iterator[Job]:
-        references = parts(state.path("references")) if "references" in state else []
+        slot = self._slot(state)
+        references = parts(state.path(slot)) if slot else []
         prompts = parts(state.path("prompts"))
-        if "references" in state and len(references) != len(prompts):
-            folder = state.path("references").parent
+        if slot and len(references) != len(prompts):
+            folder = state.path(slot).parent
             raise RealismError(f"the references in '{folder}' are not whole; remove that folder and run again")
         for number, path in enumerate(prompts):
             found: dict[str, list[Reference]] = {}
@@ -105,11 +118,11 @@ class Generate(Step):
             for prompt in read_part(path, PromptRow):
                 best = tuple(found.get(prompt.id, ())[: self.generator.max_references])
                 for i in range(self.per_prompt):
-                    yield Job(prompt, i, best)
+                    yield Job(prompt, i, best, (slot or "").removeprefix("references:"))
 
     def _make(self, jobs: list[Job], folder: Path, work: Work) -> tuple[list[Sample], list[Aside]]:
         aside: list[Aside] = []
-        ready = list(self._requests(jobs, work.run.recipe.seed, aside))
+        ready = list(self._requests(jobs, work.seed, aside))
         images = self.generator.generate([request for _, request in ready]) if ready else []
         prompts = [request.prompt for _, request in ready]
         reasons = work.run.screen(self.title(), images, prompts)
@@ -154,6 +167,7 @@ class Generate(Step):
             width=image.width,
             height=image.height,
             references=[r.path for r in job.references],
+            retrieved=job.retrieved if job.references else "",
             generator=self.generator.part_name,
             metadata=job.prompt.metadata,
         )

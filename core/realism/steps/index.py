@@ -11,7 +11,6 @@ from realism.features import encode_records
 from realism.files import renamed_folder, write_aside
 from realism.parts import Images, Retriever
 from realism.parts.step import Step
-from realism.parts.tunable import use_learnt
 from realism.run.state import State
 from realism.run.work import Work
 from realism.tables import Aside, RecordRow, chunks
@@ -31,17 +30,18 @@ class BuildIndex(Step):
     retriever: Retriever
     """What embeds the images; its `index` option says how they are searched."""
 
+    seeded = False
+
     def title(self) -> str:
         return "index"
 
     def reads(self, there: Collection[str]) -> list[str]:
-        return [s for s in there if s == f"weights:{self.retriever.part_name}"]
+        return []
 
     def makes(self, there: Collection[str]) -> list[str]:
         return [f"index:{self.retriever.part_name}"]
 
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
-        use_learnt(self.retriever, state)
         import numpy as np
 
         vectors = work.folder / "img_emb"

@@ -23,6 +23,8 @@ class WritePrompts(Step):
 
     source: Prompts
 
+    seeded = False
+
     def title(self) -> str:
         return "prompts"
 

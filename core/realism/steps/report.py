@@ -12,12 +12,12 @@ import yaml
 from annotated_types import Ge
 
 from realism.files import digest
-from realism.parts.step import Step, arms
+from realism.parts.step import Step, arms, named
 from realism.report.view import Picture, PromptView, ReportView, StepView
 from realism.run.state import State
 from realism.run.work import Work, asides
 from realism.scores import scores_of
-from realism.tables import Measure, PromptRow, Reference, Sample, parts, read, read_part
+from realism.tables import Measure, PromptRow, Reference, Sample, read
 
 ASIDES_SHOWN = 50
 
@@ -58,8 +58,8 @@ class WriteReport(Step):
         run = work.run
         measures = tuple(read(state.path("measures"), Measure)) if "measures" in state else ()
         by = self.by or next((str(m.detail["by"]) for m in measures if m.detail.get("by")), "")
-        steps = tuple(_steps(run.folder, [r.folder for r in run.steps], [r.title for r in run.steps]))
-        set_aside = [row for r in run.steps for row in asides(run.folder / r.folder)]
+        steps = tuple(_steps(run.folder, {r.folder: r.title for r in run.steps}))
+        set_aside = [row for step in steps for row in asides(run.folder / step.folder)]
         rows = list(read(state.path("prompts"), PromptRow)) if "prompts" in state else []
         shown = _spread(rows, by, self.prompts)
         return ReportView(
@@ -79,8 +79,8 @@ class WriteReport(Step):
         )
 
 
-def _steps(folder: Path, names: list[str], titles: list[str]) -> Iterator[StepView]:
-    for name, title in zip(names, titles, strict=True):
+def _steps(folder: Path, titles: Mapping[str, str]) -> Iterator[StepView]:
+    for name, title in titles.items():
         file = folder / name / "timing.json"
         timing: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
         yield StepView(
@@ -117,7 +117,7 @@ def _prompt_views(rows: list[PromptRow], by: str, state: State, folder: Path) ->
         scores = scores_of(state, arm)
         for sample in read(state.path(f"samples:{arm}"), Sample):
             if sample.prompt_id in wanted:
-                found = {r.path: r for r in references.get(sample.prompt_id, ())}
+                found = {r.path: r for r in references.get((sample.retrieved, sample.prompt_id), ())}
                 given = tuple(found[p] for p in sample.references if p in found)
                 picture = Picture(arm, sample.seed, folder / sample.image, scores.get(sample.id, {}), given)
                 pictures[sample.prompt_id].append(picture)
@@ -125,10 +125,11 @@ def _prompt_views(rows: list[PromptRow], by: str, state: State, folder: Path) ->
         yield PromptView(row.id, row.text, row.subject, _group(row, by), tuple(pictures[row.id]))
 
 
-def _references(state: State, wanted: set[str]) -> dict[str, list[Reference]]:
-    found: dict[str, list[Reference]] = {}
-    for path in parts(state.path("references")) if "references" in state else []:
-        for row in read_part(path, Reference):
+def _references(state: State, wanted: set[str]) -> dict[tuple[str, str], list[Reference]]:
+    """What was found, by the name of the references and the prompt."""
+    found: dict[tuple[str, str], list[Reference]] = {}
+    for name in named(state, "references"):
+        for row in read(state.path(f"references:{name}"), Reference):
             if row.prompt_id in wanted:
-                found.setdefault(row.prompt_id, []).append(row)
+                found.setdefault((name, row.prompt_id), []).append(row)
     return found

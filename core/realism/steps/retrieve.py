@@ -11,8 +11,7 @@ from annotated_types import Ge, Le
 
 from realism.database import Database
 from realism.parts import Retriever
-from realism.parts.step import Step
-from realism.parts.tunable import use_learnt
+from realism.parts.step import NAME, NAME_SAID, Step
 from realism.recipe.condition import Condition
 from realism.run.state import State
 from realism.run.work import Work
@@ -21,17 +20,28 @@ from realism.tables import Aside, PromptRow, Reference, parts, read_part
 
 @dataclass
 class Retrieve(Step):
-    """Give each prompt the images of the database that are nearest to its text; later `generate` steps use them."""
+    """Find for each prompt the images of the database that are nearest to its text; later `generate` steps use them."""
 
     retriever: Retriever
     """What the database was indexed with."""
     k: Annotated[int, Ge(1), Le(100)] = 1
     """How many images for each prompt."""
+    name: str = ""
+    """What to call these references in later steps; the retriever's name, if none is given."""
     where: Condition | None = None
     """Which images may be found, such as licence == "CC0"; names are columns of the database."""
 
+    seeded = False
+
     def title(self) -> str:
-        return f"retrieve {self.retriever.part_name}"
+        return f"retrieve {self._name}"
+
+    @property
+    def _name(self) -> str:
+        return self.name or self.retriever.part_name
+
+    def options_error(self) -> str | None:
+        return None if NAME.fullmatch(self.name or "x") else f"'{self.name}' is no name for references: {NAME_SAID}"
 
     def missing(self, there: Collection[str]) -> list[str]:
         wanted = []
@@ -42,14 +52,12 @@ class Retrieve(Step):
         return wanted
 
     def reads(self, there: Collection[str]) -> list[str]:
-        name = self.retriever.part_name
-        return [s for s in there if s in ("prompts", f"index:{name}", f"weights:{name}")]
+        return [s for s in there if s in ("prompts", f"index:{self.retriever.part_name}")]
 
     def makes(self, there: Collection[str]) -> list[str]:
-        return ["references"]
+        return [f"references:{self._name}"]
 
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
-        use_learnt(self.retriever, state)
         database = Database(state.path(f"index:{self.retriever.part_name}"))
         allowed = database.allowed(self.where) if self.where else None
 
@@ -70,4 +78,4 @@ class Retrieve(Step):
             ], []
 
         shards = (read_part(path, PromptRow) for path in parts(state.path("prompts")))
-        return {"references": work.map(shards, find, Reference, "references", unit="prompts")}
+        return {f"references:{self._name}": work.map(shards, find, Reference, "references", unit="prompts")}

@@ -14,7 +14,6 @@ from realism.features import MAX_SIDE
 from realism.nouns import Prompt
 from realism.parts import BaseReward, ReferenceReward, Reward
 from realism.parts.step import Step, arms, called_twice
-from realism.parts.tunable import use_learnt
 from realism.run.state import State
 from realism.run.work import Work
 from realism.tables import Aside, Sample, Score, parts, read_part
@@ -33,6 +32,8 @@ class ScoreSamples(Step):
     rewards: Annotated[list[BaseReward], MinLen(1)]
     """The rewards, by name."""
 
+    seeded = False
+
     def title(self) -> str:
         return "score"
 
@@ -43,8 +44,7 @@ class ScoreSamples(Step):
         return [] if arms(there) else ["there are no samples to score: put a step 'generate' before this"]
 
     def reads(self, there: Collection[str]) -> list[str]:
-        learnt = [f"weights:{reward.part_name}" for reward in self.rewards]
-        return [s for s in there if s.startswith("samples:") or s in learnt]
+        return [s for s in there if s.startswith("samples:")]
 
     def makes(self, there: Collection[str]) -> list[str]:
         return [f"scores:{arm}:{reward.part_name}" for arm in arms(there) for reward in self.rewards]
@@ -53,8 +53,6 @@ class ScoreSamples(Step):
         def score(_: int, samples: list[Sample]) -> tuple[Sequence[Score], Sequence[Aside]]:
             return self._score(samples, work)
 
-        for reward in self.rewards:
-            use_learnt(reward, state)
         slots: dict[str, Path] = {}
         for arm in arms(state):
             shards = (read_part(path, Sample) for path in parts(state.path(f"samples:{arm}")))

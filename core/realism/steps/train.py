@@ -1,23 +1,25 @@
-"""The step `train`: fit a trainer on the samples."""
+"""The step `train`: fit a trainer on what earlier steps made."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from realism.files import renamed_folder
 from realism.parts import Trainer
-from realism.parts.step import Step, arms
-from realism.parts.tunable import use_learnt
+from realism.parts.step import Step
 from realism.run.state import State
 from realism.run.work import Work
-from realism.tables import Sample, read
+
+if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 
 @dataclass
 class Train(Step):
-    """Fit a trainer on the samples of all arms with Lightning; a killed fit goes on from its last checkpoint."""
+    """Fit a trainer with Lightning; a killed fit goes on from its last checkpoint."""
 
     trainer: Trainer
     """What learns. Options of the trainer may be written here: {trainer: lora, steps: 2500}."""
@@ -28,37 +30,57 @@ class Train(Step):
         return f"train {self.trainer.part_name}"
 
     def missing(self, there: Collection[str]) -> list[str]:
-        return [] if arms(there) else ["there are no samples to train on: put a step 'generate' before this"]
+        return self.trainer.missing(there)
 
     def reads(self, there: Collection[str]) -> list[str]:
-        return [s for s in there if s.startswith(("samples:", "scores:", "weights:"))]
+        return self.trainer.reads(there)
 
     def makes(self, there: Collection[str]) -> list[str]:
-        return [f"weights:{self.trainer.trains}"]
+        return [f"weights:{self.trainer.trains.part_name}"]
 
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
         import lightning
-        from lightning.pytorch.callbacks import ModelCheckpoint
 
-        learner = work.run.recipe.parts.get(self.trainer.trains)
-        if learner is not None:
-            use_learnt(learner, state)
-        samples = [s for arm in arms(state) for s in read(state.path(f"samples:{arm}"), Sample)]
-        lightning.seed_everything(work.run.recipe.seed, verbose=False)
+        lightning.seed_everything(work.seed, verbose=False)
         module = self.trainer.module()
+        data = self.trainer.data(state, work.run.folder)
         last = work.folder / "checkpoints" / "last.ckpt"
-        keep = ModelCheckpoint(dirpath=last.parent, save_last=True, every_n_train_steps=self.trainer.checkpoint_every)
         fit = lightning.Trainer(
-            max_steps=self.trainer.steps,
+            max_steps=self.trainer.length(len(data)),
+            max_epochs=-1,
             devices=1,  # more would start this command again, against the run's own lock
-            callbacks=[keep],
+            callbacks=[_checkpoints(last.parent, self.trainer.checkpoint_every), _shown(work)],
             default_root_dir=work.folder,
             logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        resume = str(last) if last.exists() else None
-        fit.fit(module, self.trainer.data(samples), ckpt_path=resume, weights_only=True)
+        fit.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
         with renamed_folder(work.folder / "weights") as folder:
             self.trainer.save(module, folder)
-        return {f"weights:{self.trainer.trains}": work.folder / "weights"}
+        return {f"weights:{self.trainer.trains.part_name}": work.folder / "weights"}
+
+
+def _checkpoints(folder: Path, every: int | None) -> ModelCheckpoint:
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+    when: dict[str, Any] = {"every_n_train_steps": every} if every else {"every_n_epochs": 1}
+    return ModelCheckpoint(dirpath=folder, save_last=True, **when)
+
+
+def _shown(work: Work) -> Callback:
+    """Moves the run's own bar with every optimiser step."""
+    from lightning.pytorch.callbacks import LambdaCallback
+
+    seen = [0]
+
+    def start(trainer: Any, module: Any) -> None:
+        work.bar.expect(trainer.max_steps)
+        seen[0] = trainer.global_step
+        work.bar(seen[0], kept=True)
+
+    def step(trainer: Any, *_: Any) -> None:
+        work.bar(trainer.global_step - seen[0])
+        seen[0] = trainer.global_step
+
+    return LambdaCallback(on_train_start=start, on_train_batch_end=step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from realism.parts import Trainer
+from realism.parts import Trainer, parts_of
 from realism.testing.part import PartSuite
 
 PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
@@ -14,8 +14,12 @@ PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 class TrainerSuite(PartSuite):
     """The contract of `realism.Trainer`."""
 
-    def test_it_has_a_number_of_steps(self, part: Trainer) -> None:
-        assert isinstance(part.steps, int) and part.steps > 0, f"steps should be a positive number, not {part.steps!r}"
+    def test_it_says_how_many_steps_it_takes(self, part: Trainer) -> None:
+        steps = part.length(10)
+        assert isinstance(steps, int) and steps > 0, f"length() should be a positive number of steps, not {steps!r}"
+
+    def test_what_it_trains_is_one_of_its_options(self, part: Trainer) -> None:
+        assert any(part.trains is inner for inner in parts_of(part)), "trains is no part that an option holds"
 
     def test_each_call_makes_a_new_module(self, part: Trainer) -> None:
         import lightning

@@ -1,0 +1,58 @@
+"""One recipe with several seeds: measures of each seed become one, with an interval over seeds. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from realism.tables import Measure
+
+
+def pool(by_seed: Sequence[Sequence[Measure]]) -> list[Measure]:
+    """The mean over seeds of each measure and of its difference to the control, in the order of the first seed.
+
+    Intervals are mean ± t * s / sqrt(k), Student's t at 95 % with k - 1 degrees of freedom over the k seeds: what
+    another seed (other noise, another training) would give on the same prompts. n counts images of all seeds.
+    """
+    rows: dict[tuple[str, str, str, str], list[Measure]] = {}
+    for measures in by_seed:
+        for row in measures:
+            extractor = str(row.detail.get("extractor", ""))
+            rows.setdefault((row.name, row.arm, row.group, extractor), []).append(row)
+    return [_pooled(same) for same in rows.values()]
+
+
+def _pooled(rows: Sequence[Measure]) -> Measure:
+    value, low, high = mean_interval([r.value for r in rows])
+    difference, difference_low, difference_high = mean_interval([r.difference for r in rows])
+    seeds = [r.detail["seed"] for r in rows if "seed" in r.detail]
+    first = {k: v for k, v in rows[0].detail.items() if k != "seed"}
+    detail = {**first, "seeds": seeds, "interval": f"95 % of Student's t over {len(rows)} seeds"}
+    return replace(
+        rows[0],
+        value=value,
+        low=low,
+        high=high,
+        n=sum(r.n for r in rows),
+        difference=difference,
+        difference_low=difference_low,
+        difference_high=difference_high,
+        detail=detail,
+    )
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Mean of the values (k,) that are not NaN, and the ends of Student's 95 % interval; NaN ends for fewer than 2."""
+    from scipy.stats import t
+
+    kept = np.asarray([v for v in values if not math.isnan(v)], np.float64)
+    if not len(kept):
+        return math.nan, math.nan, math.nan
+    mean = float(kept.mean())
+    if len(kept) == 1:
+        return mean, math.nan, math.nan
+    half = float(t.ppf(0.975, len(kept) - 1) * kept.std(ddof=1) / math.sqrt(len(kept)))
+    return mean, mean - half, mean + half
