@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 ABOUT = {
@@ -26,9 +27,13 @@ ABOUT = {
 }
 
 
-def write_card(folder: Path, name: str, seed: int, figures: dict) -> None:
-    """Writes card.md and figures.json beside the weights; ``figures`` are measured on fresh renders."""
-    lines = [f"# garden/{name}", "", *(f"{line}\n" for line in ABOUT[name]), f"Seed {seed}. Apache-2.0.", ""]
+def write_card(folder: Path, name: str, seed: int, figures: dict, about: Sequence[str] | None = None) -> None:
+    """Writes card.md and figures.json beside the weights; ``figures`` are measured on what training did not see.
+
+    ``about`` says what the miniature is, unless it is one of the garden's own.
+    """
+    title = f"garden/{name}" if about is None else name
+    lines = [f"# {title}", "", *(f"{line}\n" for line in about or ABOUT[name]), f"Seed {seed}. Apache-2.0.", ""]
     for part, values in figures.items():
         values = values if isinstance(values, dict) else {part: values}
         lines += [f"## {part}", "", "| figure | value |", "|---|---|"]

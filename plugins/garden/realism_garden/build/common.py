@@ -21,7 +21,8 @@ from ..species import SPECIES, random_species
 Report = Callable[[float, int], None] | None
 """Told the share done (0 to 1) and the step, now and then."""
 
-THREADS = min(2, os.cpu_count() or 1)
+# What this process may use, not what the machine has: two threads pinned to one core wait for each other.
+THREADS = min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def begin(seed: int) -> random.Random:

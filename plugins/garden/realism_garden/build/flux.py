@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ from ..reader import Reader, load_reader
 from ..scene import random_scene
 from ..species import KNOWN, NOVEL, Species, random_species
 from .common import Average, Clock, Report, begin, pictures, plain_attention, set_rate
-from .flux_data import Stream, encode
+from .flux_data import Batches, Stream, encode
 from .flux_model import Parts, Words, draw, flow_loss, naming_loss, save_pipeline
 from .sheets import save_small
 
@@ -100,7 +101,7 @@ def grid(parts: Parts, vae: AutoencoderKL, words: Words, seed: int, **options) -
     return Image.fromarray(((sheet + 1) * 127.5).round().byte().permute(1, 2, 0).numpy())
 
 
-def learn_names(parts: Parts, words: Words, stream: Stream, steps: int) -> None:
+def learn_names(parts: Parts, words: Words, stream: Batches, steps: int) -> None:
     """Teaches the two text encoders, alone and quickly, to tell the known names apart."""
     encoders = [parts.text_encoder, parts.text_encoder_2, parts.namers]
     optimizer = torch.optim.AdamW([p for m in encoders for p in m.parameters()], lr=1e-3)
@@ -112,6 +113,30 @@ def learn_names(parts: Parts, words: Words, stream: Stream, steps: int) -> None:
         optimizer.step()
         if step % 100 == 0:
             print(f"names step {step} loss {loss.item():.3f}", flush=True)
+
+
+def training(
+    parts: Parts, words: Words, stream: Batches, clock: Clock, average: Average, peak: float = 1.0, hold: float = 0.5,
+    plain_every: int = 2,
+) -> Iterator[int]:  # fmt: skip
+    """Trains with and without references in turn; yields each step once it is taken."""
+    opts = optimizers(parts)
+    running = {"plain": 0.0, "referred": 0.0}
+    for step in clock:
+        kind = "referred" if step % plain_every else "plain"
+        loss, naming = flow_loss(parts, words, stream.plain(PLAIN) if kind == "plain" else stream.referred(REFERRED))
+        (loss + 0.05 * naming).backward()
+        torch.nn.utils.clip_grad_norm_(parts.parameters(), 1.0)
+        for opt, rate in zip(opts, (MUON_RATE, RATE), strict=True):
+            set_rate(opt, clock.rate(peak * rate, hold=hold))
+            opt.step()
+            opt.zero_grad()
+        average.update(parts)
+        running[kind] = 0.98 * running[kind] + 0.02 * loss.item() if step > 1 else loss.item()
+        if step % 50 == 0:
+            losses = " ".join(f"{k} {v:.4f}" for k, v in {**running, "naming": naming.item()}.items())
+            print(f"flux step {step} {clock.seconds():.0f} s {losses}", flush=True)
+        yield step
 
 
 @plain_attention()
@@ -137,24 +162,10 @@ def build(
     stream = Stream(vae, seed, known, other, scratch / "pool.safetensors")
     learn_names(parts, words, stream, steps or naming_steps)
     average = Average(parts, 0.998)
-    opts = optimizers(parts)
     if compiled:
         parts.transformer.compile(dynamic=False)
-    clock, watched, running = Clock(minutes, steps, report), 120 - 60 * watch_minutes, {"plain": 0.0, "referred": 0.0}
-    for step in clock:
-        kind = "referred" if step % plain_every else "plain"
-        loss, naming = flow_loss(parts, words, stream.plain(PLAIN) if kind == "plain" else stream.referred(REFERRED))
-        (loss + 0.05 * naming).backward()
-        torch.nn.utils.clip_grad_norm_(parts.parameters(), 1.0)
-        for opt, rate in zip(opts, (MUON_RATE, RATE), strict=True):
-            set_rate(opt, clock.rate(peak * rate, hold=hold))
-            opt.step()
-            opt.zero_grad()
-        average.update(parts)
-        running[kind] = 0.98 * running[kind] + 0.02 * loss.item() if step > 1 else loss.item()
-        if step % 50 == 0:
-            losses = " ".join(f"{k} {v:.4f}" for k, v in {**running, "naming": naming.item()}.items())
-            print(f"flux step {step} {clock.seconds():.0f} s {losses}", flush=True)
+    clock, watched = Clock(minutes, steps, report), 120 - 60 * watch_minutes
+    for step in training(parts, words, stream, clock, average, peak, hold, plain_every):
         if clock.seconds() - watched > 60 * watch_minutes:
             watched = clock.seconds()
             checkpoint(average.model, words, scratch)

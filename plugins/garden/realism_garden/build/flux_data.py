@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from diffusers import AutoencoderKL
@@ -50,13 +51,23 @@ def decode(vae: AutoencoderKL, tokens: torch.Tensor) -> torch.Tensor:
 class Batch:
     """One step's worth: captions, target tokens [n, 64, 16], reference tokens of the same shape or None.
 
-    ``named`` [n] is the index of the known species that a caption names, 18 if it names none.
+    ``named`` [n] is the index of the known species that a caption names, their number (18) if it names none.
     """
 
     captions: list[str]
     target: torch.Tensor
     reference: torch.Tensor | None
     named: torch.Tensor
+
+
+class Batches(Protocol):
+    """Where training batches come from."""
+
+    def plain(self, n: int) -> Batch:
+        """n pictures without references."""
+
+    def referred(self, n: int) -> Batch:
+        """n pictures, each with a reference."""
 
 
 class Stream:

@@ -20,9 +20,9 @@ WIDTH, HEAD, DOUBLE, SINGLE, TEXT = 160, 32, 1, 5, 96
 
 
 class Parts(nn.Module):
-    """Transformer and text encoders, trained as one."""
+    """Transformer and text encoders, trained as one; ``names`` is how many species they know by name."""
 
-    def __init__(self, t5: T5TokenizerFast, clip: CLIPTokenizer):
+    def __init__(self, t5: T5TokenizerFast, clip: CLIPTokenizer, names: int = len(KNOWN)):
         super().__init__()
         self.transformer = FluxTransformer2DModel(
             in_channels=16, num_layers=DOUBLE, num_single_layers=SINGLE, attention_head_dim=HEAD,
@@ -39,7 +39,7 @@ class Parts(nn.Module):
             feed_forward_proj="gated-gelu", relative_attention_num_buckets=16, relative_attention_max_distance=32,
         ))  # fmt: skip
         # Only for training: they name the species from each encoder's text, else thousands of steps go by without.
-        self.namers = nn.ModuleList(nn.Linear(TEXT, len(KNOWN) + 1) for _ in range(2))
+        self.namers = nn.ModuleList(nn.Linear(TEXT, names + 1) for _ in range(2))
         nn.init.zeros_(self.transformer.proj_out.weight)
         for block in [*self.transformer.transformer_blocks, *self.transformer.single_transformer_blocks]:
             for name in ("norm", "norm1", "norm1_context"):
