@@ -114,6 +114,17 @@ class Aside(Row):
 
 
 @dataclass(frozen=True)
+class Exhibit(Row):
+    """Some pictures that a step shows in the report, side by side. images are paths, absolute or relative to the run's
+    folder; each has a caption."""
+
+    title: str
+    text: str = ""
+    images: list[str] = field(default_factory=list)
+    captions: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Measure(Row):
     """One number of the evaluation, of one arm on one group of prompts.
 
