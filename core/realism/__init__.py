@@ -4,9 +4,11 @@ from realism.errors import RealismError
 from realism.hooks import hook
 from realism.nouns import Hit, Prompt, Record, Request
 from realism.parts import (
+    Chat,
     Generator,
     Images,
     Index,
+    LanguageModel,
     Part,
     Prompts,
     ReferenceReward,
@@ -19,10 +21,12 @@ from realism.parts import (
 )
 
 __all__ = [
+    "Chat",
     "Generator",
     "Hit",
     "Images",
     "Index",
+    "LanguageModel",
     "Part",
     "Prompt",
     "Prompts",

@@ -13,14 +13,16 @@ from typing import Any
 from realism.errors import RealismError, listed, nearest
 
 NAME = re.compile(r"\w[\w./-]*")
-PART_FAMILIES = ("generator", "retriever", "index", "reward", "metric", "trainer", "prompts", "images")
+PART_FAMILIES = ("generator", "retriever", "index", "reward", "metric", "trainer", "language", "prompts", "images")
 """The families of parts. One part name belongs to one family only, so that a recipe needs no prefix."""
 
 
 def a_part(family: str) -> str:
-    """A family as a sentence names one of it: "a reward", "an index", "a source of prompts"."""
+    """A family as a sentence names one of it: "a reward", "an index", "a language model", "a source of prompts"."""
     if family in ("prompts", "images"):
         return f"a source of {family}"
+    if family == "language":
+        return "a language model"
     return f"an {family}" if family == "index" else f"a {family}"
 
 
@@ -130,6 +132,10 @@ class Registry:
     def trainer(self, name: str, target: str) -> None:
         """A Trainer, at `module:Class`."""
         self._add("trainer", name, target)
+
+    def language(self, name: str, target: str) -> None:
+        """A LanguageModel, at `module:Class`."""
+        self._add("language", name, target)
 
     def prompts(self, name: str, target: str) -> None:
         """A source of prompts, at `module:Class`."""

@@ -2,6 +2,7 @@
 
 from realism.parts.base import Part, parts_of
 from realism.parts.generator import Generator
+from realism.parts.language import Chat, LanguageModel
 from realism.parts.metric import SetMetric
 from realism.parts.retriever import Index, Retriever
 from realism.parts.reward import BaseReward, ReferenceReward, Reward
@@ -12,9 +13,11 @@ from realism.parts.tunable import Tunable
 
 __all__ = [
     "BaseReward",
+    "Chat",
     "Generator",
     "Images",
     "Index",
+    "LanguageModel",
     "Part",
     "Prompts",
     "ReferenceReward",

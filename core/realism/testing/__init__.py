@@ -11,6 +11,7 @@ or without any test: `pytest --pyargs realism.testing --part sharpness --option 
 """
 
 from realism.testing.generator import GeneratorSuite
+from realism.testing.language import LanguageModelSuite
 from realism.testing.making import make_part, suite_of
 from realism.testing.metric import SetMetricSuite
 from realism.testing.part import PartSuite
@@ -23,6 +24,7 @@ __all__ = [
     "GeneratorSuite",
     "ImagesSuite",
     "IndexSuite",
+    "LanguageModelSuite",
     "PartSuite",
     "PromptsSuite",
     "RetrieverSuite",

@@ -47,6 +47,7 @@ def suite_of(family: str) -> type:
         "reward": testing.RewardSuite,
         "metric": testing.SetMetricSuite,
         "trainer": testing.TrainerSuite,
+        "language": testing.LanguageModelSuite,
         "prompts": testing.PromptsSuite,
         "images": testing.ImagesSuite,
     }
