@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 
 import examples
 import numpy as np
@@ -12,8 +11,7 @@ import pytest
 import tiny
 import torch
 from realism import RealismError
-from realism.testing.material import pictures, unit_rows
-from realism_retrievers.flat import Flat
+from realism.testing.material import pictures
 from realism_retrievers.openclip import OpenClip
 
 
@@ -110,51 +108,3 @@ def test_no_code_of_a_models_tokenizer_is_run(copied):
     with pytest.raises(RealismError):
         OpenClip(model=str(copied)).encode_texts(["a"])
     assert not (copied / "ran").exists()
-
-
-def test_flat_search_is_exact(tmp_path):
-    rows, queries = unit_rows(3000, 24), unit_rows(40, 24, seed=1)
-    Flat().build((rows[i : i + 700] for i in range(0, 3000, 700)), tmp_path)
-    similarities, found = Flat().search(tmp_path, queries, 7)
-    wanted = np.argsort(-(queries @ rows.T), axis=1)[:, :7]
-    assert np.array_equal(found, wanted)
-    assert np.abs(similarities - np.take_along_axis(queries @ rows.T, wanted, 1)).max() < 1e-5
-
-
-@pytest.mark.parametrize("n", [1, 7, 8, 9, 1000])
-def test_a_filter_leaks_nothing_whatever_the_number_of_rows(tmp_path, n):
-    rows = unit_rows(n, 8)
-    Flat().build([rows], tmp_path)
-    allowed = np.arange(n) % 3 == 0
-    similarities, found = Flat().search(tmp_path, rows, n, allowed)
-    assert all(set(line[line >= 0]) == set(np.flatnonzero(allowed)) for line in found)
-    assert np.isneginf(similarities[found < 0]).all() and np.isfinite(similarities[found >= 0]).all()
-
-
-def test_nothing_allowed_finds_nothing(tmp_path):
-    Flat().build([unit_rows(5, 8)], tmp_path)
-    similarities, found = Flat().search(tmp_path, unit_rows(2, 8), 3, np.zeros(5, bool))
-    assert (found == -1).all() and np.isneginf(similarities).all()
-
-
-def test_what_does_not_fit_the_index_is_said(tmp_path):
-    with pytest.raises(RealismError, match="no index in"):
-        Flat().search(tmp_path, unit_rows(1, 8), 1)
-    with pytest.raises(RealismError, match="no vectors"):
-        Flat().build([], tmp_path)
-    with pytest.raises(RealismError, match=r"shard 1 has shape \(5, 9\)"):
-        Flat().build([unit_rows(5, 8), unit_rows(5, 9)], tmp_path)
-    Flat().build([unit_rows(5, 8)], tmp_path)
-    with pytest.raises(RealismError, match="holds vectors of 8; it was built with another encoder"):
-        Flat().search(tmp_path, unit_rows(1, 9), 1)
-    with pytest.raises(RealismError, match=r"allowed has shape \(4,\)"):
-        Flat().search(tmp_path, unit_rows(1, 8), 1, np.ones(4, bool))
-    (tmp_path / "flat.faiss").write_bytes((tmp_path / "flat.faiss").read_bytes()[:30])
-    with pytest.raises(RealismError, match="is no whole FAISS index; build it again"):
-        Flat().search(tmp_path, unit_rows(1, 8), 1)
-
-
-def test_without_faiss_a_sentence_says_how_to_get_it(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "faiss", None)
-    with pytest.raises(RealismError, match=r'pip install "realism\[cpu\]", or "realism\[gpu\]"'):
-        Flat().build([unit_rows(5, 8)], tmp_path)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from realism.errors import RealismError
 from realism.parts.base import Part
 
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ class Index(Part):
     def build(self, shards: Iterable[np.ndarray], folder: Path) -> None:
         """Write an index of all rows of the (n, d) float32 shards, in order, into an existing empty folder. Shards are
         read one at a time."""
+
+    def add(self, folder: Path, shards: Iterable[np.ndarray]) -> None:
+        """Add all rows of the (n, d) float32 shards, in order, behind those of the index in the folder. If it is
+        stopped on the way, the index is as it was before. Raises RealismError if this kind of index cannot grow."""
+        raise RealismError(f"an index '{type(self).__name__}' cannot grow; build it again with all vectors")
 
     @abstractmethod
     def search(

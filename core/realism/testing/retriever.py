@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from realism.errors import RealismError
 from realism.parts import Index, Retriever
 from realism.testing.material import TEXTS, pictures, unit_rows
 from realism.testing.part import PartSuite, farthest
@@ -98,6 +99,20 @@ class IndexSuite(PartSuite):
         assert set(found[0, :2]) == {3, 40}, f"rows 3 and 40 are allowed, but {found[0]} were found"
         assert (found[0, 2:] == -1).all(), f"beyond the two allowed rows there should be -1, not {found[0, 2:]}"
         assert (similarities[0, 2:] == -np.inf).all(), f"and -inf, not {similarities[0, 2:]}"
+
+    def test_rows_that_are_added_are_found_behind_the_old_ones(self, part: Index) -> None:
+        import numpy as np
+
+        rows = unit_rows(self.n, self.d)
+        with tempfile.TemporaryDirectory() as folder:
+            part.build([rows[:300]], Path(folder))
+            try:
+                part.add(Path(folder), [rows[300:400], rows[400:]])
+            except RealismError:
+                return  # a kind that cannot grow says so
+            _, found = part.search(Path(folder), rows, 1)
+        hit = np.mean(found[:, 0] == np.arange(self.n))
+        assert hit >= 0.9, f"only {hit:.0%} of the rows find themselves after some were added"
 
     def _search(
         self, part: Index, rows: np.ndarray, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
