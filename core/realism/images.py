@@ -8,17 +8,19 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from realism.errors import RealismError
+from realism.tars import read_member, split_member
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 """What is read. Formats that run interpreters or other programs (EPS, PDF) are not."""
 MOST_PIXELS = 100_000_000
-"""Larger images are set aside by their header, before any pixel is decoded."""
-TOO_LARGE = f"it has more than {MOST_PIXELS // 10**6} million pixels"
+"""Images of which more would have to be decoded are set aside by their header, before any pixel is."""
+NOT_THERE = "it is not there"
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MOST_PIXELS takes its place
 
@@ -31,31 +33,44 @@ class UnreadableImage(RealismError):
         super().__init__(f"{path} cannot be read: {reason}")
 
 
-def read_image(path: Path | str, max_side: int | None = None) -> Image.Image:
+class TooLarge(UnreadableImage):
+    """An image with more pixels than may be decoded."""
+
+    def __init__(self, path: Path, most_pixels: int):
+        super().__init__(path, f"it has more than {most_pixels // 10**6} million pixels")
+
+
+def open_image_file(path: Path | str) -> BinaryIO:
+    """The bytes of an image, to be closed: of a file, or of a member of a plain tar, as in /data/00000.tar/000123.jpg.
+
+    Whatever looks at the files of records, and not at their pixels, opens them with this. Raises OSError if there is no
+    such file or member, and RealismError if the tar is damaged."""
+    path = Path(path)
+    try:
+        return path.open("rb")
+    except (FileNotFoundError, NotADirectoryError):
+        if (member := split_member(path)) is None:
+            raise
+    return io.BytesIO(read_member(*member))
+
+
+def read_image(path: Path | str, max_side: int | None = None, most_pixels: int = MOST_PIXELS) -> Image.Image:
     """The image as RGB: turned as its EXIF says, transparency on white, 16 bits scaled to 8, the first frame.
 
-    max_side: images with a longer side (pixels) are shrunk to it, in proportion; None leaves all as they are. Raises
-    UnreadableImage, and nothing else, for whatever is wrong with the file.
+    path may lead into a plain tar: /data/00000.tar/000123.jpg. max_side: images with a longer side (pixels) are shrunk
+    to it, in proportion; None leaves all as they are. Raises UnreadableImage, and nothing else, for whatever is wrong
+    with the file; TooLarge is the kind for more than `most_pixels`.
     """
     path = Path(path)
     try:
-        if path.stat().st_size == 0:
-            raise UnreadableImage(path, "the file is empty")
-        with Image.open(path, formats=_formats()) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise UnreadableImage(path, TOO_LARGE)
-            if max_side:
-                image.draft("RGB", (max_side, max_side))
-            image.load()
-            if max_side and max(image.size) > max_side and not image.mode.startswith("I"):
-                image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
-            return _to_rgb(_upright(image))
+        with open_image_file(path) as file:
+            return _decode(path, file, max_side, most_pixels)
     except UnreadableImage:
         raise
-    except FileNotFoundError:
-        raise UnreadableImage(path, "it is not there") from None
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        raise UnreadableImage(path, NOT_THERE) from None
     except Image.DecompressionBombError:
-        raise UnreadableImage(path, TOO_LARGE) from None
+        raise TooLarge(path, most_pixels) from None
     except UnidentifiedImageError:
         raise UnreadableImage(path, "it is no image of a known format") from None
     except Exception as error:
@@ -89,6 +104,21 @@ def image_bytes(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     bare.save(buffer, "PNG", compress_level=4)
     return buffer.getvalue()
+
+
+def _decode(path: Path, file: BinaryIO, max_side: int | None, most_pixels: int) -> Image.Image:
+    if not file.read(1):
+        raise UnreadableImage(path, "the file is empty")
+    file.seek(0)
+    with Image.open(file, formats=_formats()) as image:
+        if max_side:
+            image.draft("RGB", (max_side, max_side))  # JPEG is decoded at a fraction of its size
+        if image.width * image.height > most_pixels:
+            raise TooLarge(path, most_pixels)
+        image.load()
+        if max_side and max(image.size) > max_side and not image.mode.startswith("I"):
+            image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+        return _to_rgb(_upright(image))
 
 
 def _formats() -> list[str]:

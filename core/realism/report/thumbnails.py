@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
+
+from realism.images import NOT_THERE, TooLarge, UnreadableImage, read_image
 
 LARGEST = 256
 TINY = 128
@@ -40,32 +42,14 @@ def thumbnail(path: Path, largest: int = LARGEST) -> Thumbnail:
     """The picture at `path`, no side above `largest`. A file that is gone or broken is told, never raised: a report
     must still come out when somebody has moved the database."""
     try:
-        with Image.open(path) as opened:
-            opened.draft("RGB", (largest * 2, largest * 2))  # JPEG decodes at a fraction of its size
-            if opened.width * opened.height > MOST_PIXELS:
-                return Thumbnail(missing="too large to show")
-            image = upright(opened)
-        tiny = max(image.size) <= TINY
-        image.thumbnail((largest, largest), Image.Resampling.LANCZOS)
-        return Thumbnail(encode(image), *image.size, tiny=tiny)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return Thumbnail(missing="not there")
-    except Image.DecompressionBombError:
+        image = read_image(path, max(largest, TINY + 1), MOST_PIXELS)
+    except TooLarge:
         return Thumbnail(missing="too large to show")
-    except Exception:  # Pillow raises SyntaxError, struct.error, ... on broken files; all mean the same to a reader
-        return Thumbnail(missing="cannot be read")
-
-
-def upright(image: Image.Image) -> Image.Image:
-    """RGB, turned as the camera was held; what is see-through becomes white."""
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # 16 bit a channel, which `convert` would clip to white
-        image = image.convert("I").point(lambda value: value / 256).convert("L")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
+    except UnreadableImage as error:
+        return Thumbnail(missing="not there" if error.reason == NOT_THERE else "cannot be read")
+    tiny = max(image.size) <= TINY
+    image.thumbnail((largest, largest), Image.Resampling.LANCZOS)
+    return Thumbnail(encode(image), *image.size, tiny=tiny)
 
 
 def encode(image: Image.Image) -> str:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from annotated_types import Ge, Le
+from typing import Any, Literal
 
 from realism.errors import RealismError
 from realism.nouns import Record
-from realism.parts import Images
+from realism.sources.listed import SUFFIXES, ListedImages
 from realism.sources.rows import read_rows
 
-SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
 TABLES = ("metadata.parquet", "metadata.csv", "metadata.jsonl")
 
 
-Share = Annotated[float, Ge(0), Le(1)]
-
-
 @dataclass
-class ImageFolder(Images):
+class ImageFolder(ListedImages):
     """All images under a folder, sorted by path.
 
     A file metadata.csv, .parquet or .jsonl in the folder says more of them: column `file` (relative to the folder),
@@ -36,15 +29,11 @@ class ImageFolder(Images):
     labels: Literal["folder", "none"] = "folder"
     """Where the subject of an image comes from, unless the metadata says it: the name of the sub-folder it lies in, or
     nowhere."""
-    licence: str = ""
-    """The licence of all images for which the metadata names none."""
-    share: tuple[Share, Share] = (0.0, 1.0)
-    """Which images, by a hash of their ids in 0 to 1: [0, 0.8] and [0.8, 1] have none in common."""
 
     def inputs(self) -> list[Path]:
         return [self.folder]
 
-    def options_error(self) -> str | None:
+    def problem(self) -> str | None:
         return None if self.folder.is_dir() else f"no image folder '{self.path}'"
 
     @property
@@ -52,30 +41,19 @@ class ImageFolder(Images):
         """The folder, with "~" resolved."""
         return Path(self.path).expanduser()
 
-    def records(self) -> Iterator[Record]:
-        if problem := self.options_error():
-            raise RealismError(problem)
+    def listed(self) -> Iterator[Record]:
         folder = self.folder
         known = _metadata(folder)
-        count = 0
+        path = None
         for path in _images(folder):
             relative = path.relative_to(folder)
             metadata = dict(known.get(relative.as_posix(), {}))
             subject = metadata.pop("subject", metadata.pop("species", None))
             if subject is None:
                 subject = relative.parent.name if self.labels == "folder" else ""
-            if self.licence:
-                metadata.setdefault("licence", self.licence)
-            count += 1
-            if self.share[0] <= _place(relative.as_posix()) < self.share[1]:
-                yield Record(relative.as_posix(), path, str(subject), metadata)
-        if not count:
+            yield Record(relative.as_posix(), path, str(subject), metadata)
+        if path is None:
             raise RealismError(f"no image in '{self.path}'; looked for {', '.join(SUFFIXES)}")
-
-
-def _place(id: str) -> float:
-    """A number in [0, 1) that only the id decides."""
-    return int.from_bytes(hashlib.blake2b(id.encode(), digest_size=6).digest(), "big") / 2**48
 
 
 def _images(folder: Path) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import math
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from realism.errors import RealismError
+
+FIRST = 100
+"""Rows that say which columns there are, where no head does."""
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -27,6 +31,20 @@ def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield place, {str(k): v for k, v in row.items() if k is not None and not _is_missing(v)}
     except UnicodeDecodeError as error:
         raise RealismError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+def read_columns(path: Path) -> list[str]:
+    """The columns of a table: its head, or for .jsonl the keys of the first rows. Raises RealismError as `read_rows`
+    does."""
+    first = [row for _, row in itertools.islice(read_rows(path), FIRST)]
+    if path.suffix.lower() == ".csv":
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return next(csv.reader(file), [])
+    if path.suffix.lower() == ".parquet":
+        import pyarrow.parquet
+
+        return list(pyarrow.parquet.read_schema(path).names)
+    return list(dict.fromkeys(key for row in first for key in row))
 
 
 def _is_missing(value: Any) -> bool:

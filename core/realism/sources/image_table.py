@@ -1,0 +1,69 @@
+"""Images that a table names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from realism.errors import RealismError, listed, nearest
+from realism.nouns import Record
+from realism.sources.listed import ListedImages
+from realism.sources.rows import read_columns, read_rows
+
+
+@dataclass
+class ImageTable(ListedImages):
+    """Images that a .csv, .parquet or .jsonl table names, one a row, in its order.
+
+    Column `id`, if there is one, names the image; else its path does. All further columns go into the metadata. An
+    image that is changed where it lies is not noticed by a later run; one that the table names anew is.
+    """
+
+    path: str
+    """The table, absolute or relative to the working folder."""
+    file: str = "file"
+    """The column with the path of the image, absolute or relative to the table's folder; it may lead into a plain tar:
+    00000.tar/000123.jpg."""
+    subject: str = "subject"
+    """The column with the subject; without a column of that name there are no subjects."""
+    caption: str = "caption"
+    """The column with the caption, which is called `caption` in the metadata whatever it is called in the table."""
+
+    def inputs(self) -> list[Path]:
+        return [self.table]
+
+    @property
+    def table(self) -> Path:
+        """The table, with "~" resolved."""
+        return Path(self.path).expanduser()
+
+    def problem(self) -> str | None:
+        try:
+            there = read_columns(self.table)
+        except RealismError as error:
+            return str(error)
+        wanted = {"file": self.file, "subject": self.subject, "caption": self.caption}
+        for option, column in wanted.items():
+            if column not in there and (option == "file" or column != option):
+                return f"{self.path}: no column '{column}'{nearest(column, there)}; there are: {listed(there)}"
+        return None
+
+    def listed(self) -> Iterator[Record]:
+        seen: set[str] = set()
+        for place, row in read_rows(self.table):
+            file = row.pop(self.file, None)
+            if not isinstance(file, str) or not file.strip():
+                raise RealismError(f"{place}: no path in column '{self.file}'")
+            if "://" in file:
+                raise RealismError(f"{place}: '{file}' is an address; download the images and name their files")
+            id = str(row.pop("id", file))
+            if id in seen:
+                raise RealismError(f"{place}: '{id}' comes a second time; give each image one row and one id")
+            seen.add(id)
+            subject = str(row.pop(self.subject, ""))
+            if self.caption in row:
+                row["caption"] = row.pop(self.caption)
+            yield Record(id, self.table.parent / Path(file).expanduser(), subject, row)
+        if not seen:
+            raise RealismError(f"{self.path}: no image in it")
