@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import tiny
+import tiny_adapters
+import tiny_chat
+import tiny_emu
+import tiny_pipelines
 
 ENCODER = "encoder"
 
@@ -35,6 +39,33 @@ def flux() -> str:
 @functools.cache
 def kontext() -> str:
     return str(tiny.flux_folder(folder() / "kontext", kontext=True))
+
+
+@functools.cache
+def pipeline(kind: str) -> str:
+    """The folder of the tiny model that `tiny_pipelines` or `tiny_emu` makes under that name."""
+    make = getattr(tiny_emu if kind.startswith("emu") else tiny_pipelines, kind)
+    return str(make(folder() / kind))
+
+
+@functools.cache
+def adapter(kind: str) -> dict[str, str]:
+    """A tiny IP-Adapter for that pipeline, and its encoder, as options."""
+    made = tiny_adapters.adapter(kind, folder() / f"{kind}-adapter", pipeline(kind))
+    encoder = pipeline("siglip_encoder" if kind == "stable_diffusion_3" else "clip_encoder")
+    return {"adapter": str(made.parent), "adapter_weights": made.name, "image_encoder": encoder}
+
+
+@functools.cache
+def chat() -> str:
+    """A chat model of text alone."""
+    return str(tiny_chat.chat_folder(folder() / "chat"))
+
+
+@functools.cache
+def llava() -> str:
+    """A chat model of images and text."""
+    return str(tiny_chat.llava_folder(folder() / "llava"))
 
 
 @functools.cache
@@ -62,8 +93,23 @@ def options(name: str) -> dict[str, Any]:
     """The options of the registered part of that name; none if it is not listed."""
     drawing = {"dtype": "float32", "device": "cpu", "steps": 2}
     table = {
-        "flux": lambda: {"model": flux(), **drawing},
+        "flux": lambda: {"model": pipeline("flux"), **adapter("flux"), **drawing},
         "flux-kontext": lambda: {"model": kontext(), **drawing},
+        "flux-redux": lambda: {"model": pipeline("flux"), "redux": pipeline("redux"), **drawing},
+        "sd": lambda: {"model": pipeline("stable_diffusion"), **adapter("stable_diffusion"), **drawing},
+        "sdxl": lambda: {"model": pipeline("stable_diffusion_xl"), **adapter("stable_diffusion_xl"), **drawing},
+        "sd3": lambda: {"model": pipeline("stable_diffusion_3"), **adapter("stable_diffusion_3"), **drawing},
+        "sd-img2img": lambda: {"model": pipeline("stable_diffusion"), **drawing},
+        "sdxl-img2img": lambda: {"model": pipeline("stable_diffusion_xl"), **drawing},
+        "sd-unclip": lambda: {"model": pipeline("unclip"), **drawing},
+        "flux2": lambda: {"model": pipeline("flux2"), "max_sequence_length": 128, **drawing},
+        "flux2-klein": lambda: {"model": pipeline("klein"), "max_sequence_length": 16, **drawing},
+        "qwen-image-edit": lambda: {"model": pipeline("qwen_edit"), "size": 64, **drawing},
+        "qwen-image-edit-plus": lambda: {"model": pipeline("qwen_edit_plus"), "size": 64, **drawing},
+        "omnigen": lambda: {"model": pipeline("omnigen"), **drawing},
+        "emu2": lambda: {"model": pipeline("emu2"), "trust_remote_code": True, "variant": "", "size": 32, **drawing},
+        "emu3": lambda: {"model": pipeline("emu3"), "size": 32, "dtype": "float32", "device": "cpu"},
+        "chat": lambda: {"model": llava(), "dtype": "float32", "device": "cpu", "max_tokens": 12},
         "openclip": lambda: {"model": clip(), "device": "cpu"},
         "clip_t": lambda: {ENCODER: openclip()},
         "clip_i": lambda: {ENCODER: openclip()},

@@ -10,15 +10,15 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 from realism.batching import Batches
-from realism.devices import DType, pick_device, pick_dtype
-from realism.models import find_model, local_folder
+from realism.devices import pick_device, pick_dtype
+from realism.models import find_model
 from realism.nouns import Request
-from realism.parts import Generator
+
+from realism_generators.model_generator import ModelGenerator
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,24 +27,22 @@ Pixels = Annotated[int, Ge(16)]
 
 
 @dataclass
-class DiffusersGenerator(Generator):
+class DiffusersGenerator(ModelGenerator):
     """A pipeline of the diffusers library. Options that all of them have."""
 
     pipeline_class: ClassVar[str]
     """The name of the class in diffusers."""
     also_reads: ClassVar[tuple[str, ...]] = ()
     """Other pipeline classes whose model folders this one can use."""
+    text_class: ClassVar[str] = ""
+    """The class in diffusers that draws what has no reference, if it is another, on the same components."""
+    reference_class: ClassVar[str] = ""
+    """The class in diffusers that draws what has references, if it is another. At most one of the two is named."""
+    one_by_one: ClassVar[bool] = False
+    """Whether requests with references are drawn one at a time, as the pipeline gives a reference to a whole batch."""
     speed_options: ClassVar[tuple[str, ...]] = ("batch", "device", "offload")
+    held: ClassVar[tuple[str, ...]] = ("pipeline", "other_pipeline")
 
-    model: str
-    """A model that a plugin ships ("garden/flux"), a folder as diffusers saves it, or a hub id."""
-    revision: str | None = None
-    """Branch, tag or commit of the hub id; None is its main branch."""
-    dtype: DType = "auto"
-    """The arithmetic of the model: auto is float32 on the CPU, else bfloat16. Only in float32 is a picture the same, to
-    1/255, in any batch."""
-    device: str = "auto"
-    """auto (CUDA if there, else cpu), cpu, cuda, cuda:1, ..."""
     offload: Literal["none", "model", "sequential"] = "none"
     """What waits in main memory while a GPU works: nothing, the models not in use, or every layer (least, slowest)."""
     batch: Annotated[int, Ge(1)] | None = None
@@ -56,38 +54,67 @@ class DiffusersGenerator(Generator):
 
     @abstractmethod
     def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
-        """The arguments of the pipeline's call for a batch, in which all requests have a reference or none has; all but
-        the size, the steps and the random generators."""
+        """The arguments of the pipeline's call for a batch, whose requests have equally many references; all but the
+        size, the steps and the random generators."""
 
-    def inputs(self) -> list[Path]:
-        folder = local_folder(self.model)
-        return [folder] if folder else []
+    def extend(self, pipeline: Any) -> None:
+        """Add to a loaded pipeline, still on the CPU, what its folder does not hold."""
+
+    def misfit(self) -> str | None:
+        """One sentence if the options of this family do not fit together, else None."""
+        return None
 
     def options_error(self) -> str | None:
         from realism_generators.loading import folder_error
 
-        return folder_error(self.model, (self.pipeline_class, *self.also_reads))
+        return folder_error(self.model, (self.pipeline_class, *self.also_reads)) or self.misfit()
 
-    def generate(self, requests: Sequence[Request]) -> list[Image.Image]:
-        """See `Generator.generate`. Noise is drawn on the CPU by one generator a request, so that neither the batch nor
-        the device changes it."""
-        made: dict[int, Image.Image] = {}
-        for with_reference in (False, True):
-            group = [i for i, r in enumerate(requests) if bool(self.max_references and r.references) == with_reference]
-            images = self._batches.run(group, lambda batch: self._draw([requests[i] for i in batch]))
-            made.update(zip(group, images, strict=True))
-        return [made[i] for i in range(len(requests))]
-
-    @cached_property
-    def pipeline(self) -> Any:
-        """The loaded pipeline, on its device. Raises RealismError in words when it cannot be had."""
+    def load(self) -> Any:
         from realism_generators.loading import load_pipeline, place_pipeline
 
         device = pick_device(self.device)
         dtype = pick_dtype(self.dtype, device)
         source = find_model(self.model)
         pipeline = load_pipeline(self.pipeline_class, self.also_reads, source, revision=self.revision, dtype=dtype)
+        self.extend(pipeline)
         return place_pipeline(pipeline, device, self.offload)
+
+    def batches(self, references: int) -> Batches:
+        return Batches(1) if references and self.one_by_one else self._batches
+
+    def draw(self, requests: Sequence[Request]) -> list[Image.Image]:
+        """See `ModelGenerator.draw`. Noise is drawn on the CPU by one generator a request, so that neither batch nor
+        device changes it."""
+        import torch
+
+        from realism_generators.loading import seeded
+
+        width, height = self.width_height
+        general = {
+            "width": width,
+            "height": height,
+            "num_inference_steps": self.steps,
+            "generator": [torch.Generator("cpu").manual_seed(request.seed) for request in requests],
+            "output_type": "pil",
+        }
+        pipeline = self.pipeline_for(bool(requests[0].references))
+        # some pipelines draw from torch's own generator while they encode a reference, one request at a time
+        with torch.inference_mode(), seeded(requests[0].seed):
+            images: list[Image.Image] = pipeline(**(general | self.arguments(requests, width, height))).images
+        return images
+
+    def pipeline_for(self, with_reference: bool) -> Any:
+        """The pipeline that draws requests with, or without, references."""
+        name = self.reference_class if with_reference else self.text_class
+        return self.other_pipeline if name else self.pipeline
+
+    @cached_property
+    def other_pipeline(self) -> Any:
+        """The pipeline of `text_class` or `reference_class`, on the components of the one that was loaded."""
+        from realism_generators.loading import place_pipeline, same_components
+
+        other = same_components(self.text_class or self.reference_class, self.pipeline)
+        return place_pipeline(other, pick_device(self.device), self.offload)
 
     @cached_property
     def width_height(self) -> tuple[int, int]:
@@ -103,19 +130,3 @@ class DiffusersGenerator(Generator):
     def _batches(self) -> Batches:
         width, height = self.width_height
         return Batches(self.batch, start=min(64, max(1, 8 * 2**20 // (width * height))))
-
-    def _draw(self, requests: Sequence[Request]) -> list[Image.Image]:
-        import torch
-
-        width, height = self.width_height
-        seeds = [torch.Generator("cpu").manual_seed(request.seed) for request in requests]
-        with torch.inference_mode():
-            made = self.pipeline(
-                **self.arguments(requests, width, height),
-                width=width,
-                height=height,
-                num_inference_steps=self.steps,
-                generator=seeds,
-                output_type="pil",
-            )
-        return [image.convert("RGB") for image in made.images]

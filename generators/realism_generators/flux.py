@@ -1,20 +1,27 @@
-"""FLUX.1 by Black Forest Labs, and its Kontext, which takes a reference image."""
+"""FLUX.1 by Black Forest Labs: with an IP-Adapter, with Redux, and Kontext, each taking references its own way."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Le
+from realism.devices import pick_device
+from realism.models import find_model
 from realism.nouns import Request
 
 from realism_generators.diffusers_pipeline import DiffusersGenerator
+from realism_generators.ip_adapter import IPAdapter
+from realism_generators.references import filling
+
+REDUX = "FluxPriorReduxPipeline"
 
 
 @dataclass
 class BaseFlux(DiffusersGenerator):
-    """What FLUX and Kontext share: both guidances and two text encoders."""
+    """What all of FLUX.1 share: both guidances and two text encoders."""
 
     guidance: Annotated[float, Ge(0)] = 3.5
     """The guidance that dev models were distilled with, at no cost; other models take no notice of it."""
@@ -40,18 +47,20 @@ class BaseFlux(DiffusersGenerator):
 
 
 @dataclass
-class Flux(BaseFlux):
-    """FLUX.1: pictures from text. References are not used."""
+class Flux(BaseFlux, IPAdapter):
+    """FLUX.1: pictures from text, and from a reference by an IP-Adapter."""
 
     pipeline_class: ClassVar[str] = "FluxPipeline"
     also_reads: ClassVar[tuple[str, ...]] = ("FluxKontextPipeline",)
-    max_references: ClassVar[int] = 0
 
     model: str = "black-forest-labs/FLUX.1-dev"
     """A model that a plugin ships ("garden/flux"), a folder as diffusers saves it, or a hub id."""
+    adapter_weights: str = "ip_adapter.safetensors"
+    """The file of the adapter, as a path in it; the default is that of XLabs-AI/flux-ip-adapter. Only safetensors are
+    read."""
 
     def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
-        return self.prompt_arguments(requests)
+        return self.prompt_arguments(requests) | self.adapter_arguments(requests)
 
 
 @dataclass
@@ -63,7 +72,8 @@ class FluxKontext(BaseFlux):
     """
 
     pipeline_class: ClassVar[str] = "FluxKontextPipeline"
-    max_references: ClassVar[int] = 1
+    reference_mechanism: ClassVar[str] = "Kontext image tokens"
+    max_references = 1
 
     model: str = "black-forest-labs/FLUX.1-Kontext-dev"
     """A model that a plugin ships ("garden/flux"), a folder as diffusers saves it, or a hub id."""
@@ -71,12 +81,49 @@ class FluxKontext(BaseFlux):
     """The guidance that dev models were distilled with, at no cost; other models take no notice of it."""
 
     def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
-        from PIL import Image, ImageOps
-
         arguments = self.prompt_arguments(requests) | {"max_area": width * height, "_auto_resize": False}
         if requests[0].references:
-            arguments["image"] = [
-                ImageOps.fit(request.references[0].convert("RGB"), (width, height), Image.Resampling.LANCZOS)
-                for request in requests
-            ]
+            arguments["image"] = [filling(request.references[0], width, height) for request in requests]
+        return arguments
+
+
+@dataclass
+class FluxRedux(BaseFlux):
+    """FLUX.1 with Redux: the reference, seen by SigLIP, enters as further tokens of the text."""
+
+    pipeline_class: ClassVar[str] = "FluxPipeline"
+    reference_mechanism: ClassVar[str] = "Redux text tokens"
+    one_by_one: ClassVar[bool] = True  # Redux adds up the embeddings of a batch
+    held: ClassVar[tuple[str, ...]] = ("pipeline", "prior_pipeline")
+    max_references = 1
+
+    model: str = "black-forest-labs/FLUX.1-dev"
+    """A folder as diffusers saves it, or a hub id."""
+    redux: str = "black-forest-labs/FLUX.1-Redux-dev"
+    """The Redux model: a folder as diffusers saves it, or a hub id."""
+
+    def more_models(self) -> list[str]:
+        return [self.redux]
+
+    def misfit(self) -> str | None:
+        from realism_generators.loading import folder_error
+
+        return folder_error(self.redux, (REDUX,))
+
+    @cached_property
+    def prior_pipeline(self) -> Any:
+        """Redux, with the text encoders of the pipeline."""
+        from realism_generators.loading import load_pipeline, place_pipeline
+
+        names = ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")
+        shared = {name: self.pipeline.components[name] for name in names}
+        dtype = self.pipeline.transformer.dtype
+        prior = load_pipeline(REDUX, (), find_model(self.redux), revision=None, dtype=dtype, components=shared)
+        return place_pipeline(prior, pick_device(self.device), self.offload)
+
+    def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
+        arguments = self.prompt_arguments(requests)
+        if requests[0].references:
+            seen = self.prior_pipeline(requests[0].references[0].convert("RGB"), prompt=arguments.pop("prompt"))
+            arguments |= {"prompt_embeds": seen.prompt_embeds, "pooled_prompt_embeds": seen.pooled_prompt_embeds}
         return arguments

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,11 +56,18 @@ def check_class(model: str, found: str, classes: Sequence[str]) -> None:
 
 
 def load_pipeline(
-    name: str, also: Sequence[str], source: str | Path, *, revision: str | None, dtype: torch.dtype
+    name: str,
+    also: Sequence[str],
+    source: str | Path,
+    *,
+    revision: str | None,
+    dtype: torch.dtype,
+    components: Mapping[str, Any] | None = None,
 ) -> Any:
     """The pipeline of diffusers' class `name`, from a folder or a hub id, on the CPU.
 
-    Raises RealismError if it is of another class than `name` or one of `also`, is not whole, or cannot be reached.
+    components: parts of the pipeline that are already there. Raises RealismError if it is of another class than `name`
+    or one of `also`, is not whole, or cannot be reached.
     """
     import diffusers
 
@@ -67,26 +75,48 @@ def load_pipeline(
     if local:
         check_folder(Path(source), (name, *also))
     options: dict[str, Any] = {} if local else {"revision": revision}
-    with quiet():
-        try:
-            if not local:
-                config = diffusers.DiffusionPipeline.load_config(str(source), **options)
-                check_class(str(source), config.get("_class_name", "unknown thing"), (name, *also))
-            pipeline = getattr(diffusers, name).from_pretrained(
-                str(source), dtype=dtype, use_safetensors=True, local_files_only=local, **options
-            )
-        except RealismError:
-            raise
-        except Exception as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            where = (
-                "the folder is damaged" if local else "no such folder, or the hub has no such model or is out of reach"
-            )
-            raise RealismError(
-                f"model '{source}' cannot be loaded ({where}): {type(error).__name__}: {first}"
-            ) from error
+    with quiet(), said(source):
+        if not local:
+            config = diffusers.DiffusionPipeline.load_config(str(source), **options)
+            check_class(str(source), config.get("_class_name", "unknown thing"), (name, *also))
+        pipeline = getattr(diffusers, name).from_pretrained(
+            str(source), dtype=dtype, use_safetensors=True, local_files_only=local, **options, **(components or {})
+        )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+@contextlib.contextmanager
+def said(source: str | Path) -> Iterator[None]:
+    """Whatever goes wrong while a model is loaded from there becomes a RealismError of one sentence."""
+    try:
+        yield
+    except RealismError:
+        raise
+    except Exception as error:
+        where = (
+            "the folder is damaged"
+            if isinstance(source, Path)
+            else "no such folder, or the hub has no such model or is out of reach"
+        )
+        raise RealismError(f"model '{source}' cannot be loaded ({where}): {first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    """The kind of an error and the first line of what it says."""
+    return f"{type(error).__name__}: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
+
+
+def same_components(name: str, pipeline: Any) -> Any:
+    """A pipeline of diffusers' class `name` on the components and settings of another."""
+    import diffusers
+
+    wanted = getattr(diffusers, name)
+    # not diffusers' from_pipe, which casts the shared components anew
+    known = {**pipeline.config, **pipeline.components}
+    other = wanted(**{k: known[k] for k in inspect.signature(wanted.__init__).parameters if k in known})
+    other.set_progress_bar_config(disable=True)
+    return other
 
 
 def place_pipeline(pipeline: Any, place: torch.device, offload: str) -> Any:
@@ -101,15 +131,27 @@ def place_pipeline(pipeline: Any, place: torch.device, offload: str) -> Any:
 
 
 def natural_size(pipeline: Any) -> tuple[int, int]:
-    """Width and height in pixels that the autoencoder was made for."""
-    size = pipeline.vae.config.get("sample_size") or 1024
+    """Width and height in pixels that the model was made for: by its U-Net if it has one, else by its autoencoder."""
+    unet = getattr(pipeline, "unet", None)
+    size, scale = (unet.config.sample_size, pipeline.vae_scale_factor) if unet else (None, 1)
+    size = size or pipeline.vae.config.get("sample_size") or 1024
     width, height = (size, size) if isinstance(size, int) else (size[1], size[0])
-    return width, height
+    return width * scale, height * scale
 
 
 def size_multiple(pipeline: Any) -> int:
     """Width and height must be multiples of this many pixels: the autoencoder's reduction times the 2 x 2 patches."""
     return int(pipeline.vae_scale_factor) * 2
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """torch's own random generators start at a seed, and are put back afterwards as they were."""
+    import torch
+
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        yield
 
 
 @contextlib.contextmanager

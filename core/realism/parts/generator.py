@@ -17,8 +17,14 @@ class Generator(Part):
     """Makes a picture for each request. How a reference enters the model is the generator's own business."""
 
     family = "generator"
-    max_references: ClassVar[int] = 0
-    """How many reference images a request may carry; more are cut off, best first. 0: text only."""
+    reference_mechanism: ClassVar[str] = ""
+    """How a reference enters the model, in a few words for the table of generators; "" if none does."""
+
+    @property
+    def max_references(self) -> int:
+        """How many reference images of a request are used; more are cut off, best first. 0: text only. A class says it
+        by an attribute (`max_references = 1`), or by a property where its options decide."""
+        return 0
 
     @abstractmethod
     def generate(self, requests: Sequence[Request]) -> list[Image.Image]:

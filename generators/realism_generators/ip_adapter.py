@@ -1,0 +1,127 @@
+"""IP-Adapter: the attention layers also see an embedding of the reference. Ye et al. 2023, arXiv 2308.06721."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, ClassVar
+
+from annotated_types import Gt
+from realism.errors import RealismError, listed, nearest
+from realism.models import find_model
+from realism.nouns import Request
+
+from realism_generators.diffusers_pipeline import DiffusersGenerator
+
+
+@dataclass
+class IPAdapter(DiffusersGenerator):
+    """A pipeline that takes an IP-Adapter. Without one, references are not used."""
+
+    reference_mechanism: ClassVar[str] = "IP-Adapter"
+    one_by_one: ClassVar[bool] = True
+    encoder_class: ClassVar[str] = "CLIPVisionModelWithProjection"
+    """The class in transformers of the image encoder that this family's adapters were trained with."""
+
+    adapter: str | None = None
+    """The IP-Adapter for references: a folder or a hub id, of the same family as `model`. None takes no references."""
+    adapter_weights: str = "ip-adapter.safetensors"
+    """The file of the adapter, as a path in it. Only safetensors are read."""
+    adapter_scale: Annotated[float, Gt(0)] = 0.6
+    """How much a reference counts beside the text: near 0 little, 1 in full."""
+    image_encoder: str = "openai/clip-vit-large-patch14"
+    """The encoder that the adapter was trained with: a folder or a hub id."""
+
+    @property
+    def max_references(self) -> int:
+        """One if there is an adapter, else none."""
+        return 1 if self.adapter else 0
+
+    def more_models(self) -> list[str]:
+        return [self.adapter, self.image_encoder] if self.adapter else []
+
+    def misfit(self) -> str | None:
+        try:
+            if self.adapter:
+                self._file(find_model(self.adapter))
+                encoder = find_model(self.image_encoder)
+                if isinstance(encoder, Path) and not (encoder / "config.json").is_file():
+                    return f"image_encoder: {encoder} is no model of transformers: it has no config.json"
+        except RealismError as error:
+            return str(error)
+        return None
+
+    def adapter_arguments(self, requests: Sequence[Request]) -> dict[str, Any]:
+        """The arguments with which the reference of the first request counts, or with which the adapter rests."""
+        from PIL import Image
+
+        if not self.adapter:
+            return {}
+        references = requests[0].references
+        self.pipeline.set_ip_adapter_scale(self.adapter_scale if references else 0.0)
+        # a pipeline with an adapter insists on an image, even where its scale is 0
+        return {"ip_adapter_image": references[0].convert("RGB") if references else Image.new("RGB", (64, 64))}
+
+    def extend(self, pipeline: Any) -> None:
+        from realism_generators.loading import first_line, quiet, said
+
+        if not self.adapter:
+            return
+        source = find_model(self.adapter)
+        self._add_encoder(pipeline)
+        folder, name = self._file(source)
+        with quiet(), said(source):
+            try:
+                pipeline.load_ip_adapter(str(source), weight_name=name, subfolder=folder)
+                empty = [n for n, p in self._drawing_model(pipeline).named_parameters() if p.is_meta]
+                if empty:  # diffusers makes room for weights and does not miss them
+                    raise ValueError(f"it has no weights for {empty[0]}")
+            except (ValueError, KeyError, RuntimeError, AttributeError) as error:
+                raise RealismError(
+                    f"adapter '{self.adapter}' ({self.adapter_weights}) does not fit the {self.pipeline_class} of "
+                    f"model '{self.model}', so take one made for it: {first_line(error)}"
+                ) from error
+
+    def _drawing_model(self, pipeline: Any) -> Any:
+        return pipeline.components.get("unet") or pipeline.components["transformer"]
+
+    def _add_encoder(self, pipeline: Any) -> None:
+        """Give the pipeline the adapter's image encoder, which would else be looked for beside the adapter."""
+        import transformers
+
+        from realism_generators.loading import quiet, said
+
+        source = find_model(self.image_encoder)
+        with quiet(), said(source):
+            encoder = getattr(transformers, self.encoder_class).from_pretrained(
+                str(source), dtype=pipeline.dtype, use_safetensors=True, local_files_only=isinstance(source, Path)
+            )
+        pipeline.register_modules(image_encoder=encoder)
+        if pipeline.feature_extractor is None:  # Stable Diffusion 1.x has one already, for its safety checker
+            side = encoder.config.image_size
+            pipeline.register_modules(feature_extractor=self.preprocessor(side))
+
+    def preprocessor(self, side: int) -> Any:
+        """What turns a picture into the encoder's input of that many pixels a side."""
+        from transformers import CLIPImageProcessor, SiglipImageProcessor
+
+        if self.encoder_class == "SiglipVisionModel":
+            return SiglipImageProcessor(size={"height": side, "width": side})
+        return CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
+
+    def _file(self, source: str | Path) -> tuple[str, str]:
+        """The adapter's folder within its source, and the name of its file. Raises RealismError unless it is one of
+        safetensors, and there if the source is on this machine."""
+        path = PurePosixPath(self.adapter_weights)
+        if path.suffix != ".safetensors" or path.is_absolute() or ".." in path.parts:
+            raise RealismError(
+                f"adapter_weights: '{self.adapter_weights}' is no .safetensors file inside the adapter; only those are "
+                "read: name one, or convert it first"
+            )
+        if isinstance(source, Path) and not (source / path).is_file():
+            there = sorted(found.relative_to(source).as_posix() for found in source.rglob("*.safetensors"))
+            raise RealismError(
+                f"adapter_weights: adapter {source} has no '{path}'{nearest(str(path), there)}; it has: {listed(there)}"
+            )
+        return ("" if str(path.parent) == "." else str(path.parent)), path.name

@@ -1,0 +1,82 @@
+"""What every generator that loads a model shares: where it is, how requests are grouped, letting go of it."""
+
+from __future__ import annotations
+
+import gc
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from realism.batching import Batches
+from realism.devices import DType
+from realism.models import local_folder
+from realism.nouns import Request
+from realism.parts import Generator
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+@dataclass
+class ModelGenerator(Generator):
+    """A generator that loads a model. Options that all of them have."""
+
+    speed_options: ClassVar[tuple[str, ...]] = ("device",)
+    held: ClassVar[tuple[str, ...]] = ("pipeline",)
+    """What is loaded at first use, by name, for `release`."""
+
+    model: str
+    """A model that a plugin ships ("garden/flux"), a folder, or a hub id."""
+    revision: str | None = None
+    """Branch, tag or commit of the hub id; None is its main branch."""
+    dtype: DType = "auto"
+    """The arithmetic of the model: auto is float32 on the CPU, else bfloat16. Only in float32 is a picture the same, to
+    1/255, in any batch."""
+    device: str = "auto"
+    """auto (CUDA if there, else cpu), cpu, cuda, cuda:1, ..."""
+
+    @abstractmethod
+    def load(self) -> Any:
+        """The pipeline on its device. Raises RealismError in words when it cannot be had."""
+
+    @abstractmethod
+    def batches(self, references: int) -> Batches:
+        """How many requests with that many references are drawn at a time."""
+
+    @abstractmethod
+    def draw(self, requests: Sequence[Request]) -> list[Image.Image]:
+        """The pictures of one batch, whose requests have equally many references, none more than `max_references`."""
+
+    def more_models(self) -> list[str]:
+        """Models it uses besides `model`: adapters, encoders."""
+        return []
+
+    def inputs(self) -> list[Path]:
+        return [folder for name in (self.model, *self.more_models()) if (folder := local_folder(name))]
+
+    def generate(self, requests: Sequence[Request]) -> list[Image.Image]:
+        """See `Generator.generate`. Requests with equally many references are drawn together."""
+        cut = [replace(r, references=tuple(r.references[: self.max_references])) for r in requests]
+        made: dict[int, Image.Image] = {}
+        for count in sorted({len(request.references) for request in cut}):
+            group = [i for i, request in enumerate(cut) if len(request.references) == count]
+            images = self.batches(count).run(group, lambda batch: self.draw([cut[i] for i in batch]))
+            made.update(zip(group, images, strict=True))
+        return [made[i].convert("RGB") for i in range(len(requests))]
+
+    @cached_property
+    def pipeline(self) -> Any:
+        """The loaded pipeline, on its device. Raises RealismError in words when it cannot be had."""
+        return self.load()
+
+    def release(self) -> None:
+        held = [self.__dict__.pop(name, None) for name in self.held]
+        if any(held):
+            import torch
+
+            held.clear()
+            gc.collect()
+            torch.cuda.empty_cache()

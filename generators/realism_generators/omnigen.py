@@ -1,0 +1,55 @@
+"""OmniGen: text and references in one sequence. Xiao et al. 2024, arXiv 2409.11340."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from annotated_types import Ge
+from realism.nouns import Request
+
+from realism_generators.diffusers_pipeline import DiffusersGenerator
+from realism_generators.references import within
+
+
+@dataclass
+class OmniGen(DiffusersGenerator):
+    """OmniGen: pictures from text, or from a prompt in which references stand between the words.
+
+    A reference keeps its proportions and has at most as many pixels as the picture. An image has noise of its own while
+    it is encoded; it comes from the request's seed.
+    """
+
+    pipeline_class: ClassVar[str] = "OmniGenPipeline"
+    reference_mechanism: ClassVar[str] = "interleaved prompt"
+    one_by_one: ClassVar[bool] = True
+    max_references = 3
+
+    model: str = "Shitao/OmniGen-v1-diffusers"
+    """A folder as diffusers saves it, or a hub id."""
+    steps: Annotated[int, Ge(1)] = 50
+    """Denoising steps."""
+    guidance: Annotated[float, Ge(0)] = 2.5
+    """Classifier-free guidance by the prompt."""
+    image_guidance: Annotated[float, Ge(0)] = 1.6
+    """Classifier-free guidance by the references."""
+    interleaved: str = "The picture shows what is seen in {images}. {prompt}"
+    """The prompt when there are references: {images} stands for them, {prompt} for the prompt's text."""
+
+    def misfit(self) -> str | None:
+        if "{images}" not in self.interleaved or "{prompt}" not in self.interleaved:
+            return f"interleaved: '{self.interleaved}' must have both {{images}} and {{prompt}} in it"
+        return None
+
+    def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
+        # a prompt that holds the sign for an image would make the pipeline look for one
+        texts = [request.prompt.text.replace("<|image_", "<image_") for request in requests]
+        arguments: dict[str, Any] = {"prompt": texts, "guidance_scale": self.guidance}
+        if references := requests[0].references:
+            signs = " ".join(f"<img><|image_{i}|></img>" for i in range(1, len(references) + 1))
+            before, after = self.interleaved.split("{prompt}", 1)
+            prompt = before.replace("{images}", signs) + texts[0] + after.replace("{images}", signs)
+            images = [within(image, width * height, shortest=16, longest_ratio=8) for image in references]
+            arguments |= {"prompt": [prompt], "input_images": [images], "img_guidance_scale": self.image_guidance}
+        return arguments
