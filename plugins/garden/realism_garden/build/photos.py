@@ -104,7 +104,7 @@ def build_photos(
             continue
         figures = {"held_out": ", ".join(novel), **builder(where, minutes * SHARES[name], reporter(name, say))}
         about = (*ABOUT[name], f"Species: {', '.join(known)}. Held out of the generator: {', '.join(novel)}.")
-        write_card(where, f"photos/{name}", seed, figures, about)
+        write_card(where, f"photos/{name}", seed, {"measured": figures}, about)
         say(f"{name}: {json.dumps(figures)}")
 
 
