@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from realism.files import digest
 from realism.stats import bootstrap_difference, bootstrap_groups
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 RESAMPLES = 100
 """How often sets are resampled for the interval of a set metric, which is computed anew each time."""
 Z95 = 1.959963984540054
+FLOOR = "(real images)"
+"""The line of a table that says what real images score; no arm can be called so."""
+OF_SCORES = "95 %, bootstrap over prompts"
+OF_SETS = "95 %, 1.96 standard errors over resampled prompts and real images"
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,8 @@ class ArmFeatures:
 def measure_scores(arms: Mapping[str, ArmScores], control: str, seed: int) -> Iterator[dict[str, Any]]:
     """Mean of each arm that has values, with its interval, and the difference to the control arm, paired by prompt.
 
-    Both intervals are percentile bootstraps over prompts, as samples of one prompt are not independent.
+    Both intervals are percentile bootstraps over prompts, as samples of one prompt are not independent; Wilson's and
+    Newcombe's where all answers are yes or all are no (see `realism.stats`).
     """
     against = arms.get(control)
     for arm, scores in arms.items():
@@ -55,7 +61,8 @@ def measure_scores(arms: Mapping[str, ArmScores], control: str, seed: int) -> It
 def measure_set(
     metric: SetMetric, arms: Mapping[str, ArmFeatures], real: np.ndarray, control: str, seed: int
 ) -> Iterator[dict[str, Any]]:
-    """The metric of each arm with at least `metric.least` images, and its difference to the control arm.
+    """The metric of each arm with at least `metric.least` images, and its difference to the control arm, which is over
+    the prompts that both have.
 
     Intervals are value ± 1.96 standard errors over resamples of prompts (the same for both arms) and of real images.
     Percentiles would not do: a resample holds fewer distinct images, which moves a distance between sets upwards.
@@ -66,15 +73,58 @@ def measure_set(
     spread = _resampled(metric, chosen, real, seed)
     values = {arm: metric.measure(f.features, real) for arm, f in chosen.items()}
     for arm, f in chosen.items():
-        error = _standard_error(spread[arm])
-        numbers: dict[str, Any] = {"arm": arm, "value": values[arm], "n": len(f.features)}
-        numbers |= {"low": values[arm] - Z95 * error, "high": values[arm] + Z95 * error}
+        numbers = {"arm": arm, "n": len(f.features), **_ends("value", "", values[arm], spread[arm])}
         if arm != control and control in chosen:
-            difference = values[arm] - values[control]
-            error = _standard_error(spread[arm] - spread[control])
-            numbers |= {"control": control, "difference": difference}
-            numbers |= {"difference_low": difference - Z95 * error, "difference_high": difference + Z95 * error}
+            pair = _on_shared_prompts(f, chosen[control])
+            if pair is None:
+                difference, apart = values[arm] - values[control], spread[arm] - spread[control]
+            else:
+                difference, apart = _difference(metric, pair, real, seed)
+            numbers |= {"control": control, **_ends("difference", "difference_", difference, apart)}
         yield numbers
+
+
+def measure_floor(metric: SetMetric, real: np.ndarray, ids: Sequence[str], n: int, seed: int) -> dict[str, Any] | None:
+    """What real images (m, d) score against others of their kind: the best that an arm of n images can hope for.
+
+    n of them, or half where there are fewer than 2 n, are held against the rest; a hash of their ids says which. None
+    if either part would have fewer than `metric.least` images.
+    """
+    drawn = sorted(range(len(ids)), key=lambda i: digest(ids[i]))
+    n = min(n, len(drawn) // 2)
+    if n < metric.least:
+        return None
+    part = ArmFeatures(real[drawn[:n]], [ids[i] for i in drawn[:n]])
+    return next(measure_set(metric, {FLOOR: part}, real[drawn[n:]], "", seed), None)
+
+
+def _ends(name: str, prefix: str, value: float, spread: np.ndarray) -> dict[str, float]:
+    half = Z95 * _standard_error(spread)
+    return {name: value, f"{prefix}low": value - half, f"{prefix}high": value + half}
+
+
+def _on_shared_prompts(ours: ArmFeatures, theirs: ArmFeatures) -> tuple[ArmFeatures, ArmFeatures] | None:
+    """Both with the rows of the prompts that both have; None if that is all rows of both."""
+    shared = set(ours.prompts) & set(theirs.prompts)
+    if shared == set(ours.prompts) == set(theirs.prompts):
+        return None
+    return _of_prompts(ours, shared), _of_prompts(theirs, shared)
+
+
+def _of_prompts(arm: ArmFeatures, prompts: Collection[str]) -> ArmFeatures:
+    at = [i for i, prompt in enumerate(arm.prompts) if prompt in prompts]
+    return ArmFeatures(arm.features[at], [arm.prompts[i] for i in at])
+
+
+def _difference(
+    metric: SetMetric, pair: tuple[ArmFeatures, ArmFeatures], real: np.ndarray, seed: int
+) -> tuple[float, np.ndarray]:
+    """The difference of the metric of two arms, and its resamples; NaN where either has too few images."""
+    if min(len(f.features) for f in pair) < metric.least:
+        return float("nan"), np.full(RESAMPLES, np.nan)
+    ours, theirs = (metric.measure(f.features, real) for f in pair)
+    spread = _resampled(metric, {"ours": pair[0], "theirs": pair[1]}, real, seed)
+    return ours - theirs, spread["ours"] - spread["theirs"]
 
 
 def _standard_error(values: np.ndarray) -> float:

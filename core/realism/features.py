@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,29 +25,35 @@ MAX_SIDE = 1024
 
 def features_of_records(encoder: Retriever, images: Images, work: Work) -> tuple[np.ndarray, list[RecordRow]]:
     """Features (n, d) float32 of a collection, and the record of each row; what cannot be read is set aside."""
-    rows = (RecordRow(r.id, str(r.path.absolute()), r.subject, dict(r.metadata)) for r in images.records())
-    return _features(encoder, rows, f"real-{images.part_name}", work)
+    return features_of_rows(encoder, rows_of(images), f"real-{images.part_name}", work)
+
+
+def rows_of(images: Images) -> Iterator[RecordRow]:
+    """The records of a collection as rows of a table."""
+    return (RecordRow(r.id, str(r.path.absolute()), r.subject, dict(r.metadata)) for r in images.records())
 
 
 def features_of_samples(encoder: Retriever, samples: Sequence[Sample], arm: str, work: Work) -> np.ndarray:
     """Features (n, d) float32 of samples, in their order. Raises RealismError if one cannot be read."""
     rows = (RecordRow(s.id, s.image) for s in samples)
-    found, read_rows = _features(encoder, rows, f"arm-{arm}", work)
+    found, read_rows = features_of_rows(encoder, rows, f"arm-{arm}", work)
     if len(read_rows) != len(samples):
-        raise RealismError(f"evaluate: {len(samples) - len(read_rows)} images of arm '{arm}' cannot be read any more")
+        gone = len(samples) - len(read_rows)
+        raise RealismError(f"{work.title}: {gone} images of arm '{arm}' cannot be read any more; make them again")
     return found
 
 
-def _features(
+def features_of_rows(
     encoder: Retriever, rows: Iterable[RecordRow], name: str, work: Work
 ) -> tuple[np.ndarray, list[RecordRow]]:
+    """Features (n, d) float32 of the images that can be read, and their rows. name: what they are kept under."""
     import numpy as np
 
     key = digest([describe(encoder, {}), name])[:12]  # two arms, or two encoders, may have names that look alike
     folder = f"features/{re.sub(r'[^A-Za-z0-9]+', '-', f'{encoder.part_name}-{name}')}-{key}"
 
     def encode(number: int, shard: list[RecordRow]) -> tuple[Sequence[RecordRow], Sequence[Aside]]:
-        good, aside, vectors = encode_records(encoder, shard, "evaluate", work.run.folder)
+        good, aside, vectors = encode_records(encoder, shard, work.title, work.run.folder)
         if good:
             with write_aside(_vectors(work.folder / folder, number)) as path, path.open("wb") as file:
                 np.save(file, vectors)

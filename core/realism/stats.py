@@ -1,8 +1,13 @@
-"""Intervals of means by the bootstrap: percentiles of resampled means, in float64, with memory that stays flat."""
+"""Intervals of means by the bootstrap: percentiles of resampled means, in float64, with memory that stays flat.
+
+Yes-or-no values (0 and 1) that are all alike have nothing to resample: there Wilson's interval takes its place.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -26,11 +31,26 @@ def bootstrap_mean(
 ) -> Interval:
     """The mean of values (n,) and its percentile interval, each value taken as independent of the others.
 
-    NaN values are left out. Nothing left: all NaN; one value: the ends are NaN. Source: Efron 1979.
+    NaN values are left out. Nothing left: all NaN; one value: the ends are NaN; all 0 or all 1: Wilson's interval.
+    Source: Efron 1979.
     """
     kept = np.asarray(values, np.float64)
     kept = kept[~np.isnan(kept)]
+    if (answer := _same_answer(kept)) is not None and len(kept) > 1:
+        return wilson(answer * len(kept), len(kept), level)
     return _interval(kept, np.ones(len(kept)), seed, level, resamples)
+
+
+def wilson(yes: float, n: int, level: float = 0.95) -> Interval:
+    """The share of `yes` of n answers (n at least 1) and its score interval, which has a width even at 0 and at 1.
+
+    Source: Wilson 1927: (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n).
+    """
+    _check_level(level)
+    z, p = NormalDist().inv_cdf((1 + level) / 2), yes / n
+    centre, scale = p + z**2 / (2 * n), 1 + z**2 / n
+    half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    return Interval(p, max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale))
 
 
 def bootstrap_groups(
@@ -43,8 +63,11 @@ def bootstrap_groups(
     """As `bootstrap_mean`, but whole groups (n,) are resampled: samples of one prompt are not independent.
 
     The mean is over values, so a group counts as often as it has values. With one value a group it is `bootstrap_mean`.
+    Where all values are 0 or all are 1 the interval is Wilson's, each group counted as one answer.
     """
     sums, counts = _by_group(values, groups)
+    if (answer := _same_answer(sums / counts)) is not None and len(sums) > 1:
+        return wilson(answer * len(sums), len(sums), level)
     return _interval(sums, counts, seed, level, resamples)
 
 
@@ -59,11 +82,32 @@ def bootstrap_difference(
 ) -> Interval:
     """The mean over prompts of (mean of values - mean of control), paired by prompt (the groups), with its interval.
 
-    Prompts that only one side has are left out; each prompt counts once, however many samples it has.
+    Prompts that only one side has are left out; each prompt counts once, however many samples it has. Where both sides
+    are all 0 or all 1, the interval is Newcombe's.
     """
     ours, theirs = (_group_means(v, g) for v, g in ((values, groups), (control, control_groups)))
     shared = [group for group in ours if group in theirs]
-    return bootstrap_mean(np.array([ours[g] - theirs[g] for g in shared]), seed, level, resamples)
+    a, b = (np.array([side[g] for g in shared], np.float64) for side in (ours, theirs))
+    if len(shared) > 1 and _same_answer(a) is not None and _same_answer(b) is not None:
+        return newcombe(bootstrap_mean(a, level=level), bootstrap_mean(b, level=level))
+    return _interval(a - b, np.ones(len(shared)), seed, level, resamples)
+
+
+def newcombe(ours: Interval, theirs: Interval) -> Interval:
+    """The difference of two shares and its interval, from the Wilson intervals of both.
+
+    Source: Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10:
+    d - sqrt((p1 - l1)^2 + (u2 - p2)^2) to d + sqrt((u1 - p1)^2 + (p2 - l2)^2).
+    """
+    difference = ours.mean - theirs.mean
+    below = math.hypot(ours.mean - ours.low, theirs.high - theirs.mean)
+    above = math.hypot(ours.high - ours.mean, theirs.mean - theirs.low)
+    return Interval(difference, max(-1.0, difference - below), min(1.0, difference + above))
+
+
+def _same_answer(values: np.ndarray) -> float | None:
+    """0 or 1 if that is what all values are, else None."""
+    return next((answer for answer in (0.0, 1.0) if len(values) and (values == answer).all()), None)
 
 
 def _by_group(values: Sequence[float] | np.ndarray, groups: Sequence[Hashable] | np.ndarray) -> tuple[np.ndarray, ...]:
@@ -91,8 +135,7 @@ def _group_means(
 
 def _interval(sums: np.ndarray, counts: np.ndarray, seed: int, level: float, resamples: int) -> Interval:
     """The ratio sum / count with its interval, over resampled units."""
-    if not 0 < level < 1:
-        raise RealismError(f"level {level} is no level of confidence: expected a number between 0 and 1, such as 0.95")
+    _check_level(level)
     n = len(sums)
     if n == 0:
         return Interval(float("nan"), float("nan"), float("nan"))
@@ -107,3 +150,8 @@ def _interval(sums: np.ndarray, counts: np.ndarray, seed: int, level: float, res
         means[start : start + rows] = sums[drawn].sum(1) / counts[drawn].sum(1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(mean, float(low), float(high))
+
+
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise RealismError(f"level {level} is no level of confidence: expected a number between 0 and 1, such as 0.95")

@@ -125,6 +125,19 @@ class Exhibit(Row):
 
 
 @dataclass(frozen=True)
+class Point(Row):
+    """One picture in a map of many: where it lies (no unit), and what it is: an arm, "retrieved NAME" or "real". group
+    is "" where it belongs to all."""
+
+    x: float
+    y: float
+    kind: str
+    id: str
+    subject: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True)
 class Measure(Row):
     """One number of the evaluation, of one arm on one group of prompts.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from realism.parts import Retriever, SetMetric
 
@@ -18,6 +18,8 @@ class Fid(SetMetric):
     It is biased upwards when images are few (a common rule is 2,048 at least): compare sets of equal number only, and
     see KID. Features are of length 1 here: compare within one encoder only.
     """
+
+    unbiased_from: ClassVar[int] = 2048
 
     encoder: Retriever
     """Extracts the features; use another one than retrieval did."""

@@ -22,6 +22,8 @@ class SetMetric(Part):
     higher_is_better: ClassVar[bool] = False
     least: ClassVar[int] = 2
     """The fewest images a set must have."""
+    unbiased_from: ClassVar[int] = 0
+    """The number of images below which the metric is biased, by a common rule; 0 for one that never is."""
     encoder: Retriever
 
     @abstractmethod

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from realism.errors import Problem, RealismError, RecipeError, listed, nearest, shown
-from realism.parts import BaseReward, Part, Prompts
+from realism.parts import BaseReward, Part, Prompts, parts_of
 from realism.parts.step import Step, all_reads
 from realism.recipe.load import TOP, load
 from realism.recipe.options import Broken, Wrong, kind_of, options_of, read_options
@@ -43,9 +43,9 @@ class Recipe:
 
     @property
     def rewards(self) -> dict[str, BaseReward]:
-        """The rewards that its steps use, by name."""
-        used = [r for step in self.steps for r in getattr(step, "rewards", [])]
-        return {r.part_name: r for r in used if isinstance(r, BaseReward)}
+        """The rewards that its steps, or parts of these, use, by name."""
+        used = (part for step in self.steps for part in parts_of(step))
+        return {part.part_name: part for part in used if isinstance(part, BaseReward)}
 
 
 def read_recipe(name: str, overrides: list[str], registry: Registry) -> Recipe:
