@@ -149,10 +149,11 @@ def _hard(rng: random.Random, per_species: int) -> Iterator[tuple[Scene, str]]:
             yield scene, "garden"
             if rng.random() < 0.2:
                 yield scene, "near-duplicate"
-    for item in prompt_set("test", cases=("novel-hard",)):
-        fields = {k: v for k, v in vars(item.scene).items() if k != "species"}
-        for species in rng.sample(KNOWN, 4):
-            yield Scene(species=species, **fields), "distractor"
+    for split in ("test", "validation"):
+        for item in prompt_set(split, cases=("novel-hard",)):
+            fields = {k: v for k, v in vars(item.scene).items() if k != "species"}
+            for species in rng.sample(KNOWN, 4):
+                yield Scene(species=species, **fields), "distractor"
 
 
 def _held_out(rng: random.Random, per_species: int) -> Iterator[tuple[Scene, str]]:

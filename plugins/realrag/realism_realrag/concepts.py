@@ -1,0 +1,136 @@
+"""The step `concepts`: ask what a picture lacks, and retrieve an image for each thing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge, Le
+from realism.database import Database
+from realism.errors import listed, nearest
+from realism.images import UnreadableImage, read_images
+from realism.parts import Chat, LanguageModel, Retriever
+from realism.parts.step import Step, arms
+from realism.run.state import State
+from realism.run.work import Work
+from realism.tables import Aside, PromptRow, Reference, Sample, parts, read, read_part
+
+MATCHES = "Does this picture show everything that the text asks for? Text: {text}\nAnswer with yes or no."
+LACKS = (
+    "This picture was drawn for the text: {text}\nWhich things of the text are missing in it or look wrong? Name at "
+    "most {most}, one a line, and nothing else."
+)
+CAPTION = "Write one short caption of a photograph that shows {concept} clearly. It is meant for: {text}"
+
+
+@dataclass
+class Concepts(Step):
+    """Retrieve what a picture lacks: a model that sees names the missing things, and each is searched by a caption.
+
+    Prompts whose picture has everything get no reference. Source: ImageRAG (Shalev-Arkushin et al. 2025): draft, check,
+    missing concepts, a caption for each, one image for each caption; the wording of the questions is ours.
+    """
+
+    language: LanguageModel
+    """Answers the questions; it must take images."""
+    retriever: Retriever
+    """What the database was indexed with."""
+    arm: str = ""
+    """The pictures to look at, the first of each prompt; the first arm, if none is named."""
+    most: Annotated[int, Ge(1), Le(10)] = 3
+    """At most so many concepts, and so references, for each prompt."""
+    name: str = "concepts"
+    """What to call the references that are found."""
+
+    seeded = False
+
+    def title(self) -> str:
+        return f"concepts {self.name}"
+
+    def missing(self, there: Collection[str]) -> list[str]:
+        found = arms(there)
+        if not found:
+            return ["there are no pictures to look at: put a step 'generate' before this"]
+        wanted = []
+        if self.arm and self.arm not in found:
+            wanted.append(f"arm: no arm '{self.arm}'{nearest(self.arm, found)}; arms here: {listed(found)}")
+        if f"index:{self.retriever.part_name}" not in there:
+            wanted.append(f"no database is indexed with '{self.retriever.part_name}': put a step 'index' before this")
+        return wanted
+
+    def reads(self, there: Collection[str]) -> list[str]:
+        arm = self.arm or next(iter(arms(there)), "")
+        return [s for s in there if s in ("prompts", f"samples:{arm}", f"index:{self.retriever.part_name}")]
+
+    def makes(self, there: Collection[str]) -> list[str]:
+        return [f"references:{self.name}"]
+
+    def run(self, state: State, work: Work) -> Mapping[str, Path]:
+        drawn: dict[str, str] = {}
+        for sample in read(state.path(f"samples:{self.arm or arms(state)[0]}"), Sample):
+            drawn.setdefault(sample.prompt_id, sample.image)
+        database = Database(state.path(f"index:{self.retriever.part_name}"))
+        find = partial(self._find, database, drawn, work.run.folder)
+        shards = (read_part(path, PromptRow) for path in parts(state.path("prompts")))
+        table = work.map(shards, find, Reference, "references", unit="prompts")
+        return {f"references:{self.name}": table}
+
+    def _find(
+        self, database: Database, drawn: Mapping[str, str], root: Path, _: int, prompts: list[PromptRow]
+    ) -> tuple[Sequence[Reference], Sequence[Aside]]:
+        seen = [p for p in prompts if p.id in drawn]
+        images = {}
+        for prompt, image in zip(seen, read_images(root / drawn[p.id] for p in seen), strict=True):
+            if isinstance(image, UnreadableImage):
+                raise image
+            images[prompt.id] = image
+        verdicts = self._ask([Chat(MATCHES.format(text=p.text), (images[p.id],)) for p in seen])
+        aside = [
+            Aside(p.id, self.title(), f"neither yes nor no: {reply[:200]!r}")
+            for p, reply in zip(seen, verdicts, strict=True)
+            if yes_or_no(reply) is None
+        ]
+        lacking = [p for p, reply in zip(seen, verdicts, strict=True) if yes_or_no(reply) is False]
+        lists = self._ask([Chat(LACKS.format(text=p.text, most=self.most), (images[p.id],)) for p in lacking])
+        wanted = [(p, c) for p, reply in zip(lacking, lists, strict=True) for c in lines(reply)[: self.most]]
+        captions = self._ask([Chat(CAPTION.format(concept=c, text=p.text)) for p, c in wanted])
+        return list(self._references(database, wanted, captions)), aside
+
+    def _ask(self, chats: Sequence[Chat]) -> list[str]:
+        return self.language.reply(chats) if chats else []
+
+    def _references(
+        self, database: Database, wanted: Sequence[tuple[PromptRow, str]], captions: Sequence[str]
+    ) -> list[Reference]:
+        found = database.search(self.retriever, captions, 1) if captions else []
+        rows: list[Reference] = []
+        ranks: dict[str, set[str]] = {}
+        for (prompt, concept), caption, hits in zip(wanted, captions, found, strict=True):
+            given = ranks.setdefault(prompt.id, set())
+            for hit in hits:
+                if hit.record.id not in given:  # two concepts may find one image
+                    metadata = {**hit.record.metadata, "concept": concept, "searched": caption}
+                    rows.append(
+                        Reference(
+                            prompt.id, len(given), hit.record.id, str(hit.record.path), hit.similarity,
+                            hit.record.subject, metadata,
+                        )
+                    )  # fmt: skip
+                    given.add(hit.record.id)
+        return rows
+
+
+def yes_or_no(reply: str) -> bool | None:
+    """What a reply begins with; None if with neither."""
+    found = re.match(r"\W*(yes|no)\b", reply, re.IGNORECASE)
+    return None if found is None else found[1].lower() == "yes"
+
+
+def lines(reply: str) -> list[str]:
+    """The things a reply lists, one a line, without bullets and numbers, each once."""
+    bare = [re.sub(r"^\s*(?:[-*•]|\d+[.)])\s*", "", line).strip() for line in reply.splitlines()]
+    return list(dict.fromkeys(line for line in bare if line))

@@ -1,0 +1,105 @@
+"""What Lightning fits: the module, its pairs, and batches in which no text stands twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from realism.errors import RealismError
+from torch.utils.data import Dataset, Sampler
+
+from .losses import Form, reflective_loss
+from .vectors import Vectors
+
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
+
+
+class Learning(lightning.LightningModule):
+    """The MLP under the reflective loss."""
+
+    def __init__(self, mlp: torch.nn.Module, temperature: float, form: Form, rate: float, weight_decay: float):
+        super().__init__()
+        self.mlp, self.temperature, self.form = mlp, temperature, form
+        self.rate, self.weight_decay = rate, weight_decay
+
+    def training_step(self, batch: Batch, _: int) -> torch.Tensor:
+        query, images, negatives = batch
+        projected = None if negatives is None else self.mlp(negatives)
+        loss = reflective_loss(query, self.mlp(images), projected, temperature=self.temperature, form=self.form)
+        if not torch.isfinite(loss):
+            raise RealismError(
+                f"the loss is {loss.item()} at step {self.global_step}: form '{self.form}' with temperature "
+                f"{self.temperature:g} is not defined here; take form 'infonce' or a lower rate"
+            )
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.mlp.parameters(), lr=self.rate, weight_decay=self.weight_decay)
+
+
+class Pairs(Dataset[Batch]):
+    """Vectors of texts, of their images and of the images' negatives, by lists of positions."""
+
+    def __init__(
+        self, folder: Path, texts: np.ndarray, of_row: Sequence[tuple[int, int]], negatives: Mapping[int, int] | None
+    ):
+        """folder: the indexed database. texts: (t, d). of_row: database row and text of each position. negatives: the
+        negative's row by the row of its positive."""
+        self._vectors, self._texts = Vectors(folder), torch.from_numpy(texts)
+        rows = np.asarray(of_row, np.int64).reshape(-1, 2)
+        self._rows, self._at = rows[:, 0], rows[:, 1]
+        self._negatives = None if negatives is None else np.asarray([negatives[r] for r in self._rows.tolist()])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, positions: Sequence[int]) -> Batch:
+        at = np.asarray(positions)
+        images = torch.from_numpy(self._vectors.take(self._rows[at]))
+        negatives = None
+        if self._negatives is not None:
+            negatives = torch.from_numpy(self._vectors.take(self._negatives[at]))
+        return self._texts[self._at[at]], images, negatives
+
+
+class DistinctTexts(Sampler[list[int]]):
+    """Batches of positions in which no text stands twice; every position stands in one batch of each epoch.
+
+    The order depends on torch's seed when this is made and on the epoch, which Lightning sets: a fit that was killed
+    goes on with the same batches. The last batches, where one text is left, are given too: beside a reflective negative
+    they still teach.
+    """
+
+    def __init__(self, texts: Sequence[int], batch: int):
+        self._texts, self._batch = np.asarray(texts), batch
+        self._seed, self._epoch = torch.initial_seed() % 2**63, 0
+        self._length = len(self._batches(0))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Which epoch's batches come next."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self._batches(self._epoch))
+
+    def _batches(self, epoch: int) -> list[list[int]]:
+        """Positions in random order, each given its rank within its text: equal ranks hold different texts."""
+        random = np.random.default_rng([self._seed, epoch])
+        shuffled = random.permutation(len(self._texts))
+        by_text = shuffled[np.argsort(self._texts[shuffled], kind="stable")]
+        texts = self._texts[by_text]
+        first = np.flatnonzero(np.r_[True, texts[1:] != texts[:-1]])
+        rank = np.arange(len(texts)) - np.repeat(first, np.diff(np.r_[first, len(texts)]))
+        order = random.permutation(len(texts))
+        order = order[np.argsort(rank[order], kind="stable")]
+        ends = np.cumsum(np.bincount(rank))
+        batches: list[list[int]] = []
+        for same in np.split(by_text[order], ends[:-1]):
+            batches.extend(same[i : i + self._batch].tolist() for i in range(0, len(same), self._batch))
+        return [batches[i] for i in random.permutation(len(batches))]

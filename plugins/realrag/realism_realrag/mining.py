@@ -1,0 +1,69 @@
+"""Reflective negatives: of each picture that the generator drew, the nearest database image that is not right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from realism.database import Database
+from realism.parts import Retriever
+
+from .vectors import Vectors
+
+FIRST = 16
+"""Neighbours looked at first; more where all of them are near-duplicates of the positive."""
+
+
+class Miner:
+    """Mines the negatives of a database (RealRAG eq. 4)."""
+
+    def __init__(self, retriever: Retriever, database: Database, near_duplicate: float, own_class: bool):
+        """near_duplicate: a cosine; own_class: whether a negative may have the subject of its positive."""
+        self._retriever, self._index = retriever, database.folder / "index"
+        self._vectors = Vectors(database.folder)
+        self._subjects = np.array([row.subject for row in database.rows()], dtype=object)
+        self._near_duplicate, self._own_class = near_duplicate, own_class
+
+    def mine(self, drafts: np.ndarray, positive_rows: Sequence[int]) -> list[tuple[int, float] | None]:
+        """For each draft (b, d), the row of its negative and their cosine; None where no image is left.
+
+        positive_rows: (b,) the database row of each draft's positive. A negative is the database image nearest to the
+        draft that is neither the positive nor its near-duplicate, nor, unless own_class, of its subject.
+        """
+        positives = self._vectors.take(positive_rows)
+        found: list[tuple[int, float] | None] = [None] * len(drafts)
+        subjects = self._subjects[np.asarray(positive_rows)]
+        for subject in dict.fromkeys(subjects.tolist()):
+            at = np.flatnonzero(subjects == subject)
+            allowed = None if self._own_class or not subject else self._subjects != subject
+            waiting, k = at, min(FIRST, len(self._subjects))
+            while len(waiting):
+                waiting = self._nearest(waiting, drafts, positives, positive_rows, allowed, k, found)
+                if k >= len(self._subjects):
+                    break
+                k = min(4 * k, len(self._subjects))
+        return found
+
+    def _nearest(
+        self,
+        at: np.ndarray,
+        drafts: np.ndarray,
+        positives: np.ndarray,
+        positive_rows: Sequence[int],
+        allowed: np.ndarray | None,
+        k: int,
+        found: list[tuple[int, float] | None],
+    ) -> np.ndarray:
+        """Fill in what the k nearest give, and return which are still without."""
+        similarities, rows = self._retriever.index.search(self._index, drafts[at], k, allowed)
+        left = []
+        for i, line, scores in zip(at.tolist(), rows, similarities, strict=True):
+            there = line >= 0
+            vectors = self._vectors.take(np.where(there, line, 0))
+            right = there & (line != positive_rows[i]) & (vectors @ positives[i] < self._near_duplicate)
+            if right.any():
+                best = int(np.argmax(right))
+                found[i] = (int(line[best]), float(scores[best]))
+            else:
+                left.append(i)
+        return np.asarray(left, np.int64)

@@ -1,0 +1,91 @@
+"""A dual encoder with an MLP after its vision encoder: what RealRAG trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Ge
+from realism.parts import Index, Retriever, Tunable
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from PIL import Image
+
+FILE = "projection.safetensors"
+
+
+@dataclass
+class Projected(Retriever, Tunable):
+    """Another retriever with an MLP after its vision encoder; its text encoder stays as it is.
+
+    The row of an image is normalize(z + W2 gelu(W1 z + b1) + b2), z the encoder's row. W2 and b2 are 0 before
+    training, so an untrained one retrieves exactly as its encoder does (the paper's zero-shot RAG). Source: RealRAG
+    (Lyu et al. 2025) section 3.3, "a simple MLP layer at the end of the vision encoder"; its shape is not stated there.
+    """
+
+    encoder: Retriever
+    """The pre-trained dual encoder, which is not changed."""
+    width: Annotated[int, Ge(1)] = 512
+    """Hidden units of the MLP."""
+    index: Index = "flat"  # type: ignore[assignment]
+    """What searches the images it has encoded."""
+
+    _learnt: Path | None = field(default=None, init=False, repr=False)
+
+    def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
+        return self.project(self.encoder.encode_images(images))
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        return self.encoder.encode_texts(texts)
+
+    def preprocessing(self) -> str:
+        return self.encoder.preprocessing()
+
+    def use_weights(self, folder: Path | None) -> None:
+        self._learnt = folder
+        self.__dict__.pop("_mlp", None)
+
+    def project(self, rows: np.ndarray) -> np.ndarray:
+        """Rows (n, d) of the encoder -> rows (n, d) float32, each of length 1."""
+        import torch
+
+        if self._learnt is None or not len(rows):
+            return rows
+        with torch.inference_mode():
+            return self._mlp(torch.from_numpy(rows)).numpy()
+
+    def mlp(self) -> Any:
+        """A new MLP for this encoder, with what was learnt so far."""
+        from safetensors.torch import load_file
+
+        module = projection(self.encoder.encode_texts([""]).shape[1], self.width)
+        if self._learnt is not None:
+            module.load_state_dict(load_file(self._learnt / FILE))
+        return module
+
+    @cached_property
+    def _mlp(self) -> Any:
+        return self.mlp().eval()
+
+
+def projection(d: int, width: int) -> torch.nn.Module:
+    """The MLP, (n, d) -> (n, d) float32 with rows of length 1; the identity (on such rows) before training."""
+    from torch import nn
+
+    class Projection(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(d, width)
+            self.outer = nn.Linear(width, d)
+            nn.init.zeros_(self.outer.weight)
+            nn.init.zeros_(self.outer.bias)
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return nn.functional.normalize(rows + self.outer(nn.functional.gelu(self.inner(rows))), dim=-1)
+
+    return Projection()

@@ -1,0 +1,192 @@
+"""The step `reflect`: mine reflective negatives."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from annotated_types import Ge, Le
+from realism.database import Database
+from realism.files import digest, write_aside
+from realism.nouns import Prompt, Request, request_seed
+from realism.parts import Generator, Retriever
+from realism.parts.step import Step
+from realism.run.state import State
+from realism.run.work import Work
+from realism.tables import Aside, Exhibit, RecordRow, chunks, parts, read, read_part, write_part
+
+from .tables import Draft, Negative
+from .texts import template_error, text_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .mining import Miner
+
+SHARD = 64
+SHOWN = 24
+"""Negatives in the report."""
+
+
+@dataclass
+class Reflect(Step):
+    """Mine reflective negatives: draw the text of each database image, and take the wrong image nearest to the drawing.
+
+    What the generator draws by itself shows what it knows; the database image most like it is what a retriever need not
+    find. Source: RealRAG (Lyu et al. 2025) eq. 3 and 4. Pictures are drawn without references.
+    """
+
+    generator: Generator
+    """What draws."""
+    retriever: Retriever
+    """What embeds; the database must be indexed with it."""
+    text: str = "a photo of a {subject}"
+    """The text of a database image: columns in braces, such as {subject} or {caption}. The image is its positive."""
+    drafts: Annotated[int, Ge(1)] = 4
+    """Pictures to draw of each different text; the images that share a text take them in turn."""
+    own_class: Literal["exclude", "allow"] = "exclude"
+    """Whether an image of the positive's own subject may be its negative. allow is eq. 4 as printed; it pushes a text
+    away from images it is right for, wherever the generator already draws it well."""
+    near_duplicate: Annotated[float, Ge(0), Le(1.01)] = 0.94
+    """An image of at least this cosine with the positive is never its negative; above 1 rules out none."""
+
+    def title(self) -> str:
+        return "reflect"
+
+    def options_error(self) -> str | None:
+        return template_error(self.text)
+
+    def missing(self, there: Collection[str]) -> list[str]:
+        if f"index:{self.retriever.part_name}" in there:
+            return []
+        return [f"no database is indexed with '{self.retriever.part_name}': put a step 'index' before this"]
+
+    def reads(self, there: Collection[str]) -> list[str]:
+        return [s for s in there if s == f"index:{self.retriever.part_name}"]
+
+    def makes(self, there: Collection[str]) -> list[str]:
+        name = self.retriever.part_name
+        return [f"negatives:{name}", f"exhibits:reflective negatives ({name})"]
+
+    def run(self, state: State, work: Work) -> Mapping[str, Path]:
+        from .mining import Miner
+
+        database = Database(state.path(f"index:{self.retriever.part_name}"))
+        (work.folder / "images").mkdir(exist_ok=True)
+        jobs = list(self._jobs(database))
+        drawn = work.map(
+            chunks(jobs, SHARD), partial(self._draw, work), Draft, "drafts", total=len(jobs), unit="images"
+        )
+        miner = Miner(self.retriever, database, self.near_duplicate, self.own_class == "allow")
+        mine = partial(self._mine, miner, _Drafts(work.folder, drawn), database)
+        rows = chunks(enumerate(database.rows()), 8 * SHARD)
+        negatives = work.map(rows, mine, Negative, "negatives", total=len(database), unit="negatives")
+        write_part(list(_exhibits(negatives, database)), Exhibit, work.folder / "exhibits", 0)
+        return dict(zip(self.makes([]), (negatives, work.folder / "exhibits"), strict=True))
+
+    def _jobs(self, database: Database) -> Iterator[tuple[str, str, int]]:
+        """Text, subject and number of each picture to draw."""
+        counts: dict[str, int] = {}
+        for row in database.rows():
+            text = text_of(self.text, row)
+            number = counts.get(text, 0)
+            if number < self.drafts:
+                counts[text] = number + 1
+                yield text, row.subject, number
+
+    def _draw(self, work: Work, number: int, jobs: list[tuple[str, str, int]]) -> tuple[list[Draft], list[Aside]]:
+        import numpy as np
+        from realism.images import image_bytes
+
+        prompts = [Prompt(f"reflect/{digest(text)}", text, subject) for text, subject, _ in jobs]
+        seeds = [request_seed(work.seed, p.id, n) for p, (_, _, n) in zip(prompts, jobs, strict=True)]
+        images = self.generator.generate([Request(p, s) for p, s in zip(prompts, seeds, strict=True)])
+        rows, kept = [], []
+        aside: list[Aside] = []
+        reasons = work.run.screen(self.title(), images, prompts)
+        for (text, subject, n), image, reason in zip(jobs, images, reasons, strict=True):
+            name = f"{digest(text)[:16]}-{n}"
+            if reason is not None:
+                aside.append(Aside(name, self.title(), reason))
+                continue
+            path = work.folder / "images" / f"{name}.png"
+            rows.append(Draft(name, text, subject, path.relative_to(work.run.folder).as_posix()))
+            kept.append((path, image))
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda pair: _write(pair[0], image_bytes(pair[1])), kept))
+        vectors = self.retriever.encode_images([image for _, image in kept])
+        (work.folder / "drafts").mkdir(exist_ok=True)
+        with write_aside(_vectors(work.folder / "drafts", number)) as path, path.open("wb") as file:
+            np.save(file, vectors)
+        return rows, aside
+
+    def _mine(
+        self, miner: Miner, drafts: _Drafts, database: Database, _: int, rows: list[tuple[int, RecordRow]]
+    ) -> tuple[Sequence[Negative], Sequence[Aside]]:
+        import numpy as np
+
+        texts = [text_of(self.text, record) for _, record in rows]
+        drawn = [drafts.of(text, row) for text, (row, _) in zip(texts, rows, strict=True)]
+        kept = [i for i, draft in enumerate(drawn) if draft is not None]
+        aside = [Aside(rows[i][1].id, self.title(), "no draft of its text") for i, d in enumerate(drawn) if d is None]
+        chosen = [draft for draft in drawn if draft is not None]
+        if not kept:
+            return [], aside
+        mined = miner.mine(np.stack([vector for _, vector in chosen]), [rows[i][0] for i in kept])
+        made = []
+        for i, (draft, _), negative in zip(kept, chosen, mined, strict=True):
+            row, record = rows[i]
+            if negative is None:
+                aside.append(Aside(record.id, self.title(), "every other image is of its class or a near-duplicate"))
+                continue
+            other, similarity = negative
+            id = database.record(other).id
+            made.append(Negative(record.id, row, texts[i], draft.image, id, other, similarity))
+        return made, aside
+
+
+class _Drafts:
+    """The drafts of each text, with their embeddings."""
+
+    def __init__(self, folder: Path, table: Path):
+        import numpy as np
+
+        self._by_text: dict[str, list[tuple[Draft, np.ndarray]]] = {}
+        for number, path in enumerate(parts(table)):
+            vectors = np.load(_vectors(folder / "drafts", number))
+            for draft, vector in zip(read_part(path, Draft), vectors, strict=True):
+                self._by_text.setdefault(draft.text, []).append((draft, vector))
+
+    def of(self, text: str, row: int) -> tuple[Draft, np.ndarray] | None:
+        """The draft that a row of the database takes: rows of one text take turns. None if all were set aside."""
+        drafts = self._by_text.get(text)
+        return drafts[row % len(drafts)] if drafts else None
+
+
+def _exhibits(negatives: Path, database: Database) -> Iterator[Exhibit]:
+    """What the report shows: one negative a text, texts in the order of a hash of them."""
+    first: dict[str, Negative] = {}
+    for row in read(negatives, Negative):
+        first.setdefault(row.text, row)
+    for text in sorted(first, key=digest)[:SHOWN]:
+        row = first[text]
+        positive, negative = database.record(row.row), database.record(row.negative_row)
+        captions = [
+            "drawn by the generator",
+            f"its reflective negative: {negative.id}, cosine {row.similarity:.2f}",
+            f"the positive: {positive.id}",
+        ]
+        yield Exhibit(text, "", [row.draft, str(negative.path), str(positive.path)], captions)
+
+
+def _vectors(folder: Path, number: int) -> Path:
+    return folder / f"vectors-{number:05d}.npy"
+
+
+def _write(path: Path, data: bytes) -> None:
+    with write_aside(path) as aside:
+        aside.write_bytes(data)

@@ -1,0 +1,126 @@
+"""The trainer `reflective`: self-reflective contrastive learning of a retriever."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Gt
+from realism.database import Database
+from realism.errors import RealismError
+from realism.parts import Trainer
+from realism.run.state import State
+from realism.tables import read
+
+from .losses import Form
+from .projected import FILE, Projected
+from .tables import Negative
+from .texts import template_error, text_of
+
+if TYPE_CHECKING:
+    import lightning
+    from torch.utils.data import DataLoader
+
+
+@dataclass
+class Reflective(Trainer):
+    """Trains a retriever's MLP to find what a text names rather than what the generator would draw of it.
+
+    Both encoders are frozen: the MLP learns on the vectors of the index, so no image is opened. With negatives: none
+    it is plain contrastive learning, the paper's normal RAG. Source: RealRAG (Lyu et al. 2025) section 3.1;
+    temperature, learning rate, batch and number of epochs are not stated there.
+    """
+
+    retriever: Projected
+    """What learns; the database must be indexed with its encoder."""
+    negatives: Literal["reflective", "none"] = "reflective"
+    """Besides the other images of the batch: the mined negative of each image, or none."""
+    form: Form = "infonce"
+    """How the loss is read; see `realism_realrag.losses.reflective_loss`."""
+    temperature: Annotated[float, Gt(0)] = 0.07
+    """tau of eq. 7 and 8."""
+    text: str = "a photo of a {subject}"
+    """The text of a database image, its positive: columns in braces, such as {subject} or {caption}."""
+    epochs: Annotated[int, Ge(1)] = 10
+    """How often each image is seen."""
+    batch: Annotated[int, Ge(2)] = 64
+    """Images at a time, at most: no two with the same text, as each would be a false negative of the other."""
+    rate: Annotated[float, Gt(0)] = 1e-3
+    """Learning rate of AdamW."""
+    weight_decay: Annotated[float, Ge(0)] = 0.01
+    """Weight decay of AdamW."""
+
+    checkpoint_every: ClassVar[int | None] = None
+
+    @property
+    def trains(self) -> Projected:
+        return self.retriever
+
+    def options_error(self) -> str | None:
+        return template_error(self.text)
+
+    def length(self, batches: int) -> int:
+        return self.epochs * batches
+
+    @property
+    def _encoder(self) -> str:
+        return self.retriever.encoder.part_name
+
+    def missing(self, there: Collection[str]) -> list[str]:
+        wanted = []
+        if f"index:{self._encoder}" not in there:
+            wanted.append(f"no database is indexed with '{self._encoder}': put a step 'index' before this")
+        if self.negatives == "reflective" and f"negatives:{self._encoder}" not in there:
+            wanted.append(
+                f"no reflective negatives are mined with '{self._encoder}': put a step 'reflect' before this, or say "
+                "'negatives: none'"
+            )
+        return wanted
+
+    def reads(self, there: Collection[str]) -> list[str]:
+        names = [f"index:{self._encoder}"]
+        if self.negatives == "reflective":
+            names.append(f"negatives:{self._encoder}")
+        return [s for s in there if s in names]
+
+    def module(self) -> lightning.LightningModule:
+        from .learning import Learning
+
+        return Learning(self.retriever.mlp(), self.temperature, self.form, self.rate, self.weight_decay)
+
+    def data(self, state: State, root: Path) -> DataLoader[Any]:
+        from torch.utils.data import DataLoader
+
+        from .learning import DistinctTexts, Pairs
+
+        database = Database(state.path(f"index:{self._encoder}"))
+        mined = None
+        if self.negatives == "reflective":
+            table = state.path(f"negatives:{self._encoder}")
+            mined = {row.row: row.negative_row for row in read(table, Negative)}
+        texts, of_row = _texts(self.text, database, mined)
+        if len(texts) < 2:
+            raise RealismError(f"{self.part_name}: all images have the text '{next(iter(texts), '')}'; two are needed")
+        vectors = self.retriever.encoder.encode_texts(list(texts))
+        pairs = Pairs(database.folder, vectors, of_row, mined)
+        return DataLoader(pairs, sampler=DistinctTexts([at for _, at in of_row], self.batch), batch_size=None)
+
+    def save(self, module: lightning.LightningModule, folder: Path) -> None:
+        from safetensors.torch import save_file
+
+        weights = module.get_submodule("mlp").state_dict()
+        save_file({k: v.detach().cpu().contiguous().clone() for k, v in weights.items()}, folder / FILE)
+
+
+def _texts(
+    template: str, database: Database, among: Collection[int] | None
+) -> tuple[dict[str, int], list[tuple[int, int]]]:
+    """The different texts, each with its number; and of each row that is used, the row and its text's number."""
+    texts: dict[str, int] = {}
+    of_row = []
+    for row, record in enumerate(database.rows()):
+        if among is None or row in among:
+            of_row.append((row, texts.setdefault(text_of(template, record), len(texts))))
+    return texts, of_row
