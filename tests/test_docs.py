@@ -18,7 +18,7 @@ import pytest
 import tiny
 import typer
 import yaml
-from conftest import RAG, ROOT
+from world import RAG, ROOT
 from realism import hooks
 from realism.cli.app import app
 from realism.errors import RealismError

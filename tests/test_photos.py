@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import RAG
+from world import RAG
 from PIL import Image
 
 PHOTOS = RAG.replace(", by: novel", "").replace(

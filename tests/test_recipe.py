@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import RAG
+from world import RAG
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from realism.errors import RealismError

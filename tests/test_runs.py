@@ -12,7 +12,7 @@ from pathlib import Path
 import kill
 import pandas as pd
 import pytest
-from conftest import RAG, ROOT
+from world import RAG, ROOT
 from PIL import Image
 from realism.errors import RealismError
 
