@@ -79,6 +79,12 @@ def photos() -> str:
 
 
 @functools.cache
+def database(kind: str) -> str:
+    """The folder of the tiny database that `tiny_databases` makes under that name."""
+    return str(getattr(tiny_databases, kind)(folder() / f"database-{kind}"))
+
+
+@functools.cache
 def prompt_file() -> str:
     path = folder() / "prompts.jsonl"
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in ("a rose", "sand")))
@@ -117,6 +123,10 @@ def options(name: str) -> dict[str, Any]:
         "kid": lambda: {ENCODER: openclip()},
         "fid": lambda: {ENCODER: openclip()},
         "image_folder": lambda: {"path": photos()},
+        "image_table": lambda: {"path": f"{database('table')}/photos.csv"},
+        "webdataset": lambda: {"shards": f"{database('shards')}/*.tar"},
+        "torchvision": lambda: {"dataset": "imagenet", "root": database("imagenet")},
+        "stanford_dogs": lambda: {"path": database("dogs")},
         "prompt_file": lambda: {"path": prompt_file()},
         "classes": lambda: {"images": {"use": "image_folder", "path": photos()}},
     }

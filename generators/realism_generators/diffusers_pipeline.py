@@ -38,8 +38,9 @@ class DiffusersGenerator(ModelGenerator):
     """The class in diffusers that draws what has no reference, if it is another, on the same components."""
     reference_class: ClassVar[str] = ""
     """The class in diffusers that draws what has references, if it is another. At most one of the two is named."""
-    one_by_one: ClassVar[bool] = False
-    """Whether requests with references are drawn one at a time, as the pipeline gives a reference to a whole batch."""
+    one_by_one: ClassVar[Literal["none", "references", "all"]] = "none"
+    """Which requests are drawn one at a time, because in a batch the pipeline would mix them: with `references` those
+    that have any, as it would give each reference to the whole batch."""
     speed_options: ClassVar[tuple[str, ...]] = ("batch", "device", "offload")
     held: ClassVar[tuple[str, ...]] = ("pipeline", "other_pipeline")
 
@@ -80,7 +81,8 @@ class DiffusersGenerator(ModelGenerator):
         return place_pipeline(pipeline, device, self.offload)
 
     def batches(self, references: int) -> Batches:
-        return Batches(1) if references and self.one_by_one else self._batches
+        alone = self.one_by_one == "all" or (self.one_by_one == "references" and references)
+        return Batches(1) if alone else self._batches
 
     def draw(self, requests: Sequence[Request]) -> list[Image.Image]:
         """See `ModelGenerator.draw`. Noise is drawn on the CPU by one generator a request, so that neither batch nor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le
 from realism.devices import pick_device
@@ -93,7 +93,7 @@ class FluxRedux(BaseFlux):
 
     pipeline_class: ClassVar[str] = "FluxPipeline"
     reference_mechanism: ClassVar[str] = "Redux text tokens"
-    one_by_one: ClassVar[bool] = True  # Redux adds up the embeddings of a batch
+    one_by_one: ClassVar[Literal["none", "references", "all"]] = "references"  # Redux adds a batch up
     held: ClassVar[tuple[str, ...]] = ("pipeline", "prior_pipeline")
     max_references = 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le
 from realism.nouns import Request
@@ -18,7 +18,7 @@ class BaseFlux2(DiffusersGenerator):
     """What FLUX.2 and Klein share. A reference keeps its proportions and has at most as many pixels as the picture."""
 
     reference_mechanism: ClassVar[str] = "image tokens"
-    one_by_one: ClassVar[bool] = True
+    one_by_one: ClassVar[Literal["none", "references", "all"]] = "references"
     max_references = 4
 
     max_sequence_length: Annotated[int, Ge(1), Le(512)] = 512

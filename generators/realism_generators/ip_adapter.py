@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Gt
 from realism.errors import RealismError, listed, nearest
@@ -20,7 +21,7 @@ class IPAdapter(DiffusersGenerator):
     """A pipeline that takes an IP-Adapter. Without one, references are not used."""
 
     reference_mechanism: ClassVar[str] = "IP-Adapter"
-    one_by_one: ClassVar[bool] = True
+    one_by_one: ClassVar[Literal["none", "references", "all"]] = "references"
     encoder_class: ClassVar[str] = "CLIPVisionModelWithProjection"
     """The class in transformers of the image encoder that this family's adapters were trained with."""
 
@@ -45,9 +46,7 @@ class IPAdapter(DiffusersGenerator):
         try:
             if self.adapter:
                 self._file(find_model(self.adapter))
-                encoder = find_model(self.image_encoder)
-                if isinstance(encoder, Path) and not (encoder / "config.json").is_file():
-                    return f"image_encoder: {encoder} is no model of transformers: it has no config.json"
+                self._check_encoder(find_model(self.image_encoder))
         except RealismError as error:
             return str(error)
         return None
@@ -82,6 +81,23 @@ class IPAdapter(DiffusersGenerator):
                     f"adapter '{self.adapter}' ({self.adapter_weights}) does not fit the {self.pipeline_class} of "
                     f"model '{self.model}', so take one made for it: {first_line(error)}"
                 ) from error
+
+    def _check_encoder(self, source: str | Path) -> None:
+        """Raises RealismError if the encoder is on this machine and of another kind than the adapters want."""
+        if not isinstance(source, Path):
+            return
+        try:
+            found = json.loads((source / "config.json").read_text(encoding="utf-8"))["model_type"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise RealismError(
+                f"image_encoder: {source} is no model of transformers: it has no config.json that says its model_type"
+            ) from None
+        wanted = "siglip" if self.encoder_class == "SiglipVisionModel" else "clip"
+        if not str(found).startswith(wanted):
+            raise RealismError(
+                f"image_encoder: {source} is of type '{found}'; adapters of {self.pipeline_class} were trained with "
+                f"{wanted}"
+            )
 
     def _drawing_model(self, pipeline: Any) -> Any:
         return pipeline.components.get("unet") or pipeline.components["transformer"]

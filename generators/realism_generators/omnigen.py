@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 from realism.nouns import Request
@@ -17,13 +17,13 @@ from realism_generators.references import within
 class OmniGen(DiffusersGenerator):
     """OmniGen: pictures from text, or from a prompt in which references stand between the words.
 
-    A reference keeps its proportions and has at most as many pixels as the picture. An image has noise of its own while
-    it is encoded; it comes from the request's seed.
+    A reference keeps its proportions and has at most as many pixels as the picture. Requests are drawn one at a time.
     """
 
     pipeline_class: ClassVar[str] = "OmniGenPipeline"
     reference_mechanism: ClassVar[str] = "interleaved prompt"
-    one_by_one: ClassVar[bool] = True
+    # diffusers turns the tokens of a whole batch by the positions of its first prompt
+    one_by_one: ClassVar[Literal["none", "references", "all"]] = "all"
     max_references = 3
 
     model: str = "Shitao/OmniGen-v1-diffusers"

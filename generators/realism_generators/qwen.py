@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 from realism.nouns import Request
@@ -19,7 +19,7 @@ class BaseQwenEdit(DiffusersGenerator):
 
     reference_mechanism: ClassVar[str] = "image tokens and vision-language prompt"
     text_class: ClassVar[str] = "QwenImagePipeline"  # the editing pipelines insist on an image
-    one_by_one: ClassVar[bool] = True
+    one_by_one: ClassVar[Literal["none", "references", "all"]] = "references"
 
     true_guidance: Annotated[float, Ge(1)] = 4.0
     """Classifier-free guidance away from `negative_prompt`; 1 is none; above, every step costs twice."""
