@@ -150,7 +150,7 @@ def _names(about: About) -> tuple[str, ...]:
 
 def _stats(folder: Path, names: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
     """What changes when a file does; empty for one that is not there."""
-    found = []
+    found: list[tuple[int, ...]] = []
     for name in names:
         try:
             stat = os.stat(f"{folder}/{name}")  # noqa: PTH116 - a Path takes longer to make than the file to look up

@@ -90,6 +90,7 @@ class IvfPq(Approximate):
         coarse = faiss.IndexHNSWFlat(narrow, LINKS, faiss.METRIC_INNER_PRODUCT)
         coarse.hnsw.efSearch = 2 * LINKS
         index = faiss.IndexIVFPQ(coarse, narrow, len(centroids), code, CODE_BITS, faiss.METRIC_INNER_PRODUCT)
+        index.pq.cp.max_points_per_centroid = SAMPLED
         with omp_threads(1):
             coarse.add(centroids)
             index.train(turned)
