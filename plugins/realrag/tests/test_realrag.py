@@ -1,0 +1,219 @@
+"""What a user of RealRAG relies on, in a world where the generator knows every colour but blue."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from realism.errors import RealismError, RecipeError
+from realism.tables import Exhibit, read
+
+PARTS = """\
+parts:
+  database: {use: image_folder, path: DATABASE}
+  clip: {use: toy_retriever}
+  real: {use: projected, encoder: clip, width: 16, index: toy_index}
+  normal: {use: projected, encoder: clip, width: 16, index: toy_index}
+  generator: {use: toy}
+  colour: {use: toy_colour}
+prompts: {use: toy_prompts}
+steps:
+  - index: {retriever: clip}
+"""
+REFLECT = PARTS + "  - reflect: {retriever: clip, near_duplicate: 1.01}\n"
+TRAIN = (
+    REFLECT
+    + """\
+  - train: {trainer: {use: reflective, retriever: real, text: "a {subject} square", epochs: 3, batch: 4}}
+  - index: {retriever: real}
+  - retrieve: {retriever: clip, name: zero}
+  - retrieve: {retriever: real}
+  - generate: {arm: none, references: none}
+  - generate: {arm: zero, references: zero}
+  - generate: {arm: real, references: real}
+"""
+)
+
+
+def table(run, step: str, name: str) -> pd.DataFrame:
+    return pd.read_parquet(next(run.folder.glob(f"steps/{step}-*")) / name)
+
+
+def test_a_negative_is_what_the_generator_draws_instead(run, write_recipe):
+    """The generator paints blue as grey, so the reflective negatives of blue images are grey ones."""
+    negatives = table(run(write_recipe(REFLECT)), "reflect", "negatives")
+    blue = negatives[negatives.id.str.startswith("blue/")]
+    assert len(blue) == 6
+    assert set(blue.negative_id.str.split("/").str[0]) == {"grey"}
+
+
+def test_a_negative_is_never_the_positive_nor_of_its_class(run, write_recipe):
+    negatives = table(run(write_recipe(REFLECT)), "reflect", "negatives")
+    assert len(negatives) == 24
+    assert (negatives.id.str.split("/").str[0] != negatives.negative_id.str.split("/").str[0]).all()
+
+
+def test_its_class_may_be_allowed_but_never_the_positive_itself(run, write_recipe):
+    allowed = REFLECT.replace("near_duplicate: 1.01", "near_duplicate: 1.01, own_class: allow")
+    negatives = table(run(write_recipe(allowed)), "reflect", "negatives")
+    assert (negatives.id != negatives.negative_id).all()
+    same = negatives.id.str.split("/").str[0] == negatives.negative_id.str.split("/").str[0]
+    assert same[negatives.id.str.startswith("red/")].all()
+
+
+def test_near_duplicates_of_the_positive_are_never_its_negative(run, write_recipe):
+    """With every image near to every other one, no negative is left, and that is said."""
+    with pytest.raises(RealismError, match="24 of 24 items were set aside"):
+        run(write_recipe(REFLECT.replace("near_duplicate: 1.01", "near_duplicate: 0.1")))
+
+
+def test_the_report_is_given_the_drawing_its_negative_and_the_positive(run, write_recipe):
+    done = run(write_recipe(REFLECT))
+    shown = list(read(next(done.folder.glob("steps/reflect-*")) / "exhibits", Exhibit))
+    assert len(shown) == 4
+    for exhibit in shown:
+        drawn, negative, positive = exhibit.images
+        assert (done.folder / drawn).is_file() and Path(negative).is_file() and Path(positive).is_file()
+        assert "cosine" in exhibit.captions[1]
+
+
+def test_an_untrained_projection_finds_what_its_encoder_finds(run, write_recipe):
+    recipe = (
+        PARTS
+        + "  - index: {retriever: real}\n  - retrieve: {retriever: clip, k: 3}\n  - retrieve: {retriever: real, k: 3}\n"
+    )
+    done = run(write_recipe(recipe))
+    zero, real = (table(done, f"retrieve-{name}", "references") for name in ("clip", "real"))
+    assert zero.id.tolist() == real.id.tolist()
+    assert np.allclose(zero.similarity, real.similarity, atol=1e-6)
+
+
+def test_one_recipe_compares_no_retrieval_zero_shot_and_trained(run, write_recipe):
+    done = run(write_recipe(TRAIN + "  - score: {rewards: [colour]}\n  - evaluate: {by: novel, control: none}\n"))
+    measures = table(done, "evaluate", "measures")
+    blue = measures[measures.group == "True"].set_index("arm").value
+    assert blue["none"] == 0.0
+    assert blue["real"] == 1.0
+
+
+def test_training_moves_images_away_from_their_negatives(run, write_recipe):
+    done = run(write_recipe(TRAIN))
+    weights = next(done.folder.glob("steps/train-*")) / "weights" / "projection.safetensors"
+    assert weights.is_file()
+    negatives = table(done, "reflect", "negatives")
+
+    def gap(index: Path) -> float:
+        vectors = np.load(index / "img_emb" / "img_emb_00000.npy")
+        text = np.array([31, 61, 221], np.float32) / np.linalg.norm([31, 61, 221])
+        blue = negatives[negatives.id.str.startswith("blue/")]
+        return float((vectors[blue.row] @ text - vectors[blue.negative_row] @ text).mean())
+
+    before, after = sorted(done.folder.glob("steps/index-*"), key=lambda p: p.stat().st_mtime)
+    assert gap(after) > gap(before)
+
+
+def test_the_same_seed_learns_the_same_and_another_seed_another(run, write_recipe):
+    def learnt(out: str, *overrides: str) -> bytes:
+        done = run(write_recipe(TRAIN), *overrides, out=out)
+        return (next(done.folder.glob("steps/train-*")) / "weights" / "projection.safetensors").read_bytes()
+
+    assert learnt("a") == learnt("b")
+    assert learnt("a") != learnt("c", "seed=1")
+
+
+def test_runs_over_seeds_pool_their_measures_and_share_what_no_seed_decides(run, write_recipe):
+    recipe = "seeds: 3\n" + TRAIN + "  - score: {rewards: [colour]}\n  - evaluate: {by: novel}\n"
+    done = run(write_recipe(recipe))
+    assert len(list(done.folder.glob("steps/retrieve-zero-*"))) == 1
+    assert len(list(done.folder.glob("steps/train-*"))) == 3
+    pooled = pd.read_parquet(next(done.folder.glob("steps/seeds-*")) / "measures")
+    row = pooled[(pooled.arm == "none") & (pooled.group == "all")].iloc[0]
+    assert row.n == 36
+
+
+def test_a_missing_step_is_named(read, write_recipe):
+    with pytest.raises(RecipeError, match=r"put a step 'reflect' before this, or say 'negatives: none'"):
+        read(write_recipe(PARTS + "  - train: {trainer: {use: reflective, retriever: real}}\n"))
+    read(write_recipe(PARTS + "  - train: {trainer: {use: reflective, retriever: real, negatives: none}}\n"))
+
+
+def test_a_loss_that_is_not_defined_is_told_in_a_sentence(run, write_recipe):
+    recipe = TRAIN.replace("epochs: 3", "epochs: 3, form: as_printed, rate: 1000000")
+    try:
+        run(write_recipe(recipe))
+    except RealismError as error:
+        assert "is not defined here; take form 'infonce'" in str(error)
+
+
+def test_a_text_that_images_do_not_have_is_told_in_a_sentence(run, read, write_recipe):
+    with pytest.raises(RealismError, match=r"image 'blue/0.png' has no 'caption'; it has: subject"):
+        run(write_recipe(REFLECT.replace("near_duplicate: 1.01", "text: '{caption}'")))
+    with pytest.raises(RecipeError, match="names no column"):
+        read(write_recipe(REFLECT.replace("near_duplicate: 1.01", "text: a flower")))
+
+
+GATED = """\
+  - generate: {arm: none}
+  - score: {rewards: [colour]}
+  - retrieve: {retriever: clip}
+  - gate: {where: colour < 0.5}
+  - generate: {arm: gated}
+"""
+
+
+def test_a_gate_gives_references_only_to_prompts_that_need_one(run, write_recipe):
+    samples = table(run(write_recipe(PARTS + GATED)), "generate-gated", "samples")
+    with_one = samples[samples.references.str.len() > 0]
+    assert set(with_one.subject) == {"blue"} and len(with_one) == 3
+    assert set(with_one.retrieved) == {"gated"}
+
+
+def test_a_floor_of_similarity_lets_no_bad_reference_through(run, write_recipe):
+    recipe = PARTS + GATED.replace("where: colour < 0.5", "similarity: 1.0, name: sure")
+    references = table(run(write_recipe(recipe)), "gate-sure", "references")
+    assert (references.similarity >= 1.0).all()
+
+
+@pytest.fixture
+def eyes(toy_plugins):
+    """The toys and a model that sees."""
+    from realism.manager import Plugins, installed
+
+    eyes = EntryPoint("eyes", "toys_realrag", "realism")
+    return Plugins([*installed(), EntryPoint("toys", "toys", "realism"), eyes])
+
+
+def test_what_a_picture_lacks_is_asked_and_retrieved(write_recipe, eyes, tmp_path):
+    from realism.recipe.recipe import read_recipe
+    from realism.run.progress import View
+    from realism.run.run import Run
+
+    recipe = write_recipe(
+        PARTS.replace("  colour:", "  eyes: {use: toy_eyes}\n  colour:")
+        + "  - generate: {arm: none}\n  - concepts: {retriever: clip}\n  - generate: {arm: helped}\n"
+    )
+    done = Run(read_recipe(str(recipe), [], eyes.registry), tmp_path / "run", eyes, View(quiet=True))
+    done.execute()
+    found = table(done, "concepts-concepts", "references")
+    assert set(found.prompt_id.str[1:].astype(int) % 4) == {2}  # the blue ones; red and green are drawn right
+    assert set(found.subject) == {"blue"} and set(found["rank"]) == {0}
+    aside = pd.read_csv(done.folder / "aside.csv")
+    assert set(aside.reason) == {"neither yes nor no: 'Perhaps.'"} and len(aside) == 3
+
+
+def test_batches_hold_no_text_twice_and_every_image_once():
+    from realism_realrag.learning import DistinctTexts
+
+    torch.manual_seed(0)
+    texts = [0] * 7 + [1] * 3 + [2] * 5
+    batches = DistinctTexts(texts, 2)
+    for epoch in (0, 1):
+        batches.set_epoch(epoch)
+        seen = list(batches)
+        assert len(seen) == len(batches)
+        assert sorted(i for batch in seen for i in batch) == list(range(15))
+        assert all(len({texts[i] for i in batch}) == len(batch) <= 2 for batch in seen)
