@@ -117,13 +117,16 @@ def learn_names(parts: Parts, words: Words, stream: Batches, steps: int) -> None
 
 def training(
     parts: Parts, words: Words, stream: Batches, clock: Clock, average: Average, peak: float = 1.0, hold: float = 0.5,
-    plain_every: int = 2,
+    plain_every: tuple[int, int] = (2, 2),
 ) -> Iterator[int]:  # fmt: skip
-    """Trains with and without references in turn; yields each step once it is taken."""
+    """Trains with and without references; yields each step once it is taken.
+
+    Of so many batches one is without references, in the first and in the second half of the time.
+    """
     opts = optimizers(parts)
     running = {"plain": 0.0, "referred": 0.0}
     for step in clock:
-        kind = "referred" if step % plain_every else "plain"
+        kind = "referred" if step % plain_every[clock.share >= 0.5] else "plain"
         loss, naming = flow_loss(parts, words, stream.plain(PLAIN) if kind == "plain" else stream.referred(REFERRED))
         (loss + 0.05 * naming).backward()
         torch.nn.utils.clip_grad_norm_(parts.parameters(), 1.0)
@@ -165,7 +168,7 @@ def build(
     if compiled:
         parts.transformer.compile(dynamic=False)
     clock, watched = Clock(minutes, steps, report), 120 - 60 * watch_minutes
-    for step in training(parts, words, stream, clock, average, peak, hold, plain_every):
+    for step in training(parts, words, stream, clock, average, peak, hold, (plain_every, plain_every)):
         if clock.seconds() - watched > 60 * watch_minutes:
             watched = clock.seconds()
             checkpoint(average.model, words, scratch)

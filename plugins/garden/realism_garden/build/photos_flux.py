@@ -25,6 +25,9 @@ from .photos_stream import SIZE, PhotoStream
 from .sheets import save_small, sheet
 
 VAE_RATE = 1e-3
+# Of so many batches one is without references, in the first and in the second half of the time: names are learnt
+# within minutes, taking the look of a reference is not.
+PLAIN_EVERY = (2, 4)
 START = MODELS / "flux"
 
 
@@ -132,9 +135,9 @@ def build(
     average = Average(parts, 0.998)
     if not steps:
         parts.transformer.compile(dynamic=False)
-    clock, watched = Clock(minutes, steps, report), 0.0
     look, test = (Trial(vae, words, database, 1 if steps else n, seed + n) for n in (8, 24))
-    for _ in training(parts, words, stream, clock, average):
+    clock, watched = Clock(minutes, steps, report), 0.0
+    for _ in training(parts, words, stream, clock, average, plain_every=PLAIN_EVERY):
         if clock.seconds() - watched > 60 * watch_minutes:
             watched = clock.seconds()
             save_pipeline(average.model, vae, words, out)

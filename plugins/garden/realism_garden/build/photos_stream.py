@@ -63,7 +63,7 @@ class PhotoStream:
         picked = [(k, self._words(invented_name(rng) if k is None else self.names[k])) for k in known]
         return self._batch(picked, self.tokens[places], None)
 
-    def referred(self, n: int, named: float = 0.35, same: float = 0.35) -> Batch:
+    def referred(self, n: int, named: float = 0.2, same: float = 0.5) -> Batch:
         """Targets with a reference: a share ``named`` another view of the known species, the rest of an invented look.
 
         Of the looks, a share ``same`` has the other view of the very photograph as reference.
