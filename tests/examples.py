@@ -14,6 +14,7 @@ from typing import Any
 import tiny
 import tiny_adapters
 import tiny_chat
+import tiny_databases
 import tiny_emu
 import tiny_pipelines
 

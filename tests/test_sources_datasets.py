@@ -1,14 +1,21 @@
 """Databases as researchers have them on disk: Stanford Dogs, what torchvision reads, and tables of files."""
 
+import re
+
 import pandas
 import pytest
+import tiny
 import tiny_databases as made
+import yaml
+from world import ROOT
 from realism import RealismError
 from realism.images import read_image
+from realism.manager import plugins
 from realism.sources.image_folder import ImageFolder
 from realism.sources.image_table import ImageTable
 from realism.sources.stanford_dogs import StanfordDogs
 from realism.sources.torchvision_dataset import TorchvisionDataset
+from realism.testing.making import make_part
 
 
 @pytest.fixture(autouse=True)
@@ -206,3 +213,40 @@ def test_a_share_that_holds_nothing_is_said(tmp_path):
     path = table(tmp_path, "csv", [{"file": "0.png"}])
     refused(ImageTable(path, share=(0.5, 0.2)), r"share \[0\.5, 0\.2\] holds nothing")
     refused(ImageTable(path, share=(0.0, 1e-9)), "none of the 1 images lies in share")
+
+
+# The page that tells of them
+
+
+LINES = re.findall(
+    r"^  \w+: +(\{use: .*\})$", (ROOT / "docs" / "databases.md").read_text(encoding="utf-8"), re.MULTILINE
+)
+
+
+@pytest.fixture
+def databases(tmp_path, monkeypatch):
+    """The folders of docs/databases.md."""
+    monkeypatch.chdir(tmp_path)
+    tiny.image_folder(tmp_path / "photos")
+    made.table(tmp_path / "table")
+    _, *rows = (tmp_path / "table" / "photos.csv").read_text().splitlines()
+    (tmp_path / "table" / "other.csv").write_text("\n".join(["image,species,text,licence", *rows]))
+    made.shards(tmp_path / "shards")
+    made.flowers102(tmp_path / "data")
+    made.stanford_cars(tmp_path / "data")
+    made.imagenet(tmp_path / "imagenet")
+    (tmp_path / "names.txt").write_text("tench\nconstruction crane\n")
+    made.dogs(tmp_path / "dogs")
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_each_line_of_the_page_on_databases_makes_a_source(databases, line):
+    options = yaml.safe_load(line)
+    source = make_part(options.pop("use"), options, plugins().registry)
+    assert all(read_image(record.path) for record in source.records())
+
+
+def test_the_page_on_databases_shows_every_source_of_files():
+    shown = {yaml.safe_load(line)["use"] for line in LINES}
+    ours = [e.name for e in plugins().registry.entries("images") if e.plugin == "core"]
+    assert shown == set(ours)

@@ -51,6 +51,16 @@ def tar(path: Path, members: dict[str, bytes | str | dict[str, Any]]) -> Path:
     return path
 
 
+def table(folder: Path) -> Path:
+    """photos.csv, and the three images it names."""
+    lines = ["file,subject,caption,licence"]
+    for i in range(3):
+        save(folder / "images" / f"{i}.png", i)
+        lines.append(f"images/{i}.png,subject {i % 2},picture {i},CC0")
+    (folder / "photos.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
 def shards(folder: Path, count: int = 2, each: int = 3) -> Path:
     """WebDataset shards 00000.tar, ...: images with captions and metadata."""
     for s in range(count):

@@ -12,8 +12,8 @@ from typing import BinaryIO
 from realism.errors import RealismError
 
 SUFFIX = ".tar"
-KEPT = 64
-"""Tables of members remembered: a shard of 10,000 members takes about 2 MB."""
+KEPT = 32
+"""Tars whose members are remembered; 10,000 members take about 2 MB."""
 COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 """How compressed files begin. Nothing in them can be found without reading all before it."""
 
