@@ -189,6 +189,25 @@ def entry_page(entry: Entry) -> Iterator[str]:
     yield from options_table(cls)
 
 
+def generator_pages(registry: Registry) -> Iterator[str]:
+    """What each generator can do, by its class alone: how a reference enters, and which capabilities it inherits."""
+    yield "## Generators\n"
+    yield "What each generator does with references, and what else it can do. About the mechanisms:"
+    yield "[generators.md](generators.md).\n"
+    capabilities = {"inpainting": "Inpainter", "LoRA": "Tunable", "policy": "Policy"}
+    rows = []
+    for entry in registry.entries("generator"):
+        cls: Any = entry.load()
+        most = cls.max_references  # a property where the options decide between none and one
+        several = f"up to {most}" if isinstance(most, int) and most > 1 else "no"
+        can = [issubclass(cls, getattr(parts, name, ())) for name in capabilities.values()]
+        rows.append(
+            (f"`{entry.name}`", f"`{getattr(cls, 'pipeline_class', cls.__name__)}`", cls.reference_mechanism or "none",
+             several, *("yes" if it else "no" for it in can))
+        )  # fmt: skip
+    yield from table(("generator", "class", "how a reference enters", "several references", *capabilities), *rows)
+
+
 def suite_pages() -> Iterator[str]:
     yield "## Conformance suites\n"
     yield "What `realism.testing` holds every registered part to, by family.\n"
@@ -236,8 +255,8 @@ def reference() -> str:
     """The whole page."""
     registry = own_plugins().registry
     pages = (
-        hook_pages(), noun_pages(), family_pages(), registry_pages(), part_pages(registry), suite_pages(),
-        command_pages(registry), recipe_pages(registry),
+        hook_pages(), noun_pages(), family_pages(), registry_pages(), part_pages(registry),
+        generator_pages(registry), suite_pages(), command_pages(registry), recipe_pages(registry),
     )  # fmt: skip
     lines = [line for page in pages for line in page]
     titles = [line.removeprefix("## ").strip() for line in lines if line.startswith("## ")]

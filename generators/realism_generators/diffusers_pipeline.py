@@ -30,8 +30,6 @@ Pixels = Annotated[int, Ge(16)]
 class DiffusersGenerator(ModelGenerator):
     """A pipeline of the diffusers library. Options that all of them have."""
 
-    pipeline_class: ClassVar[str]
-    """The name of the class in diffusers."""
     also_reads: ClassVar[tuple[str, ...]] = ()
     """Other pipeline classes whose model folders this one can use."""
     text_class: ClassVar[str] = ""

@@ -32,6 +32,7 @@ class Emu2(ModelGenerator):
     with `trust_remote_code: true`. Requests are drawn one at a time.
     """
 
+    pipeline_class: ClassVar[str] = "EmuVisualGenerationPipeline"
     reference_mechanism: ClassVar[str] = "interleaved prompt"
     max_references = 3
 

@@ -32,7 +32,8 @@ class Emu3(ModelGenerator):
     Requests are drawn one at a time, and a picture has one token for every 8 x 8 pixels, which takes minutes.
     """
 
-    max_references: ClassVar[int] = 0
+    pipeline_class: ClassVar[str] = "Emu3ForConditionalGeneration"
+    max_references = 0
 
     model: str = "BAAI/Emu3-Gen-hf"
     """A folder as transformers saves it, or a hub id."""

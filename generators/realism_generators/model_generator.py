@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class ModelGenerator(Generator):
     """A generator that loads a model. Options that all of them have."""
 
+    pipeline_class: ClassVar[str]
+    """The class that draws: its name in diffusers, in transformers, or in the model's own code."""
     speed_options: ClassVar[tuple[str, ...]] = ("device",)
     held: ClassVar[tuple[str, ...]] = ("pipeline",)
     """What is loaded at first use, by name, for `release`."""
