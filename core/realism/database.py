@@ -1,21 +1,106 @@
-"""An indexed database: its records by row, without holding them all."""
+"""An indexed database: its records by row, without holding them all, and what it was made with."""
 
 from __future__ import annotations
 
 import bisect
 import functools
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realism.errors import RealismError
+from realism.embedding import encoder_of, learnt_by
+from realism.errors import RealismError, shown
+from realism.files import digest, write_json
 from realism.nouns import Hit, Record
 from realism.parts import Retriever
 from realism.recipe.condition import Condition
-from realism.tables import RecordRow, parts, read_part
+from realism.run.state import State
+from realism.tables import RecordRow, Row, parts, read_part
 
 if TYPE_CHECKING:
     import numpy as np
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class DatabaseRow(Row):
+    """An image of an indexed database. Readers of clip-retrieval's folders look for image_path and caption."""
+
+    id: str
+    image_path: str
+    caption: str = ""
+    subject: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What an indexed database was made with, as manifest.json says it."""
+
+    retriever: str
+    """What the recipe called the retriever."""
+    encoder: dict[str, Any]
+    """`encoder_of` it: class, options, and the fingerprints of its files."""
+    learnt: dict[str, str]
+    """The fingerprints of what it had learnt, by slot."""
+    vectors: str
+    """Who made the vectors: "the retriever", or the folder they came from and the model the user states."""
+    rows: int
+    width: int
+    """Numbers in a vector."""
+    left_out: dict[str, int]
+    """How many images are not in the database: leaks, duplicates."""
+    evaluated: list[str]
+    """The collections in which leaks were looked for."""
+    versions: dict[str, str]
+    """Of the libraries."""
+
+    def write(self, folder: Path) -> None:
+        """Say it in a database's folder, once all else is there."""
+        write_json(folder / MANIFEST, asdict(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """What the folder says. Raises RealismError if it says nothing that can be read."""
+        try:
+            return cls(**json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            raise RealismError(
+                f"'{folder}' has no {MANIFEST} that can be read; remove that folder and index again"
+            ) from None
+
+    def refusal(self, retriever: Retriever, learnt: Mapping[str, str] | None) -> str | None:
+        """One sentence if the vectors are not those of this retriever, else None. learnt: as `learnt_by` gives it;
+        None if it is not known."""
+        asked = encoder_of(retriever)
+        if digest(asked) != digest(self.encoder):
+            return (
+                f"the database was indexed with '{self.retriever}' and cannot be searched with "
+                f"'{retriever.part_name}', another encoder ({_differences(self.encoder, asked)}); index it with "
+                f"'{retriever.part_name}', or search with '{self.retriever}'"
+            )
+        if learnt is not None and dict(learnt) != self.learnt:
+            return (
+                f"the database was indexed before '{retriever.part_name}' learnt what it knows now; put a step 'index' "
+                "between 'train' and this"
+            )
+        return None
+
+
+def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    if ours["part"] != theirs["part"]:
+        return f"{ours['part']} and {theirs['part']}"
+    options, others = ours["options"], theirs["options"]
+    unlike = [k for k in sorted({*options, *others}) if options.get(k) != others.get(k)]
+    plain = [f"{k} {shown(options.get(k))} and {shown(others.get(k))}" for k in unlike if not _nested(options.get(k))]
+    return "; ".join([*plain, *(k for k in unlike if _nested(options.get(k)))]) or "the files of its model have changed"
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, dict | list)
 
 
 def columns(row: RecordRow) -> dict[str, Any]:
@@ -24,21 +109,35 @@ def columns(row: RecordRow) -> dict[str, Any]:
 
 
 class Database:
-    """What the step `index` made: a folder with an index and a table of records, row by row alike."""
+    """What the step `index` made: a folder with an index, vectors, and a table of records, row by row alike."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, learnt: Mapping[str, str] | None = None):
+        """learnt: what the retriever that will search has learnt; see `of`."""
         import pyarrow.parquet
 
         self.folder = folder
+        self._learnt = learnt
         self._parts = parts(folder / "metadata")
         self._ends: list[int] = []
         for path in self._parts:
             rows = pyarrow.parquet.read_metadata(path).num_rows
             self._ends.append(rows + (self._ends[-1] if self._ends else 0))
-        self._read = functools.lru_cache(maxsize=64)(lambda path: read_part(path, RecordRow))
+        self._read = functools.lru_cache(maxsize=64)(_read)
+        self._accepted: Retriever | None = None
+
+    @classmethod
+    def of(cls, state: State, retriever: Retriever) -> Database:
+        """The database that was last indexed with a retriever; it refuses to be searched if the retriever has learnt
+        since."""
+        return cls(state.path(f"index:{retriever.part_name}"), learnt_by(retriever, state))
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
+
+    @functools.cached_property
+    def manifest(self) -> Manifest:
+        """What it was made with."""
+        return Manifest.read(self.folder)
 
     def record(self, row: int) -> Record:
         """The record of a row."""
@@ -49,27 +148,43 @@ class Database:
     def rows(self) -> Iterator[RecordRow]:
         """All rows, one part in memory at a time."""
         for path in self._parts:
-            yield from read_part(path, RecordRow)
+            yield from _read(path)
 
     def allowed(self, where: Condition) -> np.ndarray:
-        """(n,) bool: which rows meet a condition. Raises RealismError if none does."""
+        """(n,) bool: which rows meet a condition. Raises RealismError if none does, or no row has what it names."""
         import numpy as np
 
-        there = sorted({key for row in self._read(self._parts[0]) for key in columns(row)})
+        there: set[str] = set()
+
+        def meets() -> Iterator[bool]:
+            for row in self.rows():
+                cells = columns(row)
+                there.update(cells)
+                yield where(cells)
+
+        mask = np.fromiter(meets(), dtype=bool, count=len(self))
         if unknown := where.unknown(there):
-            raise RealismError(f"retrieve: {unknown}")
-        mask = np.fromiter((where(columns(row)) for row in self.rows()), dtype=bool, count=len(self))
+            raise RealismError(f"where: {unknown}")
         if not mask.any():
-            raise RealismError(f"retrieve: no image of the database meets '{where}'; loosen it or leave it out")
+            raise RealismError(f"where: no image of the database meets '{where}'; loosen it or leave it out")
         return mask
 
     def search(
         self, retriever: Retriever, texts: Sequence[str], k: int, allowed: np.ndarray | None = None
     ) -> list[list[Hit]]:
-        """The k best records for each text, best first; fewer where fewer are allowed."""
+        """The k best records for each text, best first; fewer where fewer are allowed. Raises RealismError for a
+        retriever whose vectors these are not."""
+        if retriever is not self._accepted:
+            if refusal := self.manifest.refusal(retriever, self._learnt):
+                raise RealismError(refusal)
+            self._accepted = retriever
         queries = retriever.encode_texts(texts)
         similarities, rows = retriever.index.search(self.folder / "index", queries, k, allowed)
         return [
             [Hit(self.record(int(row)), float(s)) for s, row in zip(line, found, strict=True) if row >= 0]
             for line, found in zip(similarities, rows, strict=True)
         ]
+
+
+def _read(part: Path) -> list[RecordRow]:
+    return [RecordRow(r.id, r.image_path, r.subject, r.metadata) for r in read_part(part, DatabaseRow)]

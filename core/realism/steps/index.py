@@ -1,19 +1,32 @@
-"""The step `index`: embed a database of images and make it searchable."""
+"""The step `index`: embed a database of images, leave out what must not be found, and make it searchable."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from annotated_types import Ge, Le
+
+from realism.database import DatabaseRow, Manifest
+from realism.duplicates import BITS, Alike
+from realism.embedding import EmbeddedImages, Embedder, KeyedRow, encoder_of, learnt_by
 from realism.errors import RealismError
-from realism.features import encode_records
 from realism.files import renamed_folder, write_aside
+from realism.indexing import Encoded, duplicates_of, leaks_of, unit_rows, vectors_fit
+from realism.leaks import evaluation_sets
+from realism.nouns import Record
 from realism.parts import Images, Retriever
 from realism.parts.step import Step
-from realism.run.state import State
+from realism.run.state import State, describe
 from realism.run.work import Work
-from realism.tables import Aside, RecordRow, chunks
+from realism.tables import Aside, RecordRow, chunks, part_path, parts, write_part
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from realism.recipe.recipe import Recipe
 
 SHARD = 512
 
@@ -22,13 +35,24 @@ SHARD = 512
 class BuildIndex(Step):
     """Embed the images of a database with a retriever, and build its index.
 
-    Writes img_emb/*.npy (n, d) float32 and metadata/*.parquet, row by row alike, as clip-retrieval does.
+    Writes img_emb/*.npy (n, d) float32 and metadata/*.parquet, row by row alike, as clip-retrieval does. Images that
+    the recipe also evaluates against (the option `real` of its steps, rewards and metrics) are left out, loudly. What
+    was embedded stays in the run's folder `embeddings`: when the database has grown, only its new images are embedded.
     """
 
     images: Images
     """The database."""
     retriever: Retriever
     """What embeds the images; its `index` option says how they are searched."""
+    leaks: Literal["drop", "stop", "allow"] = "drop"
+    """What to do about images that the recipe also evaluates against: leave them out, stop, or not look for any."""
+    duplicates: Literal["keep", "drop"] = "keep"
+    """Whether of images that are nearly the same only the first is kept."""
+    duplicate_cosine: Annotated[float, Ge(0), Le(1)] = 0.94
+    """The least cosine of the vectors of two near-duplicates."""
+    duplicate_bits: Annotated[int, Ge(0), Le(BITS)] = 24
+    """The most bits, of 256, in which the perceptual hashes of two near-duplicates differ; at 256 the cosine alone
+    decides."""
 
     seeded = False
 
@@ -41,29 +65,130 @@ class BuildIndex(Step):
     def makes(self, there: Collection[str]) -> list[str]:
         return [f"index:{self.retriever.part_name}"]
 
+    def depends_on(self, recipe: Recipe) -> list[Images]:
+        """The collections in which leaks are looked for: all that the recipe evaluates against, but for the database
+        itself."""
+        return [] if self.leaks == "allow" else [s for s in evaluation_sets(recipe.steps) if s != self.images]
+
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
-        import numpy as np
-
-        vectors = work.folder / "img_emb"
-        vectors.mkdir(exist_ok=True)
-
-        def embed(number: int, records: list[RecordRow]) -> tuple[Sequence[RecordRow], Sequence[Aside]]:
-            rows, aside, embedded = encode_records(self.retriever, records, "index")
-            if rows:
-                with write_aside(_vectors(vectors, number)) as path, path.open("wb") as file:
-                    np.save(file, embedded)
-            return rows, aside
-
-        rows = (RecordRow(r.id, str(r.path.absolute()), r.subject, dict(r.metadata)) for r in self.images.records())
-        total = sum(1 for _ in self.images.records())
-        work.map(chunks(rows, SHARD), embed, RecordRow, "metadata", total=total, unit="images")
-        made = sorted(vectors.glob("*.npy"))
-        if not made:
-            raise RealismError(f"index: '{self.images.part_name}' holds no image that can be read")
+        own = {"encoder": encoder_of(self.retriever), "learnt": learnt_by(self.retriever, state)}
+        cache = work.run.folder / "embeddings"
+        encoder = Embedder(cache, own, self.retriever.encode_images)
+        foreign = isinstance(self.images, EmbeddedImages)
+        given = {"images": describe(self.images, {})}
+        embedder = Embedder(cache, given, self.retriever.encode_images) if foreign else encoder
+        encoded = Encoded(self._embed(embedder, work), embedder)
+        left_out = self._leaks(encoded, encoder, work)
+        leaked = len(left_out)
+        if self.duplicates == "drop":
+            alike = Alike(self.duplicate_cosine, self.duplicate_bits)
+            left_out |= duplicates_of(encoded, self.retriever.index, alike, work.folder / "all", left_out)
+        self._tell(left_out, leaked, encoded, work)
+        made = self._write(encoded, left_out, work.folder)
         with renamed_folder(work.folder / "index") as folder:
-            self.retriever.index.build((np.load(path) for path in made), folder)
+            self.retriever.index.build((_vectors(path) for path in made), folder)
+        Manifest(
+            retriever=self.retriever.part_name,
+            **own,
+            vectors=f"{self.images.part_name}, by {self.images.encoder}" if foreign else "the retriever",  # type: ignore[attr-defined]
+            rows=len(encoded) - len(left_out),
+            width=int(_vectors(made[0]).shape[1]),
+            left_out={"leaks": leaked, "duplicates": len(left_out) - leaked},
+            evaluated=[images.part_name for images in self.depends_on(work.run.recipe)],
+            versions=work.run.versions(),
+        ).write(work.folder)
         return {f"index:{self.retriever.part_name}": work.folder}
 
+    def _embed(self, embedder: Embedder, work: Work) -> Path:
+        """The table of records whose images can be read; vectors and looks of all of them are kept."""
 
-def _vectors(folder: Path, number: int) -> Path:
-    return folder / f"img_emb_{number:05d}.npy"
+        def embed(number: int, pairs: list[tuple[Record, Any]]) -> tuple[Sequence[KeyedRow], Sequence[Aside]]:
+            records = [_row(record) for record, _ in pairs]
+            if not isinstance(self.images, EmbeddedImages):
+                return embedder.embed(records, "index")
+            given = unit_rows({record.id: vector for record, vector in pairs})
+            unusable = [Aside(r.id, "index", "its vector is zero or not finite") for r in records if r.id not in given]
+            rows, aside = embedder.embed([r for r in records if r.id in given], "index", given)
+            if number == 0:
+                vectors_fit(self.images, self.retriever, rows, given)
+            return rows, [*unusable, *aside]
+
+        total = sum(1 for _ in self.images.records())
+        table = work.map(chunks(self._listed(), SHARD), embed, KeyedRow, "encoded", total=total, unit="images")
+        embedder.open()
+        if not parts(table):
+            raise RealismError(f"index: '{self.images.part_name}' holds no image")
+        return table
+
+    def _listed(self) -> Iterator[tuple[Record, Any]]:
+        if isinstance(self.images, EmbeddedImages):
+            return self.images.embedded()
+        return ((record, None) for record in self.images.records())
+
+    def _leaks(self, encoded: Encoded, encoder: Embedder, work: Work) -> dict[int, str]:
+        """Rows of images that the recipe evaluates against, and which each is."""
+        if self.leaks != "allow" and self.images in evaluation_sets(work.run.recipe.steps):
+            work.run.warn(
+                f"this recipe evaluates against '{self.images.part_name}', from which it also retrieves: what is "
+                "retrieved is then among what is asked for; hold some images out"
+            )
+        found = leaks_of(encoded, self.depends_on(work.run.recipe), encoder, work)
+        if found and self.leaks == "stop":
+            raise RealismError(
+                f"index: {len(found)} images of '{self.images.part_name}' are evaluated against, the first: "
+                f"{next(iter(found.values()))}; hold them out, or say 'leaks: drop' to leave them out"
+            )
+        return found
+
+    def _tell(self, left_out: Mapping[int, str], leaked: int, encoded: Encoded, work: Work) -> None:
+        """Say what is left out, on the console and in the table of what was set aside."""
+        if leaked:
+            work.run.warn(
+                f"LEAKS: {leaked} of {len(encoded)} images of '{self.images.part_name}' are images that this recipe "
+                "evaluates against; they were left out of the database, see aside.csv"
+            )
+        if len(left_out) > leaked:
+            work.run.warn(f"{len(left_out) - leaked} near-duplicates in '{self.images.part_name}' were left out")
+        aside = [Aside(encoded.row(row).id, "index", reason) for row, reason in sorted(left_out.items())]
+        if aside:  # not by `Work.map`, as they are no failures, and limits.aside is for those
+            write_part(aside, Aside, work.folder / "aside" / "left_out", 0)
+        if len(left_out) == len(encoded):
+            raise RealismError(
+                f"index: of '{self.images.part_name}' no image is left; the reasons are in {work.folder / 'aside'}"
+            )
+
+    def _write(self, encoded: Encoded, left_out: Mapping[int, str], folder: Path) -> list[Path]:
+        """The tables and vectors of the rows that are not left out, part by part; the files with vectors."""
+        import numpy as np
+
+        made = []
+        (folder / "img_emb").mkdir(exist_ok=True)
+        for number, (start, rows) in enumerate(encoded.blocks()):
+            kept = [row for i, row in enumerate(rows, start) if i not in left_out]
+            path = folder / "img_emb" / f"img_emb_{number:05d}.npy"
+            if kept:
+                made.append(path)
+            if part_path(folder / "metadata", number).exists():
+                continue
+            if kept:
+                with write_aside(path) as aside, aside.open("wb") as file:
+                    np.save(file, encoded.vectors(kept))
+            written = [
+                DatabaseRow(r.id, r.path, str(r.metadata.get("caption", "")), r.subject, r.metadata) for r in kept
+            ]
+            write_part(written, DatabaseRow, folder / "metadata", number)
+        return made
+
+
+def _row(record: Record) -> RecordRow:
+    return RecordRow(record.id, str(record.path.absolute()), record.subject, dict(record.metadata))
+
+
+def _database_row(row: RecordRow) -> DatabaseRow:
+    return DatabaseRow(row.id, row.path, str(row.metadata.get("caption", "")), row.subject, row.metadata)
+
+
+def _vectors(path: Path) -> np.ndarray:
+    import numpy as np
+
+    return np.asarray(np.load(path))

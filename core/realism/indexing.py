@@ -1,0 +1,139 @@
+"""What the step `index` looks for in the images it has embedded: leaks, near-duplicates, vectors of another model."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from realism.duplicates import Alike, groups
+from realism.embedding import EmbeddedImages, Embedder, KeyedRow
+from realism.errors import RealismError
+from realism.features import MAX_SIDE, rows_of
+from realism.files import renamed_folder
+from realism.images import read_image
+from realism.leaks import Evaluated, Leaks
+from realism.parts import Images, Index, Retriever
+from realism.run.work import Work
+from realism.tables import Aside, RecordRow, chunks, parts, read, read_part
+
+SHARD = 512
+TRIED = 4
+"""Images that are encoded to see whether given vectors are the retriever's."""
+FITTING = 0.95
+"""The least mean cosine of given vectors with the retriever's: half precision and another build move them by less."""
+
+
+class Encoded:
+    """A table of records and what is kept of their images, one part in memory at a time."""
+
+    def __init__(self, table: Path, embedder: Embedder):
+        self._parts, self._embedder = parts(table), embedder
+        self._read = functools.lru_cache(maxsize=16)(lambda path: read_part(path, KeyedRow))
+        self._starts = np.cumsum([0, *(len(self._read(path)) for path in self._parts)])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def blocks(self) -> Iterator[tuple[int, list[KeyedRow]]]:
+        """The number of the first row of each part, and its rows."""
+        for start, path in zip(self._starts.tolist(), self._parts, strict=False):
+            yield start, self._read(path)
+
+    def row(self, number: int) -> KeyedRow:
+        """One row."""
+        part = int(np.searchsorted(self._starts, number, side="right")) - 1
+        return self._read(self._parts[part])[number - self._starts[part]]
+
+    def vectors(self, rows: Sequence[KeyedRow]) -> np.ndarray:
+        """(n, d) float32."""
+        return self._embedder.vectors.take([row.key for row in rows])
+
+    def looks(self, rows: Sequence[KeyedRow]) -> np.ndarray:
+        """(n,) of `LOOK`."""
+        return self._embedder.looks.take([row.key for row in rows])
+
+
+def leaks_of(encoded: Encoded, sets: Sequence[Images], encoder: Embedder, work: Work) -> dict[int, str]:
+    """The rows that are in one of the evaluation sets, and which image each is. Evaluation images are read, and those
+    embedded that look like one of the database."""
+    rows: list[KeyedRow] = []
+    evaluated: list[Evaluated] = []
+    for i, images in enumerate(sets):
+        # what cannot be read is left to the step that evaluates with it, which counts it
+        def look(_: int, records: list[RecordRow]) -> tuple[Sequence[KeyedRow], Sequence[Aside]]:
+            return encoder.look(records, "index")[0], []
+
+        table = work.map(chunks(rows_of(images), SHARD), look, KeyedRow, f"evaluated-{i}", unit="images")
+        there = list(read(table, KeyedRow))
+        rows += there
+        evaluated += [Evaluated(images.part_name, row.id, row.path) for row in there]
+    if not rows:
+        return {}
+    encoder.open()
+    leaks = Leaks(evaluated, encoder.looks.take([row.key for row in rows]))
+    suspected = leaks.suspected(encoded.looks(block) for _, block in encoded.blocks() if block)
+    for some in chunks(suspected.tolist(), SHARD):
+        encoder.embed([rows[i] for i in some], "index")
+    encoder.open()
+    vectors = encoder.vectors.take([rows[i].key for i in suspected])
+    found: dict[int, str] = {}
+    for start, block in encoded.blocks():
+        if block:
+            among = leaks.among(
+                [r.path for r in block], encoded.looks(block), encoded.vectors(block), suspected, vectors
+            )
+            found |= {start + i: said for i, said in among.items()}
+    return found
+
+
+def duplicates_of(
+    encoded: Encoded, index: Index, alike: Alike, folder: Path, left_out: Mapping[int, str]
+) -> dict[int, str]:
+    """The rows that are near-duplicates of an earlier one which is not left out, and of which. folder: a place for an
+    index of all rows, which is removed again."""
+    with renamed_folder(folder) as made:
+        index.build((encoded.vectors(block) for _, block in encoded.blocks() if block), made)
+    hashes = np.concatenate([encoded.looks(block)["hash"] for _, block in encoded.blocks() if block])
+    blocks = (encoded.vectors(block) for _, block in encoded.blocks() if block)
+    group = groups(blocks, hashes, lambda queries, k: index.search(folder, queries, k), alike)
+    shutil.rmtree(folder)
+    first: dict[int, int] = {}
+    found: dict[int, str] = {}
+    for row, which in enumerate(group.tolist()):
+        if row not in left_out and first.setdefault(which, row) != row:
+            found[row] = f"near-duplicate of {encoded.row(first[which]).id}"
+    return found
+
+
+def unit_rows(vectors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Vectors (d,) of any length -> float32 of length 1, without those that are zero or not finite."""
+    whole = {id: vector.astype(np.float32) for id, vector in vectors.items()}
+    lengths = {id: float(np.linalg.norm(vector)) for id, vector in whole.items()}
+    return {id: whole[id] / np.float32(length) for id, length in lengths.items() if np.isfinite(length) and length}
+
+
+def vectors_fit(
+    images: EmbeddedImages, retriever: Retriever, rows: Sequence[KeyedRow], given: Mapping[str, np.ndarray]
+) -> None:
+    """Raises RealismError unless the retriever gives the first images about the vectors that came with them."""
+    some = rows[:TRIED]
+    if not some:
+        return
+    ours = retriever.encode_images([read_image(row.path, max_side=MAX_SIDE) for row in some])
+    theirs = np.stack([given[row.id] for row in some])
+    name = f"'{images.part_name}', said to be by {images.encoder},"
+    if ours.shape != theirs.shape:
+        raise RealismError(
+            f"index: the vectors of {name} have {theirs.shape[1]} numbers, those of '{retriever.part_name}' "
+            f"{ours.shape[1]}; take the retriever that made them"
+        )
+    cosine = float((ours * theirs).sum(axis=1).mean())
+    if cosine < FITTING:
+        raise RealismError(
+            f"index: the vectors of {name} are not those of '{retriever.part_name}': their mean cosine with what it "
+            f"gives the same images is {cosine:.2f}; take the retriever that made them"
+        )

@@ -1,0 +1,95 @@
+"""Images of the database that a recipe also evaluates against: what is retrieved must not be what is asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from realism.duplicates import Alike, differing_bits
+from realism.parts import BaseReward, Images, SetMetric, parts_of
+from realism.parts.step import Step
+from realism.steps.evaluate import Evaluate
+
+BLOCK = 1024
+"""Evaluation images that are compared at a time."""
+COPY = Alike(cosine=0.9, bits=24)
+"""What counts as a copy; see `perceptual_hash` for what copies and different images differ by."""
+
+
+def evaluation_sets(steps: Iterable[Step]) -> list[Images]:
+    """The collections that a recipe evaluates against, each once: what its `evaluate` steps, rewards and metrics call
+    `real`."""
+    found: list[Images] = []
+    for step in steps:
+        for part in parts_of(step):
+            real = getattr(part, "real", None) if isinstance(part, Evaluate | BaseReward | SetMetric) else None
+            if isinstance(real, Images) and real not in found:
+                found.append(real)
+    return found
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """An image that is evaluated against: the part that lists it, its id and its path."""
+
+    source: str
+    id: str
+    path: str
+
+
+class Leaks:
+    """Finds in a database the images that are evaluated against.
+
+    An image is one of them if it has the same pixels (the same file, a link to it, a copy of any name), or if it is
+    nearly the same: perceptual hash and vector alike at once. An equal id says nothing by itself: ids are paths from
+    different roots, and "rose/1.jpg" may stand for two photographs.
+    """
+
+    def __init__(self, evaluated: Sequence[Evaluated], looks: np.ndarray):
+        """looks: (m,) of `LOOK`, those of the evaluated images."""
+        self._evaluated, self._looks = evaluated, looks
+        self._by_pixels = {pixels: i for i, pixels in reversed(list(enumerate(looks["pixels"].tolist())))}
+
+    def suspected(self, looks: Iterable[np.ndarray]) -> np.ndarray:
+        """The positions (s,) of evaluated images whose perceptual hash is like that of one in the database, whose looks
+        these are: only their vectors are needed."""
+        found = np.zeros(len(self._evaluated), bool)
+        for some in looks:
+            for at in _blocks(len(found)):
+                bits = differing_bits(some["hash"][:, None], self._looks["hash"][at])
+                found[at] |= (bits <= COPY.bits).any(axis=0)
+        return np.flatnonzero(found)
+
+    def among(
+        self, paths: Sequence[str], looks: np.ndarray, vectors: np.ndarray, suspected: np.ndarray, theirs: np.ndarray
+    ) -> dict[int, str]:
+        """Which of n images of a database are evaluated against: position -> which one it is, in words.
+
+        paths, looks (n,) and vectors (n, d) are those of the n images; theirs (s, d) are the vectors of the suspected.
+        """
+        found: dict[int, str] = {}
+        nearest = np.full(len(looks), COPY.cosine)
+        for at in _blocks(len(suspected)):
+            bits = differing_bits(looks["hash"][:, None], self._looks["hash"][suspected[at]])
+            cosines = np.where(bits <= COPY.bits, vectors @ theirs[at].T, -np.inf)
+            best = cosines.argmax(axis=1)
+            for i in np.flatnonzero(cosines.max(axis=1) >= nearest).tolist():
+                nearest[i] = cosines[i, best[i]]
+                how = f"nearly the same: cosine {nearest[i]:.3f}, {bits[i, best[i]]} of 256 bits differ"
+                found[i] = self._said(suspected[at][best[i]], how)
+        for i, pixels in enumerate(looks["pixels"].tolist()):
+            if (same := self._by_pixels.get(pixels)) is not None:
+                one_file = os.path.realpath(paths[i]) == os.path.realpath(self._evaluated[same].path)
+                found[i] = self._said(same, "the same file" if one_file else "the same pixels")
+        return found
+
+    def _said(self, which: int, how: str) -> str:
+        it = self._evaluated[which]
+        return f"leak: it is image {it.id} of '{it.source}', which is evaluated against ({how})"
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    return (slice(start, start + BLOCK) for start in range(0, n, BLOCK))
