@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import os
 from pathlib import Path
@@ -160,6 +161,42 @@ def test_near_duplicates_are_left_out_and_are_no_failures(run, write_recipe, dat
     assert len(kept) == 12 and all(id.endswith("-again.jpg") for id in kept)  # the first by name
     assert asides(done)["rose/00.png"] == "near-duplicate of rose/00-again.jpg"
     assert not list(done.folder.glob("steps/*/all"))
+
+
+@pytest.mark.parametrize(
+    ("owner", "method", "calls"),
+    [
+        ("realism.embedding.Embedder", "embed", 3),
+        ("realism.embedding.Embedder", "look", 2),
+        ("realism.leaks.Leaks", "among", 2),
+        ("realism.indexing.Encoded", "vectors", 11),
+        ("toys.ToyIndex", "build", 2),
+    ],
+)
+def test_an_index_that_was_stopped_goes_on_and_ends_as_if_it_had_not(
+    run, write_recipe, leaky, monkeypatch, encoded, owner, method, calls
+):
+    monkeypatch.setattr("realism.steps.index.SHARD", 4)
+    monkeypatch.setattr("realism.indexing.SHARD", 4)
+    recipe = write_recipe(RECIPE.replace("{images: database}", "{images: database, duplicates: drop}"))
+    calm = run(recipe, out="calm")
+    whole = sum(encoded)
+    encoded.clear()
+    with monkeypatch.context() as stopping:
+        module, _, name = owner.rpartition(".")
+        cls = getattr(importlib.import_module(module), name)
+        do, left = getattr(cls, method), iter(range(calls - 1))
+
+        def stop(*arguments, **options):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            return do(*arguments, **options)
+
+        stopping.setattr(cls, method, stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(recipe, out="stopped")
+    assert kill.contents(run(recipe, out="stopped").folder) == kill.contents(calm.folder)
+    assert sum(encoded) == whole
 
 
 def test_a_query_by_another_encoder_is_refused(run, write_recipe):
