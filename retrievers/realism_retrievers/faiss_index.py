@@ -31,6 +31,8 @@ GROWN = 4
 """An index that has grown more than so many times over is built anew: its lists were made for fewer rows."""
 USUAL_K = 50
 """Options of the kinds are made for up to so many rows a query; for more of them, more is looked at."""
+RANKED = 100
+"""Rows that are ranked by their exact vectors at the least, where FAISS only has codes."""
 SEED = 0
 
 
@@ -152,8 +154,10 @@ def _approximate(
     if allowed is not None:
         selector["sel"] = faiss.IDSelectorBitmap(np.packbits(allowed.astype(bool), bitorder="little"))
     parameters = kind.parameters(effort, selector)
-    similarities, rows = opened.structure.search(queries, k * kind.widened, params=parameters)
-    return rerank(opened.vectors, queries, rows, k) if kind.widened > 1 else (similarities, rows)
+    if kind.widened == 1:
+        return opened.structure.search(queries, k, params=parameters)
+    fetched = max(RANKED, kind.widened * k)
+    return rerank(opened.vectors, queries, opened.structure.search(queries, fetched, params=parameters)[1], k)
 
 
 def _check(folder: Path, about: About, kind: str, queries: np.ndarray, allowed: np.ndarray | None) -> None:
