@@ -15,7 +15,7 @@ from realism.manager import plugins
 from realism.recipe.load import find_recipe, shipped
 from realism.recipe.options import options_of, type_name
 from realism.recipe.source import read_yaml
-from realism.registry import PART_FAMILIES
+from realism.registry import PART_FAMILIES, a_part
 
 
 def first_line(thing: Any) -> str:
@@ -48,7 +48,7 @@ def show_part(name: str) -> None:
     entry = plugins().registry.get(name, *PART_FAMILIES, "step")
     cls = entry.load()
     console = Console(highlight=False, soft_wrap=False)
-    console.print(f"{entry.name}: a {entry.family} of plugin '{entry.plugin}' ({entry.target})\n", markup=False)
+    console.print(f"{entry.name}: {a_part(entry.family)} of plugin '{entry.plugin}' ({entry.target})\n", markup=False)
     console.print(inspect.getdoc(cls) or "", markup=False)
     console.print()
     table = _table("option", "type", "default", "what it is")

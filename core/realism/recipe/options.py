@@ -170,6 +170,9 @@ def _messages(error: ValueError, option: Option) -> list[tuple[tuple[str | int, 
 
     if not isinstance(error, ValidationError):
         return [((), str(error), getattr(error, "hint", ""))]
+    told = [e for e in error.errors(include_url=False) if isinstance(_cause(e), Broken)]
+    if any(not any(isinstance(k, int) for k in e["loc"]) for e in told):
+        return []  # the whole value is a part's name, so what other kinds of a union say of it is beside the point
     details = [e for e in error.errors(include_url=False) if not isinstance(_cause(e), Broken)]
     if len(details) > 1 and any(isinstance(k, str) for e in details for k in e["loc"]):
         # one problem, not one for each kind that a union allows

@@ -41,7 +41,8 @@ def _piece(source: Source, axis: str, pieces: Any, name: Any) -> Source | None:
     if name not in pieces:
         known = f"there are: {listed(pieces)}"
         said = f"no variant {shown(name)}{nearest(str(name), pieces)}" if name is not None else "a variant is needed"
-        source.problem(("choose", axis), said, known)
+        source.lose(("choose", axis), said, known)
+        source.broken.add(("parts",))  # what it would have brought is missing, which is not told again
         return None
     piece = pieces[name] or {}
     if not isinstance(piece, Mapping):
