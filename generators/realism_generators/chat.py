@@ -138,7 +138,7 @@ class TransformersChat(LanguageModel):
         if not self.sees:
             options["return_token_type_ids"] = False
         if not self.sees or texts[0].startswith(tokenizer.bos_token or "\0"):
-            options["add_special_tokens"] = False  # the template has written them; only older processors rely on it
+            options["add_special_tokens"] = False  # templates write them; a few that see leave out the first
         if chats[0].images:
             options["images"] = [[image.convert("RGB") for image in chat.images] for chat in chats]
         model = self.loaded.model
