@@ -53,8 +53,20 @@ def perceptual_hash(image: Image.Image) -> np.ndarray:
 
 
 def differing_bits(ours: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """In how many bits perceptual hashes (..., 4) and (..., 4) differ, broadcast: (...) int."""
+    """In how many bits perceptual hashes (n, 4) and (n, 4) differ, row by row: (n,) int."""
     return np.bitwise_count(ours ^ others).sum(axis=-1, dtype=np.int64)
+
+
+def all_differing_bits(ours: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """In how many bits each of (n, 4) perceptual hashes differs from each of (m, 4): (n, m) float32, whole numbers.
+
+    As a product of matrices of -1 and 1, which takes a fraction of the time of counting bits pair by pair."""
+    return (BITS - _signs(ours) @ _signs(others).T) / 2
+
+
+def _signs(hashes: np.ndarray) -> np.ndarray:
+    bits = np.unpackbits(np.ascontiguousarray(hashes).view(np.uint8), axis=-1)
+    return 2 * bits.astype(np.float32) - 1
 
 
 def groups(blocks: Iterable[np.ndarray], hashes: np.ndarray, search: Search, alike: Alike) -> np.ndarray:

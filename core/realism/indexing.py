@@ -31,9 +31,11 @@ class Encoded:
     """A table of records and what is kept of their images, one part in memory at a time."""
 
     def __init__(self, table: Path, embedder: Embedder):
+        import pyarrow.parquet
+
         self._parts, self._embedder = parts(table), embedder
         self._read = functools.lru_cache(maxsize=16)(lambda path: read_part(path, KeyedRow))
-        self._starts = np.cumsum([0, *(len(self._read(path)) for path in self._parts)])
+        self._starts = np.cumsum([0, *(pyarrow.parquet.read_metadata(path).num_rows for path in self._parts)])
 
     def __len__(self) -> int:
         return int(self._starts[-1])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from realism.duplicates import Alike, differing_bits
+from realism.duplicates import Alike, all_differing_bits
 from realism.parts import BaseReward, Images, SetMetric, parts_of
 from realism.parts.step import Step
 from realism.steps.evaluate import Evaluate
@@ -59,7 +59,7 @@ class Leaks:
         found = np.zeros(len(self._evaluated), bool)
         for some in looks:
             for at in _blocks(len(found)):
-                bits = differing_bits(some["hash"][:, None], self._looks["hash"][at])
+                bits = all_differing_bits(some["hash"], self._looks["hash"][at])
                 found[at] |= (bits <= COPY.bits).any(axis=0)
         return np.flatnonzero(found)
 
@@ -73,12 +73,12 @@ class Leaks:
         found: dict[int, str] = {}
         nearest = np.full(len(looks), COPY.cosine)
         for at in _blocks(len(suspected)):
-            bits = differing_bits(looks["hash"][:, None], self._looks["hash"][suspected[at]])
+            bits = all_differing_bits(looks["hash"], self._looks["hash"][suspected[at]])
             cosines = np.where(bits <= COPY.bits, vectors @ theirs[at].T, -np.inf)
             best = cosines.argmax(axis=1)
             for i in np.flatnonzero(cosines.max(axis=1) >= nearest).tolist():
                 nearest[i] = cosines[i, best[i]]
-                how = f"nearly the same: cosine {nearest[i]:.3f}, {bits[i, best[i]]} of 256 bits differ"
+                how = f"nearly the same: cosine {nearest[i]:.3f}, {bits[i, best[i]]:.0f} of 256 bits differ"
                 found[i] = self._said(suspected[at][best[i]], how)
         for i, pixels in enumerate(looks["pixels"].tolist()):
             if (same := self._by_pixels.get(pixels)) is not None:
