@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 from realism.duplicates import Alike, all_differing_bits, differing_bits, groups, perceptual_hash, pixel_hash
 from test_database import photo
@@ -42,6 +43,14 @@ def test_a_copy_keeps_its_hash_and_another_picture_has_another():
     assert np.array_equal(bits.diagonal(), differing_bits(hashes, again))
     assert bits.diagonal().max() <= 24
     assert bits[~np.eye(30, dtype=bool)].min() > 60
+
+
+@pytest.mark.slow
+def test_photographs_that_stand_twice_in_a_real_set_are_told_from_all_others(data):
+    folders = [sorted((data / "flowers12" / name).rglob("*.jpg")) for name in ("train", "test")]
+    train, test = (np.stack([perceptual_hash(Image.open(p).convert("RGB")) for p in paths]) for paths in folders)
+    bits = all_differing_bits(train, test)
+    assert (bits <= 8).sum() == (bits <= 80).sum() == 14
 
 
 def test_plain_images_have_a_hash_that_rounding_does_not_decide():

@@ -42,7 +42,8 @@ def perceptual_hash(image: Image.Image) -> np.ndarray:
     Functions", which takes 8 x 8 frequencies of 32 x 32 pixels. Those 64 bits do not tell two drawings of one kind of
     scene from one drawing saved twice: on the garden's renders, copies (JPEG, 3/4 of the size, 10 % brighter) differ by
     up to 9 % of the bits and different renders by 3 % and more; of these 256, by up to 20 bits and by 30 and more.
-    Photographs: copies up to 8 bits (15 % brighter: 18), 999 of 1,000 pairs 100 and more.
+    Photographs saved anew differ by up to 8 bits (15 % brighter: 18; 2 % cut off: 30 to 60); of Oxford's flowers, those
+    which stand twice in the set differ by up to 8 and all others by more than 48, nearly always by more than 100.
     """
     from scipy.fft import dctn
 
