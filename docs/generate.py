@@ -32,8 +32,9 @@ from typer.core import TyperGroup
 
 ROOT = Path(__file__).parents[1]
 TARGET = Path(__file__).parent / "reference.md"
-NOUNS = (nouns.Prompt, nouns.Record, nouns.Hit, nouns.Request)
-FAMILIES: tuple[type, ...] = (Part, *(getattr(parts, name) for name in parts.__all__ if name != "Part"))
+NOUNS = (nouns.Prompt, nouns.Record, nouns.Hit, nouns.Request, parts.Chat)
+PUBLIC = [getattr(parts, name) for name in parts.__all__ if name != "Part"]
+FAMILIES: tuple[type, ...] = (Part, *(cls for cls in PUBLIC if isinstance(cls, type) and issubclass(cls, Part)))
 INTRO = """\
 # Reference
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from realism.errors import RealismError
 from realism.manager import plugins
 from realism.recipe.load import find_recipe, shipped
-from realism.recipe.options import options_of, type_name
+from realism.recipe.options import kind_of, options_of, type_name
 from realism.recipe.source import read_yaml
 from realism.registry import PART_FAMILIES, a_part
 
@@ -55,7 +55,7 @@ def show_part(name: str) -> None:
     for option in options_of(cls):
         default = "must be given" if option.default is MISSING else repr(option.default)
         if option.default is MISSING and option.part_class is not None:
-            default = f"the recipe's {option.part_class.family}"
+            default = f"the recipe's only {kind_of(option.part_class, '').strip()}"
         table.add_row(*map(escape, (option.name, type_name(option.hint), default, option.doc)))
     console.print(table if table.row_count else "no options")
 

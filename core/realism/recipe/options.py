@@ -67,7 +67,8 @@ def _is_part(hint: Any) -> bool:
 
 def kind_of(cls: type[Part], article: str = "a") -> str:
     """A family as a sentence names it: "a reward", "a source of prompts", "a generator of kind Tunable"."""
-    family = "source of " + cls.family if cls.family in ("prompts", "images") else cls.family
+    spelled = {"prompts": "source of prompts", "images": "source of images", "language": "language model"}
+    family = spelled.get(cls.family, cls.family)
     article = "an" if article == "a" and family[0] in "aeiou" else article
     return f"{article} {family}" + ("" if "family" in vars(cls) else f" of kind {cls.__name__}")
 
