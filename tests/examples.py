@@ -86,6 +86,21 @@ def database(kind: str) -> str:
 
 
 @functools.cache
+def embeddings() -> str:
+    """A folder as clip-retrieval writes it, with vectors of the photographs that mean nothing."""
+    import numpy as np
+    import pandas as pd
+
+    made = folder() / "embeddings"
+    paths = sorted(Path(photos()).rglob("*.png"))
+    for inner in ("img_emb", "metadata"):
+        (made / inner).mkdir(parents=True)
+    np.save(made / "img_emb" / "img_emb_0.npy", np.eye(len(paths), dtype=np.float16))
+    pd.DataFrame({"image_path": [str(path) for path in paths]}).to_parquet(made / "metadata" / "metadata_0.parquet")
+    return str(made)
+
+
+@functools.cache
 def prompt_file() -> str:
     path = folder() / "prompts.jsonl"
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in ("a rose", "sand")))
@@ -128,6 +143,7 @@ def options(name: str) -> dict[str, Any]:
         "webdataset": lambda: {"shards": f"{database('shards')}/*.tar"},
         "torchvision": lambda: {"dataset": "imagenet", "root": database("imagenet")},
         "stanford_dogs": lambda: {"path": database("dogs")},
+        "embedding_folder": lambda: {"path": embeddings(), "encoder": "none"},
         "prompt_file": lambda: {"path": prompt_file()},
         "classes": lambda: {"images": {"use": "image_folder", "path": photos()}},
     }

@@ -15,6 +15,7 @@ def realism_register(registry: Registry) -> None:
     registry.images("webdataset", "realism.sources.webdataset:WebDataset")
     registry.images("torchvision", "realism.sources.torchvision_dataset:TorchvisionDataset")
     registry.images("stanford_dogs", "realism.sources.stanford_dogs:StanfordDogs")
+    registry.images("embedding_folder", "realism.sources.embedding_folder:EmbeddingFolder")
     registry.step("index", "realism.steps.index:BuildIndex")
     registry.step("retrieve", "realism.steps.retrieve:Retrieve")
     registry.step("generate", "realism.steps.generate:Generate")
@@ -22,4 +23,5 @@ def realism_register(registry: Registry) -> None:
     registry.step("select", "realism.steps.select:Select")
     registry.step("train", "realism.steps.train:Train")
     registry.step("evaluate", "realism.steps.evaluate:Evaluate")
+    registry.step("project", "realism.steps.project:Project")
     registry.step("report", "realism.steps.report:WriteReport")
