@@ -7,7 +7,6 @@ import pytest
 import tiny
 import tiny_databases as made
 import yaml
-from world import ROOT
 from realism import RealismError
 from realism.images import read_image
 from realism.manager import plugins
@@ -16,6 +15,7 @@ from realism.sources.image_table import ImageTable
 from realism.sources.stanford_dogs import StanfordDogs
 from realism.sources.torchvision_dataset import TorchvisionDataset
 from realism.testing.making import make_part
+from world import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -218,9 +218,8 @@ def test_a_share_that_holds_nothing_is_said(tmp_path):
 # The page that tells of them
 
 
-LINES = re.findall(
-    r"^  \w+: +(\{use: .*\})$", (ROOT / "docs" / "databases.md").read_text(encoding="utf-8"), re.MULTILINE
-)
+PAGE = (ROOT / "docs" / "databases.md").read_text(encoding="utf-8")
+LINES = re.findall(r"^  \w+: +(\{use: .*\})$", PAGE, re.MULTILINE)
 
 
 @pytest.fixture
@@ -246,7 +245,6 @@ def test_each_line_of_the_page_on_databases_makes_a_source(databases, line):
     assert all(read_image(record.path) for record in source.records())
 
 
-def test_the_page_on_databases_shows_every_source_of_files():
-    shown = {yaml.safe_load(line)["use"] for line in LINES}
+def test_the_page_on_databases_names_every_source_of_files():
     ours = [e.name for e in plugins().registry.entries("images") if e.plugin == "core"]
-    assert shown == set(ours)
+    assert [name for name in ours if f"`{name}`" not in PAGE] == []

@@ -7,6 +7,7 @@ import tarfile
 import threading
 import tracemalloc
 
+import pandas as pd
 import pytest
 import tiny
 import tiny_databases as made
@@ -15,6 +16,7 @@ from realism.images import UnreadableImage, image_bytes, open_image_file, read_i
 from realism.report.thumbnails import thumbnail
 from realism.run.state import describe
 from realism.sources.webdataset import WebDataset
+from world import RAG
 
 
 def refused(shards, sentence):
@@ -193,3 +195,13 @@ def test_records_come_as_they_are_asked_for_and_hold_no_image(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len({r.id for r in first}) == 8 and peak < 1_000_000
+
+
+def test_a_run_retrieves_from_shards_and_shows_what_it_found(run, write_recipe, tmp_path):
+    made.shards(tmp_path / "shards")
+    recipe = RAG.replace("{use: image_folder, path: DATABASE}", f"{{use: webdataset, shards: {tmp_path}/shards/*.tar}}")
+    done = run(write_recipe("\n".join(line for line in recipe.splitlines() if "evaluate" not in line)))
+    found = pd.read_parquet(next(done.folder.glob("steps/retrieve-*/references")))
+    assert found.path.str.contains(r"\.tar/\d+\.jpg").all()
+    page = (done.folder / "report.html").read_text()
+    assert "https://example.org/00000" in page and "not there" not in page
