@@ -84,7 +84,7 @@ def view(tmp_path: Path) -> ReportView:
         prompt_count=480,
         measures=MEASURES,
         steps=(StepView("index", "01-index", 4.2, 1200, "images", 3), StepView("generate", "02", 0.0, 0, "pictures")),
-        aside=tuple(Aside(f"db/{i}.jpg", "index", f"truncated {NASTY}") for i in range(60)),
+        aside=tuple(Aside(f"db/{i}.jpg", "index", f"truncated {NASTY}") for i in range(50)),
         aside_count=70,
         versions={"realism": "0.1.0", "torch": "2.11"},
         control="without",

@@ -1,4 +1,4 @@
-"""CLIP-T and CLIP-I, with an encoder whose rows are plain to see."""
+"""CLIP-T, CLIP-I and zero-shot accuracy, with an encoder whose rows are plain to see."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from PIL import Image
 from realism import Prompt, Retriever
 from realism.sources.image_folder import ImageFolder
 from realism_rewards.clip import ClipI, ClipIReal, ClipT
+from realism_rewards.zero_shot import ZeroShot, class_text
 
 RED, GREEN, BLUE = (Image.new("RGB", (8, 8), name) for name in ("#ff0000", "#00ff00", "#0000ff"))
 YELLOW = Image.new("RGB", (8, 8), "#ffff00")
@@ -94,3 +95,43 @@ def test_a_picture_is_most_like_itself():
     images = [tiny.picture(i) for i in range(5)]
     values = ClipI(Colours()).score_against(images, [prompt("x")] * 5, [[i] for i in images])
     assert values.tolist() == pytest.approx([1] * 5, abs=1e-6)
+
+
+def answers(prompts, images, **options):
+    options = {"classes": ["red", "green", "blue"], **options}
+    return ZeroShot(Colours(), **options).score(images, prompts).tolist()
+
+
+def test_zero_shot_is_right_when_the_subject_is_the_nearest_class():
+    assert answers([prompt("x", s) for s in ("red", "red", "blue")], [RED, BLUE, BLUE]) == [1, 0, 1]
+
+
+def test_zero_shot_takes_its_classes_from_images(tmp_path):
+    for name in ("red", "blue"):
+        (tmp_path / "classes" / name).mkdir(parents=True)
+        YELLOW.save(tmp_path / "classes" / name / "1.png")
+    classes = ImageFolder(str(tmp_path / "classes"))
+    assert answers([prompt("x", s) for s in ("red", "blue", "green")], [RED] * 3, classes=classes)[:2] == [1, 0]
+
+
+def test_zero_shot_has_no_answer_for_a_subject_that_is_no_class():
+    right, *none = answers([prompt("x", s) for s in ("red", "", "yellow")], [RED] * 3)
+    assert right == 1 and np.isnan(none).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("rose", "a photo of a rose, a flower"),
+        ("iris", "a photo of an iris, a flower"),
+        ("water_lily", "a photo of a water lily, a flower"),
+        ("unicorn-root", "a photo of a unicorn root, a flower"),
+    ],
+)
+def test_zero_shot_texts_have_the_article_that_the_name_wants(name, text):
+    assert class_text("a photo of a {subject}, a flower", name) == text
+
+
+def test_zero_shot_needs_a_template_with_the_subject_and_two_classes():
+    assert "has no '{subject}'" in ZeroShot(Colours(), ["a", "b"], template="a photo").options_error()
+    assert "two names or more" in ZeroShot(Colours(), ["a", "a"]).options_error()

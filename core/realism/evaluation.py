@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 RESAMPLES = 100
 """How often sets are resampled for the interval of a set metric, which is computed anew each time."""
 Z95 = 1.959963984540054
-FLOOR = "(real images)"
-"""The line of a table that says what real images score; no arm can be called so."""
+REAL = "(real images)"
+"""What real images are called beside the arms; no arm can be called so."""
 OF_SCORES = "95 %, bootstrap over prompts"
 OF_SETS = "95 %, 1.96 standard errors over resampled prompts and real images"
 
@@ -84,18 +84,34 @@ def measure_set(
         yield numbers
 
 
-def measure_floor(metric: SetMetric, real: np.ndarray, ids: Sequence[str], n: int, seed: int) -> dict[str, Any] | None:
+def measure_floor(
+    metric: SetMetric, real: np.ndarray, subjects: Mapping[str, str], n: int, seed: int
+) -> dict[str, Any]:
     """What real images (m, d) score against others of their kind: the best that an arm of n images can hope for.
 
-    n of them, or half where there are fewer than 2 n, are held against the rest; a hash of their ids says which. None
+    n of them, or half where there are fewer than 2 n, are held against the rest. subjects: the subject of each, by id;
+    ids are hashed to choose, and each subject gives in proportion, as uneven halves would not be of one kind. Nothing
     if either part would have fewer than `metric.least` images.
     """
-    drawn = sorted(range(len(ids)), key=lambda i: digest(ids[i]))
+    drawn, ids = _spread_by_subject(subjects), list(subjects)
     n = min(n, len(drawn) // 2)
     if n < metric.least:
-        return None
+        return {}
     part = ArmFeatures(real[drawn[:n]], [ids[i] for i in drawn[:n]])
-    return next(measure_set(metric, {FLOOR: part}, real[drawn[n:]], "", seed), None)
+    return next(measure_set(metric, {REAL: part}, real[drawn[n:]], "", seed))
+
+
+def _spread_by_subject(subjects: Mapping[str, str]) -> list[int]:
+    """The rows of all images, so ordered that any first few hold each subject in proportion to its images."""
+    rows: dict[str, list[tuple[str, int]]] = {}
+    for i, (id, subject) in enumerate(subjects.items()):
+        rows.setdefault(subject, []).append((digest(id), i))
+    order = [
+        ((rank + 0.5) / len(members), hashed, i)
+        for members in rows.values()
+        for rank, (hashed, i) in enumerate(sorted(members))
+    ]
+    return [i for _, _, i in sorted(order)]
 
 
 def _ends(name: str, prefix: str, value: float, spread: np.ndarray) -> dict[str, float]:

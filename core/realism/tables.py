@@ -126,8 +126,8 @@ class Exhibit(Row):
 
 @dataclass(frozen=True)
 class Point(Row):
-    """One picture in a map of many: where it lies (no unit), and what it is: an arm, "retrieved NAME" or "real". group
-    is "" where it belongs to all."""
+    """One picture in a map of many: where it lies (no unit), and its kind: an arm, "(retrieved NAME)" or "(real
+    images)". group is "" where it belongs to all."""
 
     x: float
     y: float
@@ -199,6 +199,13 @@ def read(folder: Path, kind: type[R]) -> Iterator[R]:
     """All rows of a table, one part in memory at a time."""
     for path in parts(folder):
         yield from read_part(path, kind)
+
+
+def count_rows(folder: Path) -> int:
+    """How many rows a table has, of which none is read."""
+    import pyarrow.parquet
+
+    return sum(pyarrow.parquet.read_metadata(path).num_rows for path in parts(folder))
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -24,7 +24,10 @@ AT_ONCE = 64
 
 @dataclass
 class ClipT(Reward):
-    """CLIP-T: cosine of the image with its prompt, in [-1, 1]; higher is closer to the text. Hessel et al. 2021."""
+    """CLIP-T: cosine of the image with its prompt, in [-1, 1]; higher is closer to the text.
+
+    It is the plain cosine, as in most tables; CLIPScore (Hessel et al. 2021) is 2.5 max(cosine, 0).
+    """
 
     range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
 
@@ -87,6 +90,9 @@ class ClipIReal(Reward):
         made = self.encoder.encode_images(images)
         nothing = np.full(made.shape[1], np.nan)
         return _cosines(made, np.stack([self._mean(prompt.subject, nothing) for prompt in prompts]))
+
+    def release(self) -> None:
+        self.__dict__.pop("_means", None)  # the encoder may have learnt by the next use
 
     @cached_property
     def _paths(self) -> dict[str, list[Path]]:

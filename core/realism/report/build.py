@@ -10,12 +10,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from realism.files import write_aside
 from realism.report import format, gallery
+from realism.report.maps import SIDE, chart
 from realism.report.measures import headline, palette, tables
 from realism.report.thumbnails import thumbnailer
 from realism.report.view import ReportView
 
 HERE = Path(__file__).parent
-ASIDE_SHOWN = 50
 
 
 def build(view: ReportView, path: Path) -> Path:
@@ -35,11 +35,12 @@ def build(view: ReportView, path: Path) -> Path:
             sheets=(gallery.sheet(prompt, view.arms) for prompt in view.prompts),
             groups=groups,
             places={name: index for index, (name, _) in enumerate(groups)},
-            aside=view.aside[:ASIDE_SHOWN],
+            maps=[chart(encoder, points, palette(view)) for encoder, points in view.maps if points],
             colours=palette(view),
             style=_asset("style.css"),
             script=script,
             policy=_policy(script),
+            side=SIDE,
         )
     )
     path.parent.mkdir(parents=True, exist_ok=True)

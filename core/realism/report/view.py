@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from realism.tables import Aside, Measure, Reference
+from realism.tables import Aside, Exhibit, Measure, Point, Reference
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,15 @@ class PromptView:
 
 
 @dataclass(frozen=True)
+class ExhibitsView:
+    """Pictures that a step shows in a section called `name`: some of `count`; paths are absolute."""
+
+    name: str
+    exhibits: tuple[Exhibit, ...]
+    count: int
+
+
+@dataclass(frozen=True)
 class StepView:
     """One step of the run: what it was called, how long it took in all, how many items it made, and of what."""
 
@@ -44,7 +53,10 @@ class StepView:
 
 @dataclass(frozen=True)
 class ReportView:
-    """All that one report shows. prompts is what is shown of `prompt_count`; arms are in the order they were made."""
+    """All that one report shows. prompts is what is shown of `prompt_count`; arms are in the order they were made.
+
+    With several seeds, measures are those of all, and pictures, maps and exhibits those of the first.
+    """
 
     name: str
     fingerprint: str
@@ -59,3 +71,7 @@ class ReportView:
     aside_count: int
     versions: dict[str, str]
     control: str = ""
+    seeds: tuple[int, ...] = (0,)
+    maps: tuple[tuple[str, tuple[Point, ...]], ...] = ()
+    """The points of each encoder's map."""
+    exhibits: tuple[ExhibitsView, ...] = ()

@@ -12,9 +12,9 @@ import numpy as np
 
 from realism.errors import RealismError, listed, nearest
 from realism.evaluation import (
-    FLOOR,
     OF_SCORES,
     OF_SETS,
+    REAL,
     ArmFeatures,
     ArmScores,
     measure_floor,
@@ -125,9 +125,9 @@ class Evaluate(Step):
                 for numbers in measure_set(metric, arms_here, real[alike], control, work.seed):
                     yield row(detail=detail | _bias(metric, numbers["n"], len(alike)), **numbers)
                 most = max(len(f.prompts) for f in arms_here.values())
-                ids = [records[i].id for i in alike]
-                if floor := measure_floor(metric, real[alike], ids, most, work.seed):
-                    split = {FLOOR: "n of the real images, drawn by hash, against the rest"}
+                subject_of = {records[i].id: records[i].subject for i in alike}
+                if floor := measure_floor(metric, real[alike], subject_of, most, work.seed):
+                    split = {"floor": f"{REAL} is n of them, drawn by hash, against the rest"}
                     bias = _bias(metric, floor["n"], len(alike) - floor["n"])
                     yield row(detail=detail | bias | split, **floor)
 

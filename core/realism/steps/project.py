@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge, Le
 
 from realism.errors import RealismError, listed, nearest
+from realism.evaluation import REAL
 from realism.features import features_of_rows, rows_of
 from realism.groups import group_of, keys_of, shares
 from realism.parts import Images, Retriever
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 COMPONENTS = 50
 """Principal components that t-SNE is given."""
 PERPLEXITY = 30.0
+RETRIEVED = "(retrieved {})"
+"""The kind of what was retrieved, by its name; no arm can be called so."""
 FEWEST = 4
 """Pictures without which there is no map."""
 
@@ -85,9 +88,9 @@ class Project(Step):
         }
         for name in named(state, "references"):
             found = read(state.path(f"references:{name}"), Reference)
-            kinds[f"retrieved {name}"] = _retrieved([r for r in found if r.prompt_id in of_prompt], of_prompt)
+            kinds[RETRIEVED.format(name)] = _retrieved([r for r in found if r.prompt_id in of_prompt], of_prompt)
         if self.real is not None:
-            kinds["real"] = _real(self.real, {(s.subject, of_prompt[s.prompt_id]) for s in every})
+            kinds[REAL] = _real(self.real, {(s.subject, of_prompt[s.prompt_id]) for s in every})
         return {kind: rows for kind, rows in kinds.items() if rows}
 
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
 from annotated_types import Ge
 
-from realism.files import digest
+from realism.groups import group_of, shares
 from realism.parts.step import Step, arms, named
-from realism.report.view import Picture, PromptView, ReportView, StepView
+from realism.report.view import ExhibitsView, Picture, PromptView, ReportView, StepView
 from realism.run.state import State
 from realism.run.work import Work, asides
 from realism.scores import scores_of
-from realism.tables import Measure, PromptRow, Reference, Sample, read
+from realism.tables import Exhibit, Measure, Point, PromptRow, Reference, Sample, count_rows, read
 
 ASIDES_SHOWN = 50
+EXHIBITS_SHOWN = 12
 
 
 @dataclass
@@ -29,7 +31,7 @@ class WriteReport(Step):
     prompts: Annotated[int, Ge(0)] = 24
     """How many prompts to show with their pictures, equally many of each group."""
     by: str = ""
-    """The key of the prompts' metadata to group by; by default what `evaluate` grouped by."""
+    """The key of the prompts' metadata, or `subject`, to group by; by default the first that `evaluate` grouped by."""
 
     always = True
 
@@ -76,6 +78,9 @@ class WriteReport(Step):
             aside_count=len(set_aside),
             versions=run.versions(),
             control=next((m.control for m in measures if m.control), ""),
+            seeds=run.recipe.seeds,
+            maps=tuple((name, tuple(read(state.path(f"points:{name}"), Point))) for name in named(state, "points")),
+            exhibits=tuple(_exhibits(state, run.folder)),
         )
 
 
@@ -93,20 +98,22 @@ def _steps(folder: Path, titles: Mapping[str, str]) -> Iterator[StepView]:
         )
 
 
-def _group(row: PromptRow | Sample, by: str) -> str:
-    return str(row.metadata.get(by, "")) if by else ""
+def _exhibits(state: State, folder: Path) -> Iterator[ExhibitsView]:
+    for name in named(state, "exhibits"):
+        table = state.path(f"exhibits:{name}")
+        rows = tuple(itertools.islice(read(table, Exhibit), EXHIBITS_SHOWN))
+        placed = tuple(replace(row, images=[str(folder / path) for path in row.images]) for row in rows)
+        yield ExhibitsView(name, placed, count_rows(table))
 
 
 def _spread(rows: list[PromptRow], by: str, count: int) -> list[PromptRow]:
     """So many prompts, equally many of each group while there are, drawn by a hash of their ids, in their order."""
-    groups: dict[str, list[int]] = {}
-    for i, row in enumerate(rows):
-        groups.setdefault(_group(row, by), []).append(i)
-    chosen: set[int] = set()
-    for rank, members in enumerate(sorted(groups.values(), key=len)):
-        share = min(len(members), (count - len(chosen)) // (len(groups) - rank))
-        chosen |= set(sorted(members, key=lambda i: digest(rows[i].id))[:share])
-    return [rows[i] for i in sorted(chosen)]
+    groups: dict[str, list[PromptRow]] = {}
+    for row in rows:
+        groups.setdefault(group_of(row, by), []).append(row)
+    drawn = shares(groups, {group: [row.id for row in members] for group, members in groups.items()}, count)
+    chosen = {row.id for members in drawn.values() for row in members}
+    return [row for row in rows if row.id in chosen]
 
 
 def _prompt_views(rows: list[PromptRow], by: str, state: State, folder: Path) -> Iterator[PromptView]:
@@ -122,7 +129,7 @@ def _prompt_views(rows: list[PromptRow], by: str, state: State, folder: Path) ->
                 picture = Picture(arm, sample.seed, folder / sample.image, scores.get(sample.id, {}), given)
                 pictures[sample.prompt_id].append(picture)
     for row in rows:
-        yield PromptView(row.id, row.text, row.subject, _group(row, by), tuple(pictures[row.id]))
+        yield PromptView(row.id, row.text, row.subject, group_of(row, by), tuple(pictures[row.id]))
 
 
 def _references(state: State, wanted: set[str]) -> dict[tuple[str, str], list[Reference]]:

@@ -1,0 +1,84 @@
+"""Zero-shot classification by a dual encoder: is the subject of the prompt what the picture is taken for?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+from realism.errors import RealismError, shown
+from realism.nouns import Prompt
+from realism.parts import Images, Retriever, Reward
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from PIL import Image
+
+AN = re.compile(r"(?!uni|use|eu|one)[aeiou]", re.IGNORECASE)
+"""Names that "an" goes before: those with a vowel letter in front, except where it is spoken as in "unicorn"."""
+
+
+@dataclass
+class ZeroShot(Reward):
+    """Zero-shot accuracy: 1 if, of the texts of all classes, that of the prompt's subject is nearest to the image by
+    cosine, else 0; NaN for a prompt whose subject is none of the classes.
+
+    Its mean is the classification accuracy by OpenCLIP (Cherti et al. 2022) of RealRAG's table 2. Chance is one over
+    the number of classes.
+    """
+
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    encoder: Retriever
+    """The dual encoder; use another one than retrieval did."""
+    classes: Images | list[str]
+    """The names of the classes, or images whose subjects they are; prompts name theirs in the same letters."""
+    template: str = "a photo of a {subject}"
+    """The text of a class, where `{subject}` stands for its name, with spaces for underscores and dashes; "a" before it
+    becomes "an" where the name wants it."""
+
+    def options_error(self) -> str | None:
+        if "{subject}" not in self.template:
+            return f"template '{self.template}' has no '{{subject}}' in it"
+        if isinstance(self.classes, list) and len(set(self.classes)) < 2:
+            return f"classes {shown(self.classes)}: expected two names or more, to choose from"
+        return None
+
+    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
+        import numpy as np
+        import torch
+
+        if not images:
+            return torch.empty(0)
+        names, texts = self._texts
+        nearest = (self.encoder.encode_images(images).astype(np.float64) @ texts.T.astype(np.float64)).argmax(1)
+        right = [
+            float(names[row] == prompt.subject) if prompt.subject in names else float("nan")
+            for row, prompt in zip(nearest, prompts, strict=True)
+        ]
+        return torch.tensor(right, dtype=torch.float32)
+
+    def release(self) -> None:
+        self.__dict__.pop("_texts", None)  # the encoder may have learnt by the next use
+
+    @cached_property
+    def _texts(self) -> tuple[list[str], np.ndarray]:
+        """The names of the classes, and the row (n, d) of the text of each."""
+        names = self.classes if isinstance(self.classes, list) else [r.subject for r in self.classes.records()]
+        names = sorted(set(names) - {""})
+        if len(names) < 2:
+            source = getattr(self.classes, "part_name", "classes")
+            raise RealismError(f"zero_shot: '{source}' has {len(names)} classes; give it two or more to choose from")
+        return names, self.encoder.encode_texts([class_text(self.template, name) for name in names])
+
+
+def class_text(template: str, name: str) -> str:
+    """The template filled with a class: ("a photo of a {subject}", "water_iris") -> "a photo of a water iris", and
+    "a photo of an iris" for "iris"."""
+    words = name.replace("_", " ").replace("-", " ").strip()
+    if AN.match(words):
+        template = re.sub(r"\b([Aa]) \{subject\}", r"\1n {subject}", template)
+    return template.replace("{subject}", words)

@@ -1,0 +1,120 @@
+"""What `evaluate` and `project` say of arms, in the world of toys."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from realism.errors import RealismError
+from realism.evaluation import REAL, ArmFeatures, measure_floor, measure_set
+from realism.testing.material import unit_rows
+from toys import ToyDistance, ToyRetriever
+from world import RAG
+
+METRIC = ToyDistance(ToyRetriever())
+
+
+def measures(run, name: str) -> pd.DataFrame:
+    found = pd.read_parquet(next(run.folder.glob("steps/evaluate-*")) / "measures")
+    return found[found.name == name].set_index(["group", "arm"])
+
+
+def test_prompts_are_grouped_by_several_keys_and_by_subject(run, write_recipe):
+    done = run(write_recipe(RAG.replace("by: novel", "by: [novel, subject]")))
+    groups = measures(done, "colour").index.get_level_values("group").unique().tolist()
+    assert groups == ["all", "False", "True", "red", "green", "blue", "grey"]
+    page = (done.folder / "report.html").read_text()
+    assert "By subject <small>4 of them" in page
+
+
+def test_a_key_that_no_prompt_has_is_answered_with_those_there_are(run, write_recipe):
+    with pytest.raises(RealismError, match=r"no prompt has 'novle'.*did you mean 'novel'.*novel, subject"):
+        run(write_recipe(RAG.replace("by: novel", "by: novle")))
+
+
+def test_a_table_says_what_real_images_score_at_the_same_number(run, write_recipe):
+    found = measures(run(write_recipe()), "toy_distance")
+    real = found.loc[("all", REAL)]
+    assert real.n == 12, "as many as the arms have"
+    assert math.isnan(real.difference) and real.low <= real.value <= real.high
+    assert real.value < found.loc[("all", "none")].value
+    assert found.loc[("True", REAL)].n == 3
+
+
+def test_a_floor_holds_half_of_the_real_images_against_the_rest_where_they_are_few():
+    real, subjects = unit_rows(9, 4), {f"r{i}": "" for i in range(9)}
+    assert measure_floor(METRIC, real, subjects, 100, 0)["n"] == 4
+    assert measure_floor(METRIC, real, subjects, 100, 0) == measure_floor(METRIC, real, subjects, 100, 0)
+    assert measure_floor(METRIC, real[:3], {"a": "", "b": "", "c": ""}, 100, 0) == {}
+
+
+def test_both_halves_of_a_floor_have_each_subject_in_proportion():
+    real = np.array([[1.0, 0.0]] * 20 + [[0.0, 1.0]] * 10)
+    subjects = {f"r{i}": "rose" if i < 20 else "iris" for i in range(30)}
+    assert measure_floor(METRIC, real, subjects, 100, 0)["value"] == 0
+
+
+def test_a_difference_of_distances_is_over_the_prompts_that_both_arms_have():
+    random = np.random.default_rng(0)
+    real, shared = random.normal(size=(40, 3)), random.normal(size=(20, 3)) + 1
+    prompts = [f"p{i}" for i in range(20)]
+    far = np.concatenate([shared, np.full((20, 3), 50.0)])
+    arms = {
+        "none": ArmFeatures(shared, prompts),
+        "more": ArmFeatures(far, [*prompts, *(f"other {p}" for p in prompts)]),
+    }
+    none, more = measure_set(METRIC, arms, real, "none", 0)
+    assert more["value"] > 100 * none["value"]
+    assert more["difference"] == more["difference_low"] == more["difference_high"] == 0
+
+
+def test_arms_without_a_prompt_in_common_have_no_difference():
+    arms = {name: ArmFeatures(unit_rows(5, 3), [f"{name}{i}" for i in range(5)]) for name in "ab"}
+    assert [math.isnan(m.get("difference", math.nan)) for m in measure_set(METRIC, arms, unit_rows(9, 3), "a", 0)]
+
+
+def test_real_images_that_show_nothing_of_the_prompts_are_refused(run, write_recipe, database):
+    for folder in list(database.iterdir()):
+        folder.rename(folder.with_name(f"{folder.name}ish"))
+    with pytest.raises(RealismError, match=r"no image of 'database' shows what the prompts ask for, such as 'blue'"):
+        run(write_recipe())
+
+
+def test_a_group_without_real_images_of_its_own_is_left_out_with_a_note(run, write_recipe, database):
+    (database / "blue").rename(database / "violet")
+    done = run(write_recipe())
+    groups = measures(done, "toy_distance").index.get_level_values("group").unique().tolist()
+    assert groups == ["all", "False"]
+    assert "group 'True' has no distances" in (done.folder / "log.txt").read_text()
+    assert "1 of 4 subjects have none" in (done.folder / "report.html").read_text()
+
+
+def test_a_report_names_the_seeds_and_their_interval(run, write_recipe):
+    done = run(write_recipe("seeds: 2\n" + RAG))
+    page = (done.folder / "report.html").read_text()
+    assert "· 2 seeds ·" in page and "Student&#39;s t over 2 seeds" in page and ", of seed 0" in page
+
+
+PROJECT = RAG.replace("  - report", "  - project: {real: database, encoder: retriever, by: novel}\n  - report")
+
+
+def test_a_map_has_all_arms_the_retrieved_and_the_real_images(run, write_recipe):
+    done = run(write_recipe(PROJECT))
+    points = pd.read_parquet(next(done.folder.glob("steps/project-*")) / "points")
+    assert points.groupby("kind").size().to_dict()["none"] == 12
+    assert set(points.kind) == {"none", "retrieved", "(retrieved retriever)", REAL}
+    assert points[points.kind == REAL].groupby("group").size().to_dict() == {"False": 18, "True": 6}
+    assert np.isfinite(points[["x", "y"]]).all().all()
+    page = (done.folder / "report.html").read_text()
+    assert page.count('<path class="marks cross') == 3, "one in the legend and in each panel"
+
+
+def test_a_map_takes_equal_shares_and_is_the_same_again(run, write_recipe):
+    recipe = write_recipe(PROJECT.replace("retriever, by: novel", "retriever, most: 20"))
+    one, two = (
+        pd.read_parquet(next(run(recipe, out=out).folder.glob("steps/project-*")) / "points") for out in ("a", "b")
+    )
+    assert len(one) == 20 and (one.groupby("kind").size() >= 4).all()
+    pd.testing.assert_frame_equal(one, two)
