@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from annotated_types import Ge
 
-from realism.errors import RealismError
+from realism.errors import RealismError, nearest
 from realism.nouns import Prompt
 from realism.parts import Images, Prompts
 
@@ -23,6 +23,9 @@ class ClassPrompts(Prompts):
     """The text; `{subject}` stands for the subject, with spaces for its underscores and dashes."""
     per_class: Annotated[int, Ge(1)] = 1
     """How many prompts of the same text each subject gets (with ids, and so seeds, of their own)."""
+    novel: list[str] = field(default_factory=list)
+    """Subjects that the generator has never seen, as the images name them: `case` in the metadata of their prompts is
+    novel, and known in all others, to be evaluated by."""
 
     def options_error(self) -> str | None:
         if "{subject}" not in self.template:
@@ -33,7 +36,10 @@ class ClassPrompts(Prompts):
         subjects = sorted({record.subject for record in self.images.records()} - {""})
         if not subjects:
             raise RealismError("no image of the source has a subject, so there is nothing to ask for")
+        if strange := [name for name in self.novel if name not in subjects]:
+            raise RealismError(f"novel: no image has the subject '{strange[0]}'{nearest(strange[0], subjects)}")
         for subject in subjects:
+            about = {"case": "novel" if subject in self.novel else "known"} if self.novel else {}
             text = self.template.replace("{subject}", subject.replace("_", " ").replace("-", " "))
             for number in range(self.per_class):
-                yield Prompt(f"{subject}-{number}" if self.per_class > 1 else subject, text, subject)
+                yield Prompt(f"{subject}-{number}" if self.per_class > 1 else subject, text, subject, about)
