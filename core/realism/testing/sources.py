@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import islice
 from pathlib import Path
 
+from realism.images import open_image_file
 from realism.nouns import Prompt, Record
 from realism.parts import Images, Prompts
 from realism.testing.part import PartSuite
@@ -47,7 +48,11 @@ class ImagesSuite(PartSuite):
     def test_each_record_names_a_file(self, part: Images) -> None:
         for record in islice(part.records(), MANY):
             assert isinstance(record, Record), f"expected a Record, not a {type(record).__name__}"
-            assert isinstance(record.path, Path) and record.path.is_file(), f"no file at {record.path}"
+            assert isinstance(record.path, Path), f"the path of '{record.id}' is a {type(record.path).__name__}"
+            try:
+                open_image_file(record.path).close()  # it may lie in a tar
+            except OSError as error:
+                raise AssertionError(f"no file at {record.path}") from error
 
 
 def _repeated(ids: list[str]) -> list[str]:
