@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ class Train(Step):
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
         import lightning
 
+        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # it greets; the run has a bar and a log
         lightning.seed_everything(work.seed, verbose=False)
         module = self.trainer.module()
         data = self.trainer.data(state, work.run.folder)
