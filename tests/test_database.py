@@ -90,7 +90,7 @@ def leaky(database: Path, held_out: Path) -> dict[str, str]:
 
 
 def index_of(run) -> Path:
-    return run.folder / next(step.folder for step in run.steps if step.title == "index")
+    return run.folder / next(step.folder for step in run.steps if step.title.startswith("index "))
 
 
 def asides(run) -> dict[str, str]:

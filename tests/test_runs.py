@@ -61,7 +61,7 @@ def test_what_is_done_is_kept_and_only_what_changed_is_done_anew(run, write_reci
     assert [s.kept for s in again.steps] == [True] * 7 + [False]
     changed = run(write_recipe(RAG.replace("k: 1", "k: 1").replace("- retrieve: {}", "- retrieve: {k: 2}")))
     kept = {s.title: s.kept for s in changed.steps}
-    assert kept["index"] and kept["generate none"]
+    assert kept["index retriever"] and kept["generate none"]
     assert not kept["retrieve retriever"] and not kept["generate retrieved"]
     assert {s.folder for s in first.steps[:4]} & {s.folder for s in changed.steps[:4]}
 
@@ -70,7 +70,7 @@ def test_a_changed_database_is_indexed_anew(run, write_recipe, database):
     run(write_recipe())
     Image.new("RGB", (8, 8), (1, 2, 3)).save(database / "grey" / "new.png")
     again = {s.title: s.kept for s in run(write_recipe()).steps}
-    assert not again["index"]
+    assert not again["index retriever"]
     assert again["generate none"]
 
 

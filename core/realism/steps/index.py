@@ -57,7 +57,7 @@ class BuildIndex(Step):
     seeded = False
 
     def title(self) -> str:
-        return "index"
+        return f"index {self.retriever.part_name}"
 
     def reads(self, there: Collection[str]) -> list[str]:
         return []

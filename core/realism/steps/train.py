@@ -28,7 +28,7 @@ class Train(Step):
     passes_on_to = "trainer"
 
     def title(self) -> str:
-        return f"train {self.trainer.part_name}"
+        return f"train {self.trainer.trains.part_name}"
 
     def missing(self, there: Collection[str]) -> list[str]:
         return self.trainer.missing(there)
