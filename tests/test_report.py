@@ -16,8 +16,8 @@ from PIL import Image, ImageDraw
 from realism.report import format, gallery, plots, thumbnails
 from realism.report.build import build
 from realism.report.measures import headline, tables
-from realism.report.view import Picture, PromptView, ReportView, StepView
-from realism.tables import Aside, Measure, Reference
+from realism.report.view import ExhibitsView, Picture, PromptView, ReportView, StepView
+from realism.tables import Aside, Exhibit, Measure, Point, Reference
 
 NAN = math.nan
 NASTY = "<script>alert(1)</script> \"'>& ünï → 花 " + "w" * 200
@@ -243,6 +243,62 @@ def test_thumbnails_are_small_and_upright(tmp_path: Path) -> None:
     assert thumbnails.thumbnail(tmp_path / "zero.png").missing == "cannot be read"
     assert thumbnails.thumbnail(tmp_path / "wide.png").missing == "too large to show"
     assert thumbnails.thumbnail(tmp_path).missing == "not there"
+
+
+def by_class(arm: str, subject: str, value: float, difference: float = NAN) -> Measure:
+    ends = {"difference_low": difference - 0.1, "difference_high": difference + 0.1}
+    return measure("species", arm, subject, value, 0.1, n=10, difference=difference, detail={"by": "subject"}, **ends)
+
+
+def test_many_classes_are_folded_and_those_that_gained_most_come_first(view: ReportView, tmp_path: Path) -> None:
+    names = [f"species {i}" for i in range(24)]
+    rows = [by_class("without", name, 0.2) for name in names]
+    rows += [by_class("zero-shot", name, 0.2 + i / 100, i / 100) for i, name in enumerate(names)]
+    [table, _] = tables(replace(view, measures=(*MEASURES, *rows)))
+    assert table.groups == ("novel", "known"), "classes are not columns"
+    [classes] = table.classes
+    assert [name for name, _ in classes.lines] == names[::-1]
+    assert headline(replace(view, measures=(*MEASURES, *rows))).compared == 3, "nor are they in the headline"
+    page = build(replace(view, measures=(*MEASURES, *rows)), tmp_path / "classes.html").read_text()
+    assert page.count("<details") == 3 and "By subject 24 of them, what zero-shot gained most first" in words(page)
+
+
+def test_a_biased_distance_leaves_the_headline_to_an_unbiased_one(view: ReportView) -> None:
+    moved = {"difference": 0.2, "difference_low": 0.1, "difference_high": 0.3, "higher_is_better": False}
+    kid, fid = {"extractor": "judge"}, {"extractor": "judge", "bias": "few"}
+
+    def shown(*details: tuple[str, dict[str, str]]) -> list[str]:
+        rows = [measure(name, "without", "", 1.0, 0.1, detail=detail) for name, detail in details]
+        rows += [measure(name, "zero-shot", "", 1.2, 0.1, detail=detail, **moved) for name, detail in details]
+        return [finding.measure for finding in headline(replace(view, measures=tuple(rows))).findings]
+
+    assert shown(("fid", fid), ("kid", kid)) == ["kid"]
+    assert shown(("fid", fid)) == ["fid"]
+
+
+def test_what_a_step_exhibits_is_shown_with_its_captions(view: ReportView, tmp_path: Path) -> None:
+    images = [str(paint(tmp_path / "drawn.png")), str(tmp_path / "gone.png")]
+    shown = (Exhibit("A rose", NASTY, images, ["drawn", "its negative"]),)
+    page = build(replace(view, exhibits=(ExhibitsView("negatives", shown, 40),)), tmp_path / "exhibits.html")
+    said = words(page.read_text())
+    assert "Negatives 1 of 40" in said and "drawn not there its negative" in said
+    assert "<script>alert" not in page.read_text()
+
+
+def test_a_map_has_a_panel_a_group_and_a_legend(view: ReportView, tmp_path: Path) -> None:
+    points = tuple(
+        Point(float(i), float(i * i), kind, f"{kind}{i}", "rose", group)
+        for i, (kind, group) in enumerate(
+            [("without", "novel"), ("without", "known"), ("(retrieved r)", "novel"), ("(real images)", "")] * 3
+        )
+    )
+    page = build(replace(view, maps=(("judge", points),)), tmp_path / "maps.html").read_text()
+    said = words(page)
+    assert "What looks alike to judge t-SNE of 12 pictures (real images) 3 without 6 (retrieved r) 3" in said
+    assert 'aria-label="Map of novel: 3 (real images), 3 without, 3 (retrieved r)"' in page
+    assert 'aria-label="Map of known: 3 (real images), 3 without"' in page
+    one = build(replace(view, maps=(("judge", points[:1]),)), tmp_path / "one.html").read_text()
+    assert "NaN" not in one and "t-SNE of 1 picture" in words(one)
 
 
 def test_memory_does_not_grow_with_the_number_of_prompts(view: ReportView, tmp_path: Path) -> None:

@@ -71,6 +71,24 @@ def test_too_little_to_resample_has_no_interval():
     assert one.mean == 1.5 and math.isnan(one.low) and math.isnan(one.high)
 
 
+def test_answers_that_are_all_alike_have_wilsons_interval():
+    theirs = scipy.stats.binomtest(48, 48).proportion_ci(method="wilson")
+    assert bootstrap_mean([1.0] * 48)[1:] == pytest.approx((theirs.low, theirs.high))
+    none = bootstrap_groups([0.0] * 40, [f"p{i // 4}" for i in range(40)])
+    theirs = scipy.stats.binomtest(0, 10).proportion_ci(method="wilson")
+    assert none == pytest.approx((0.0, theirs.low, theirs.high)), "each prompt is one answer"
+    assert bootstrap_mean([3.0] * 5) == (3.0, 3.0, 3.0)
+
+
+def test_a_difference_of_answers_that_are_all_alike_has_newcombes_interval():
+    prompts = [f"p{i}" for i in range(10)]
+    found = bootstrap_difference([1.0] * 10, prompts, [0.0] * 10, prompts)
+    low = scipy.stats.binomtest(10, 10).proportion_ci(method="wilson").low
+    assert found == pytest.approx((1.0, 1 - 2**0.5 * (1 - low), 1.0))
+    same = bootstrap_difference([1.0] * 10, prompts, [1.0] * 10, prompts)
+    assert same.mean == 0 and same.low == -same.high == pytest.approx(low - 1)
+
+
 def test_a_level_that_is_none_is_refused():
     with pytest.raises(RealismError, match=r"level 95 .* such as 0\.95"):
         bootstrap_mean([1.0, 2.0], level=95)

@@ -90,10 +90,10 @@ def measure_floor(
     """What real images (m, d) score against others of their kind: the best that an arm of n images can hope for.
 
     n of them, or half where there are fewer than 2 n, are held against the rest. subjects: the subject of each, by id;
-    ids are hashed to choose, and each subject gives in proportion, as uneven halves would not be of one kind. Nothing
-    if either part would have fewer than `metric.least` images.
+    ids are hashed with the seed to choose, and each subject gives in proportion, as uneven halves would not be of one
+    kind. Nothing if either part would have fewer than `metric.least` images.
     """
-    drawn, ids = _spread_by_subject(subjects), list(subjects)
+    drawn, ids = _spread_by_subject(subjects, seed), list(subjects)
     n = min(n, len(drawn) // 2)
     if n < metric.least:
         return {}
@@ -101,11 +101,11 @@ def measure_floor(
     return next(measure_set(metric, {REAL: part}, real[drawn[n:]], "", seed))
 
 
-def _spread_by_subject(subjects: Mapping[str, str]) -> list[int]:
+def _spread_by_subject(subjects: Mapping[str, str], seed: int) -> list[int]:
     """The rows of all images, so ordered that any first few hold each subject in proportion to its images."""
     rows: dict[str, list[tuple[str, int]]] = {}
     for i, (id, subject) in enumerate(subjects.items()):
-        rows.setdefault(subject, []).append((digest(id), i))
+        rows.setdefault(subject, []).append((digest([seed, id]), i))
     order = [
         ((rank + 0.5) / len(members), hashed, i)
         for members in rows.values()

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from realism.files import write_aside
 from realism.report import format, gallery
-from realism.report.maps import SIDE, chart
+from realism.report.maps import chart
 from realism.report.measures import headline, palette, tables
 from realism.report.thumbnails import thumbnailer
 from realism.report.view import ReportView
@@ -40,7 +40,6 @@ def build(view: ReportView, path: Path) -> Path:
             style=_asset("style.css"),
             script=script,
             policy=_policy(script),
-            side=SIDE,
         )
     )
     path.parent.mkdir(parents=True, exist_ok=True)

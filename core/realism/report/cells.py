@@ -10,8 +10,8 @@ from typing import Any
 from realism.report.format import Scale
 from realism.tables import Measure
 
-UNSAID = ("unit", "by", "seed", "seeds")
-"""Details that a table shows in other ways: in its unit, its heading and its intervals."""
+UNSAID = ("unit", "seed", "seeds")
+"""Details that a table shows in other ways: in its unit and in what its intervals are called."""
 
 
 @dataclass(frozen=True)

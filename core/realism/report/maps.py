@@ -11,10 +11,10 @@ from realism.report.plots import COLOURS
 from realism.tables import Point
 
 SIDE = 1000
-"""Width and height of a panel, in its own units."""
+"""The longer side of a panel, in its own units; the other is as long as the map needs, but half of that at least."""
 ROOM = 25
 """What is left free at each edge, so that no mark is cut."""
-HALF = 9
+HALF = 11
 """Half the width of a cross or a square."""
 MOST_PANELS = 12
 
@@ -46,9 +46,11 @@ class Panel:
 
 @dataclass(frozen=True)
 class Map:
-    """One map: its legend (all kinds, with how many of each), and its panels."""
+    """One map: its legend (all kinds, with how many of each), and its panels, all of one size."""
 
     encoder: str
+    width: int
+    height: int
     legend: tuple[Marks, ...]
     panels: tuple[Panel, ...]
     left_out: int
@@ -59,22 +61,24 @@ def chart(encoder: str, points: Sequence[Point], palette: Mapping[str, int]) -> 
     kinds = list(dict.fromkeys(point.kind for point in points))
     others = [kind for kind in kinds if kind not in palette]
     colours = {**palette, **{kind: (len(palette) + i) % COLOURS for i, kind in enumerate(others)}}
-    places = _places(points)
+    places, width, height = _places(points)
     groups = [group for group in dict.fromkeys(point.group for point in points) if group]
     panels = []
     for group in groups[:MOST_PANELS] or [""]:
         inside = [i for i, point in enumerate(points) if not group or point.group in ("", group)]
         panels.append(Panel(group or ALL, _marks([(points[i].kind, *places[i]) for i in inside], kinds, colours)))
     legend = _marks([(point.kind, 0, 0) for point in points], kinds, colours)
-    return Map(encoder, legend, tuple(panels), max(0, len(groups) - MOST_PANELS))
+    return Map(encoder, width, height, legend, tuple(panels), max(0, len(groups) - MOST_PANELS))
 
 
-def _places(points: Sequence[Point]) -> list[tuple[int, int]]:
-    """Where the points lie in a panel, in one scale across and down."""
+def _places(points: Sequence[Point]) -> tuple[list[tuple[int, int]], int, int]:
+    """Where the points lie in a panel, in one scale across and down; its width and its height."""
     left, top = min(p.x for p in points), min(p.y for p in points)
-    span = max(max(p.x for p in points) - left, max(p.y for p in points) - top) or 1.0
-    scale = (SIDE - 2 * ROOM) / span
-    return [(round(ROOM + scale * (p.x - left)), round(ROOM + scale * (p.y - top))) for p in points]
+    spans = [max(p.x for p in points) - left, max(p.y for p in points) - top]
+    scale = (SIDE - 2 * ROOM) / (max(spans) or 1.0)
+    width, height = (max(SIDE // 2, round(scale * span) + 2 * ROOM) for span in spans)
+    across, down = ((side - scale * span) / 2 for side, span in zip((width, height), spans, strict=True))
+    return [(round(across + scale * (p.x - left)), round(down + scale * (p.y - top))) for p in points], width, height
 
 
 def _marks(
