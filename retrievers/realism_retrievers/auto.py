@@ -12,6 +12,8 @@ from realism_retrievers.ivf import IvfFlat, IvfPq
 MANY = 1_000_000
 UNITS = {"B": 1, **{f"{p}{u}": b**i for i, p in enumerate("KMGT", 1) for u, b in (("B", 1000), ("iB", 1024))}}
 
+KINDS: dict[str, Approximate] = {kind.kind: kind for kind in (Hnsw(), IvfFlat(), IvfPq())}
+
 
 @dataclass
 class Auto(FaissIndex):
@@ -32,8 +34,7 @@ class Auto(FaissIndex):
         return None
 
     def chosen(self, rows: int, width: int) -> Approximate | None:
-        kinds: dict[str, Approximate | None] = {"hnsw": Hnsw(), "ivf_flat": IvfFlat(), "ivf_pq": IvfPq()}
-        return kinds.get(choose(rows, width, parse_bytes(self.memory) or 0))
+        return KINDS.get(choose(rows, width, parse_bytes(self.memory) or 0))
 
 
 def choose(rows: int, width: int, memory: int) -> str:

@@ -44,7 +44,8 @@ def rerank(vectors: np.ndarray, queries: np.ndarray, candidates: np.ndarray, k: 
 
 def _best_of(similarities: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(similarities, order, 1), np.take_along_axis(rows, order, 1)
+    line = np.arange(len(order))[:, None]
+    return similarities[line, order], rows[line, order]
 
 
 def import_faiss() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -120,6 +121,11 @@ class Approximate(FaissIndex):
         """FAISS's SearchParameters. effort: 1 usually, more for a large k or a tight filter. selector: `sel` or
         nothing."""
 
+    @functools.cached_property
+    def usual(self) -> Any:
+        """The parameters of a search without a filter, made once: that takes a tenth of a quick search."""
+        return self.parameters(1.0, {})
+
     def made(self, folder: Path, rows: int, width: int) -> Any:
         """A FAISS index of the first rows of the folder's vectors."""
         sample = _sample(folder, rows, width, min(rows, self.sampled(rows)))
@@ -149,11 +155,13 @@ def omp_threads(count: int | None) -> Iterator[None]:
 def _approximate(
     opened: Opened, kind: Approximate, queries: np.ndarray, k: int, allowed: np.ndarray | None, effort: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    faiss = import_faiss()
-    selector = {}
-    if allowed is not None:
-        selector["sel"] = faiss.IDSelectorBitmap(np.packbits(allowed.astype(bool), bitorder="little"))
-    parameters = kind.parameters(effort, selector)
+    if allowed is None and effort == 1:
+        parameters = kind.usual
+    else:
+        faiss, selector = import_faiss(), {}
+        if allowed is not None:
+            selector["sel"] = faiss.IDSelectorBitmap(np.packbits(allowed.astype(bool), bitorder="little"))
+        parameters = kind.parameters(effort, selector)
     if kind.widened == 1:
         return opened.structure.search(queries, k, params=parameters)
     fetched = max(RANKED, kind.widened * k)
