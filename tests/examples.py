@@ -136,6 +136,7 @@ def options(name: str) -> dict[str, Any]:
         "clip_t": lambda: {ENCODER: openclip()},
         "clip_i": lambda: {ENCODER: openclip()},
         "clip_i_real": lambda: {ENCODER: openclip(), "real": {"use": "image_folder", "path": photos()}},
+        "zero_shot": lambda: {ENCODER: openclip(), "classes": ["subject 0", "subject 1"]},
         "kid": lambda: {ENCODER: openclip()},
         "fid": lambda: {ENCODER: openclip()},
         "image_folder": lambda: {"path": photos()},
