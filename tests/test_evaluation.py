@@ -118,3 +118,12 @@ def test_a_map_takes_equal_shares_and_is_the_same_again(run, write_recipe):
     )
     assert len(one) == 20 and (one.groupby("kind").size() >= 4).all()
     pd.testing.assert_frame_equal(one, two)
+
+
+def test_each_picture_shows_the_references_it_was_given_whichever_step_found_them(run, write_recipe):
+    again = "  - retrieve: {name: green, where: subject == 'green'}\n  - generate: {arm: green, shard: 5}\n  - score"
+    done = run(write_recipe(RAG.replace("  - score", again)))
+    page = (done.folder / "report.html").read_text()
+    shown = page.split('<article class="card prompt"')[1:]
+    assert all(card.count('class="reference"') == 2 for card in shown)
+    assert sum("not the subject of the prompt" in card for card in shown) == 9, "all but the green ones"
