@@ -122,6 +122,15 @@ def test_an_image_that_is_evaluated_against_is_never_retrieved(run, write_recipe
     assert json.loads((index_of(done) / "manifest.json").read_text())["left_out"] == {"leaks": 5, "duplicates": 0}
 
 
+def test_a_changed_set_of_evaluation_images_is_looked_for_anew(run, write_recipe, leaky, held_out, encoded):
+    run(write_recipe(RECIPE))
+    encoded.clear()
+    photo(5).save(held_out / "rose" / "new.png")
+    done = run(write_recipe(RECIPE))
+    assert asides(done)["rose/05.png"].startswith("leak: it is image rose/new.png of 'held_out'")
+    assert [step.kept for step in done.steps if step.title == "index"] == [False]
+
+
 def test_an_equal_id_of_another_image_is_no_leak(run, write_recipe, held_out):
     done = run(write_recipe(RECIPE))
     assert len(Database(index_of(done))) == 12 and not asides(done)

@@ -12,6 +12,7 @@ from realism.parts.base import Part
 from realism.parts.tunable import learnt_slots
 
 if TYPE_CHECKING:
+    from realism.recipe.recipe import Recipe
     from realism.run.state import State
     from realism.run.work import Work
 
@@ -49,6 +50,10 @@ class Step(Part):
     @abstractmethod
     def reads(self, there: Collection[str]) -> list[str]:
         """Which of the slots that are there decide this step's result; what its parts have learnt is added to them."""
+
+    def depends_on(self, recipe: Recipe) -> Sequence[Part]:
+        """Parts that other steps hold and that decide this step's result as well."""
+        return ()
 
     @abstractmethod
     def makes(self, there: Collection[str]) -> list[str]:

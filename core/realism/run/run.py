@@ -154,7 +154,8 @@ class Run:
     def _place(self, step: Step, state: State, seed: int) -> tuple[str, Path]:
         """A step's fingerprint, and the folder that belongs to it."""
         reads = all_reads(step, list(state))
-        fingerprint = step_fingerprint(step, state, reads, seed if step.seeded else None, self._part_versions)
+        others = step.depends_on(self.recipe)
+        fingerprint = step_fingerprint(step, others, state, reads, seed if step.seeded else None, self._part_versions)
         slug = re.sub(r"[^A-Za-z0-9]+", "-", step.title()).strip("-")
         return fingerprint, self.folder / "steps" / f"{slug}-{fingerprint[:12]}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,11 @@ def describe(value: Any, versions: Mapping[str, str]) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def step_fingerprint(step: Part, state: State, reads: list[str], seed: int | None, versions: Mapping[str, str]) -> str:
-    """32 hex digits that stand for a step: what it does, with what, to what, and with which seed if that matters."""
+def step_fingerprint(
+    step: Part, others: Sequence[Part], state: State, reads: list[str], seed: int | None, versions: Mapping[str, str]
+) -> str:
+    """32 hex digits that stand for a step: what it does, with what (others: parts that it does not hold), to what, and
+    with which seed if that matters."""
     slots = {name: state[name].fingerprint for name in sorted(reads)}
-    return digest({"step": describe(step, versions), "slots": slots, "seed": seed})
+    what = [describe(step, versions), describe(list(others), versions)]
+    return digest({"step": what, "slots": slots, "seed": seed})

@@ -58,7 +58,7 @@ class Retrieve(Step):
         return [f"references:{self._name}"]
 
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
-        database = Database(state.path(f"index:{self.retriever.part_name}"))
+        database = Database.of(state, self.retriever)
         allowed = database.allowed(self.where) if self.where else None
 
         def find(_: int, prompts: list[PromptRow]) -> tuple[Sequence[Reference], Sequence[Aside]]:

@@ -73,7 +73,7 @@ class Concepts(Step):
         drawn: dict[str, str] = {}
         for sample in read(state.path(f"samples:{self.arm or arms(state)[0]}"), Sample):
             drawn.setdefault(sample.prompt_id, sample.image)
-        database = Database(state.path(f"index:{self.retriever.part_name}"))
+        database = Database.of(state, self.retriever)
         find = partial(self._find, database, drawn, work.run.folder)
         shards = (read_part(path, PromptRow) for path in parts(state.path("prompts")))
         table = work.map(shards, find, Reference, "references", unit="prompts")

@@ -32,7 +32,7 @@ class Projected(Retriever, Tunable):
     """The pre-trained dual encoder, which is not changed."""
     width: Annotated[int, Ge(1)] = 512
     """Hidden units of the MLP."""
-    index: Index = "flat"  # type: ignore[assignment]
+    index: Index = "auto"  # type: ignore[assignment]
     """What searches the images it has encoded."""
 
     _learnt: Path | None = field(default=None, init=False, repr=False)

@@ -75,7 +75,7 @@ class Reflect(Step):
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
         from .mining import Miner
 
-        database = Database(state.path(f"index:{self.retriever.part_name}"))
+        database = Database.of(state, self.retriever)
         (work.folder / "images").mkdir(exist_ok=True)
         jobs = list(self._jobs(database))
         drawn = work.map(

@@ -95,7 +95,7 @@ class Reflective(Trainer):
 
         from .learning import DistinctTexts, Pairs
 
-        database = Database(state.path(f"index:{self._encoder}"))
+        database = Database.of(state, self.retriever.encoder)
         mined = None
         if self.negatives == "reflective":
             table = state.path(f"negatives:{self._encoder}")
