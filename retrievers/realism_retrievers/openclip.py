@@ -41,7 +41,7 @@ class OpenClip(Retriever):
     """Images or texts at a time; None is found by itself. Halved whenever memory runs out."""
     workers: Annotated[int, Ge(1)] = 4
     """Threads that scale and crop images while the model works."""
-    index: Index = "flat"  # type: ignore[assignment]
+    index: Index = "auto"  # type: ignore[assignment]
     """What searches the images it has encoded."""
 
     def inputs(self) -> list[Path]:
