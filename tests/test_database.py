@@ -128,7 +128,7 @@ def test_a_changed_set_of_evaluation_images_is_looked_for_anew(run, write_recipe
     photo(5).save(held_out / "rose" / "new.png")
     done = run(write_recipe(RECIPE))
     assert asides(done)["rose/05.png"].startswith("leak: it is image rose/new.png of 'held_out'")
-    assert [step.kept for step in done.steps if step.title == "index"] == [False]
+    assert [step.kept for step in done.steps if step.title.startswith("index ")] == [False]
 
 
 def test_an_equal_id_of_another_image_is_no_leak(run, write_recipe, held_out):
