@@ -18,7 +18,6 @@ import pytest
 import tiny
 import typer
 import yaml
-from world import RAG, ROOT
 from realism import hooks
 from realism.cli.app import app
 from realism.errors import RealismError
@@ -27,6 +26,7 @@ from realism.recipe.load import TOP
 from realism.recipe.recipe import read_recipe
 from realism.testing.making import cases, make_part, run_case
 from realism.testing.plugin import pytest_addoption
+from world import RAG, ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 AWAITED = {"docs/log.md", "docs/results/garden-rag.png"}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from world import RAG
 from PIL import Image
+from world import RAG
 
 PHOTOS = RAG.replace(", by: novel", "").replace(
     "{use: toy_prompts}", '{use: classes, images: database, template: "A photo of a {subject}"}'

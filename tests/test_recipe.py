@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
-from world import RAG
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from realism.errors import RealismError
 from realism.manager import Plugins
 from realism.recipe.condition import Condition
 from realism.recipe.recipe import Recipe, read_recipe
+from world import RAG
 
 Read = Callable[..., Recipe]
 Write = Callable[..., Path]

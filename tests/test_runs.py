@@ -12,9 +12,9 @@ from pathlib import Path
 import kill
 import pandas as pd
 import pytest
-from world import RAG, ROOT
 from PIL import Image
 from realism.errors import RealismError
+from world import RAG, ROOT
 
 
 @pytest.fixture

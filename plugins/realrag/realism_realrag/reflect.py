@@ -138,7 +138,7 @@ class Reflect(Step):
             return [], aside
         mined = miner.mine(np.stack([vector for _, vector in chosen]), [rows[i][0] for i in kept])
         made = []
-        for i, (draft, _), negative in zip(kept, chosen, mined, strict=True):
+        for i, (draft, _vector), negative in zip(kept, chosen, mined, strict=True):
             row, record = rows[i]
             if negative is None:
                 aside.append(Aside(record.id, self.title(), "every other image is of its class or a near-duplicate"))

@@ -28,7 +28,7 @@ class Vectors:
     def __len__(self) -> int:
         return self._ends[-1]
 
-    def take(self, rows: Sequence[int]) -> np.ndarray:
+    def take(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """The rows of these numbers, (len(rows), d) float32."""
         import numpy as np
 
