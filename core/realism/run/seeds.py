@@ -10,13 +10,16 @@ import numpy as np
 
 from realism.tables import Measure
 
+SAME = 1e-9
+"""Seeds that differ by less agree."""
+
 
 def pool(by_seed: Sequence[Sequence[Measure]]) -> list[Measure]:
     """The mean over seeds of each measure and of its difference to the control, in the order of the first seed.
 
     Intervals are mean ± t * s / sqrt(k), Student's t at 95 % with k - 1 degrees of freedom over the k seeds: what
-    another seed (other noise, another training) would give on the same prompts. Where all seeds agree to the last digit
-    that would have no width, and the interval is the one that the first seed has over its prompts. n counts images of
+    another seed (other noise, another training) would give on the same prompts. Where all seeds agree, that
+    would have no width, and the interval is the one that the first seed has over its prompts. n counts images of
     all seeds.
     """
     rows: dict[tuple[str, str, str, str], list[Measure]] = {}
@@ -30,9 +33,9 @@ def pool(by_seed: Sequence[Sequence[Measure]]) -> list[Measure]:
 def _pooled(rows: Sequence[Measure]) -> Measure:
     value, low, high = mean_interval([r.value for r in rows])
     difference, difference_low, difference_high = mean_interval([r.difference for r in rows])
-    if low == high:
+    if high - low < SAME:
         low, high = rows[0].low, rows[0].high
-    if difference_low == difference_high:
+    if difference_high - difference_low < SAME:
         difference_low, difference_high = rows[0].difference_low, rows[0].difference_high
     seeds = [r.detail["seed"] for r in rows if "seed" in r.detail]
     first = {k: v for k, v in rows[0].detail.items() if k != "seed"}

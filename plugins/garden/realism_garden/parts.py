@@ -49,8 +49,8 @@ class GardenDatabase(Images):
 
     kind: Literal["plain", "hard", "held-out"] = "plain"
     """plain: all species, novel ones in plain scenes only; hard: few novel ones, distractors in the scenes of the first
-    36 hard prompts of validation and of test, near-duplicates and a corrupted file; held-out: all species in all scenes,
-    none of them in the others."""
+    36 hard prompts of validation and of test, near-duplicates and a corrupted file; held-out: all species in all
+    scenes, none of them in the others."""
     per_species: Annotated[int, Ge(1)] = 50
     """How many pictures of each species, about."""
 
