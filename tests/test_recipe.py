@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from realism.errors import RealismError
+from realism.errors import RealismError, RecipeError
 from realism.manager import Plugins
 from realism.recipe.condition import Condition
 from realism.recipe.recipe import Recipe, read_recipe
@@ -267,3 +268,69 @@ def test_values_that_are_not_alike_are_a_sentence() -> None:
     for value in ("red", [1], {"b": 1}):
         with pytest.raises(RealismError, match="which are not alike; put texts in quotes, numbers not"):
             Condition("a > 1")({"a": value})
+
+
+VARIANTS = """\
+choose: {size: small}
+parts: {generator: {use: toy, size: 8}}
+variants:
+  size:
+    small: {parts: {generator: {size: 4}}}
+    large: {parts: {generator: {size: 16}}}
+prompts: {use: toy_prompts}
+steps: [generate]
+"""
+
+
+def test_a_variant_is_put_on_top_and_another_can_be_chosen(read, write_recipe):
+    path = write_recipe(VARIANTS)
+    assert read(path).parts["generator"].size == 4
+    assert read(path, "choose.size=large").parts["generator"].size == 16
+    assert read(path, "generator.size=5", "choose.size=large").parts["generator"].size == 5
+    assert read(path).name == "recipe-small"
+
+
+def test_a_run_of_a_variant_leaves_a_recipe_that_can_be_run_again(run, read, write_recipe):
+    done = run(write_recipe(VARIANTS), "choose.size=large")
+    assert read(done.folder / "recipe.yaml").parts["generator"].size == 16
+
+
+def test_a_variant_that_is_not_there_is_named_with_those_that_are(read, write_recipe):
+    with pytest.raises(RecipeError, match=r"no variant 'larg'; did you mean 'large'\?"):
+        read(write_recipe(VARIANTS), "choose.size=larg")
+    with pytest.raises(RecipeError, match=r"no variants of 'colour'"):
+        read(write_recipe(VARIANTS), "choose.colour=red")
+    with pytest.raises(RecipeError, match=r"a variant is needed"):
+        read(write_recipe(VARIANTS.replace("choose: {size: small}\n", "")))
+
+
+def test_the_number_of_the_round_can_stand_in_names(read, write_recipe):
+    text = "parts: {generator: {use: toy}}\nprompts: {use: toy_prompts}\nsteps:\n  - repeat: 3\n    steps:\n"
+    recipe = read(write_recipe(text + "      - generate: {arm: 'round {iteration}'}\n"))
+    assert [step.arm for step in recipe.steps] == ["round 1", "round 2", "round 3"]
+
+
+def test_references_cannot_be_called_none(read, write_recipe):
+    with pytest.raises(RecipeError, match="cannot be called 'none'"):
+        read(write_recipe(RAG.replace("- retrieve: {}", "- retrieve: {name: none}")))
+
+
+def test_an_arm_can_have_other_references_than_the_last_or_none(run, write_recipe):
+    text = RAG.replace("- retrieve: {}", "- retrieve: {name: one}\n  - retrieve: {k: 2, name: two}")
+    text = text.replace(
+        "- score", "- generate: {arm: first, references: one}\n  - generate: {arm: bare, references: none}\n  - score"
+    )
+    done = run(write_recipe(text))
+    given = {}
+    for arm in ("retrieved", "first", "bare"):
+        [step] = done.folder.glob(f"steps/generate-{arm}-*")
+        rows = pd.read_parquet(step / "samples")
+        given[arm] = (set(rows.retrieved), set(rows.references.str.len()))
+    assert given == {"retrieved": ({"two"}, {1}), "first": ({"one"}, {1}), "bare": ({""}, {0})}
+
+
+def test_references_that_are_not_there_are_named_with_those_that_are(read, write_recipe):
+    with pytest.raises(
+        RecipeError, match=r"no references 'retriver'; did you mean 'retriever'\?; there are: none, retriever"
+    ):
+        read(write_recipe(RAG.replace("arm: retrieved", "arm: retrieved, references: retriver")))

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from realism.duplicates import Alike, all_differing_bits
-from realism.parts import BaseReward, Images, SetMetric, parts_of
+from realism.parts import Images, parts_of
 from realism.parts.step import Step
-from realism.steps.evaluate import Evaluate
 
 BLOCK = 1024
 """Evaluation images that are compared at a time."""
@@ -20,14 +19,15 @@ COPY = Alike(cosine=0.9, bits=24)
 
 
 def evaluation_sets(steps: Iterable[Step]) -> list[Images]:
-    """The collections that a recipe evaluates against, each once: what its `evaluate` steps, rewards and metrics call
-    `real`."""
+    """The collections that a recipe evaluates against, each once: the options that its steps, rewards and other
+    parts name in `evaluates_against`."""
     found: list[Images] = []
     for step in steps:
         for part in parts_of(step):
-            real = getattr(part, "real", None) if isinstance(part, Evaluate | BaseReward | SetMetric) else None
-            if isinstance(real, Images) and real not in found:
-                found.append(real)
+            for option in part.evaluates_against:
+                real = getattr(part, option)
+                if isinstance(real, Images) and real not in found:
+                    found.append(real)
     return found
 
 

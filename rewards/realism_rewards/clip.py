@@ -81,6 +81,8 @@ class ClipIReal(Reward):
     real: Images
     """The real images, with subjects named as in the prompts."""
 
+    evaluates_against: ClassVar[tuple[str, ...]] = ("real",)
+
     def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
         import numpy as np
         import torch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,14 +10,12 @@ from typing import TYPE_CHECKING, ClassVar
 from realism.errors import RealismError, shown
 from realism.nouns import Prompt
 from realism.parts import Images, Retriever, Reward
+from realism.texts import class_text
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from PIL import Image
-
-AN = re.compile(r"(?!uni|use|eu|one)[aeiou]", re.IGNORECASE)
-"""Names that "an" goes before: those with a vowel letter in front, except where it is spoken as in "unicorn"."""
 
 
 @dataclass
@@ -73,12 +70,3 @@ class ZeroShot(Reward):
             source = getattr(self.classes, "part_name", "classes")
             raise RealismError(f"zero_shot: '{source}' has {len(names)} classes; give it two or more to choose from")
         return names, self.encoder.encode_texts([class_text(self.template, name) for name in names])
-
-
-def class_text(template: str, name: str) -> str:
-    """The template filled with a class: ("a photo of a {subject}", "water_iris") -> "a photo of a water iris", and
-    "a photo of an iris" for "iris"."""
-    words = name.replace("_", " ").replace("-", " ").strip()
-    if AN.match(words):
-        template = re.sub(r"\b([Aa]) \{subject\}", r"\1n {subject}", template)
-    return template.replace("{subject}", words)

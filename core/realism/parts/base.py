@@ -24,6 +24,9 @@ class Part(ABC):
     speed_options: ClassVar[tuple[str, ...]] = ()
     """Options that decide how fast it works, not what it does (batch, device): changing them keeps what is done."""
 
+    evaluates_against: ClassVar[tuple[str, ...]] = ()
+    """Options whose images this part evaluates against; the step `index` keeps those images out of databases."""
+
     def inputs(self) -> list[Path]:
         """Files and folders outside the recipe that decide what this part does (weights, tables, images). Their
         contents enter the fingerprint of every step that uses the part."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_ .-]{0,60}")
 """What arms and references may be called."""
+NONE = "none"
+"""What `generate` calls no references."""
 NAME_SAID = "letters, digits, space, '_', '.' and '-', at most 61"
 
 
@@ -68,6 +70,13 @@ class Step(Part):
 def all_reads(step: Step, there: Collection[str]) -> list[str]:
     """Which of the slots that are there decide a step's result: those it names, and what its parts have learnt."""
     return list(dict.fromkeys([*step.reads(there), *learnt_slots(step, there)]))
+
+
+def references_error(name: str) -> str | None:
+    """One sentence if references cannot be called so, else None."""
+    if name == NONE:
+        return "references cannot be called 'none', which stands for no references: give them another 'name'"
+    return None if NAME.fullmatch(name) else f"'{name}' is no name for references: {NAME_SAID}"
 
 
 def called_twice(parts: Sequence[Part], family: str) -> str | None:

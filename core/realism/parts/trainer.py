@@ -43,7 +43,10 @@ class Trainer(Part):
 
     @abstractmethod
     def module(self) -> lightning.LightningModule:
-        """The module to fit. Made anew at each call, from this trainer's options; it begins where `trains` stands."""
+        """The module to fit. Made anew at each call, from this trainer's options; it begins where `trains` stands.
+
+        torch is seeded before; what loads here must not draw from its generator, or a resumed run would begin
+        otherwise."""
 
     @abstractmethod
     def data(self, state: State, root: Path) -> DataLoader[Any]:

@@ -101,7 +101,7 @@ class _Reader:
             description=self._text("description"),
             seeds=tuple(range(first := self._seed(), first + self._seeds())),
             aside_limit=self._limit(),
-            data=data,
+            data={k: v for k, v in data.items() if k != "choose"},  # what was chosen is in it
             parts={k: v for k, v in self.made.items() if v is not None},
             prompts=prompts,  # type: ignore[arg-type]
             steps=tuple(step for step, _ in steps),

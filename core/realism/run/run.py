@@ -141,15 +141,16 @@ class Run:
         return state
 
     def _pooled(self, states: Sequence[State]) -> State:
-        """The state of the first seed, with the measures of all seeds where all have some."""
+        """The state of the first seed, with the measures of all seeds that have some."""
         if not states:
             return State()
-        if len(states) == 1 or not all("measures" in state for state in states):
-            return states[0]
-        fingerprint = digest([state["measures"].fingerprint for state in states])
+        done = [state for state in states if "measures" in state]
+        if len(done) < 2:
+            return done[0] if done else states[0]
+        fingerprint = digest([state["measures"].fingerprint for state in done])
         folder = self.folder / "steps" / f"seeds-{fingerprint[:12]}"
-        write_part(pool([list(read(s.path("measures"), Measure)) for s in states]), Measure, folder / "measures", 0)
-        return states[0].filled({"measures": folder / "measures"}, fingerprint)
+        write_part(pool([list(read(s.path("measures"), Measure)) for s in done]), Measure, folder / "measures", 0)
+        return done[0].filled({"measures": folder / "measures"}, fingerprint)
 
     def _place(self, step: Step, state: State, seed: int) -> tuple[str, Path]:
         """A step's fingerprint, and the folder that belongs to it."""

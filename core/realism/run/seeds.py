@@ -31,15 +31,17 @@ def pool(by_seed: Sequence[Sequence[Measure]]) -> list[Measure]:
 
 
 def _pooled(rows: Sequence[Measure]) -> Measure:
+    seeds = [r.detail["seed"] for r in rows if "seed" in r.detail]
+    first = {k: v for k, v in rows[0].detail.items() if k != "seed"}
+    measured = sum(not math.isnan(r.value) for r in rows)
+    detail = {**first, "seeds": seeds, "interval": f"95 % of Student's t over {measured} seeds"}
     value, low, high = mean_interval([r.value for r in rows])
     difference, difference_low, difference_high = mean_interval([r.difference for r in rows])
     if high - low < SAME:
         low, high = rows[0].low, rows[0].high
+        detail["interval"] = "that of one seed over its prompts, as all seeds agree"
     if difference_high - difference_low < SAME:
         difference_low, difference_high = rows[0].difference_low, rows[0].difference_high
-    seeds = [r.detail["seed"] for r in rows if "seed" in r.detail]
-    first = {k: v for k, v in rows[0].detail.items() if k != "seed"}
-    detail = {**first, "seeds": seeds, "interval": f"95 % of Student's t over {len(rows)} seeds"}
     return replace(
         rows[0],
         value=value,

@@ -11,6 +11,7 @@ from annotated_types import Ge
 from realism.errors import RealismError, nearest
 from realism.nouns import Prompt
 from realism.parts import Images, Prompts
+from realism.texts import class_text
 
 
 @dataclass
@@ -20,7 +21,8 @@ class ClassPrompts(Prompts):
     images: Images
     """The images whose subjects are asked for, in alphabetical order."""
     template: str = "A photo of a {subject}"
-    """The text; `{subject}` stands for the subject, with spaces for its underscores and dashes."""
+    """The text; `{subject}` stands for the subject, with spaces for its underscores and dashes; "a"
+    before it becomes "an" where the name wants it."""
     per_class: Annotated[int, Ge(1)] = 1
     """How many prompts of the same text each subject gets (with ids, and so seeds, of their own)."""
     novel: list[str] = field(default_factory=list)
@@ -40,6 +42,6 @@ class ClassPrompts(Prompts):
             raise RealismError(f"novel: no image has the subject '{strange[0]}'{nearest(strange[0], subjects)}")
         for subject in subjects:
             about = {"case": "novel" if subject in self.novel else "known"} if self.novel else {}
-            text = self.template.replace("{subject}", subject.replace("_", " ").replace("-", " "))
+            text = class_text(self.template, subject)
             for number in range(self.per_class):
                 yield Prompt(f"{subject}-{number}" if self.per_class > 1 else subject, text, subject, about)

@@ -57,6 +57,8 @@ class Evaluate(Step):
     control: str = ""
     """The arm that the others are compared with; the first, if none is named."""
 
+    evaluates_against = ("real",)
+
     def title(self) -> str:
         return "evaluate"
 

@@ -15,7 +15,7 @@ from annotated_types import Ge
 from realism.errors import RealismError, listed, nearest
 from realism.nouns import Prompt, Request, request_seed
 from realism.parts import Generator
-from realism.parts.step import NAME, NAME_SAID, Step, named
+from realism.parts.step import NAME, NAME_SAID, NONE, Step, named
 from realism.run.state import State
 from realism.run.work import Work
 from realism.tables import Aside, PromptRow, Reference, Sample, chunks, parts, read_part
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-NONE = "none"
 MAX_SIDE = 2048
 """Longer references are shrunk to this many pixels as they are read; no generator takes more."""
 

@@ -173,10 +173,7 @@ class BuildIndex(Step):
             if kept:
                 with write_aside(path) as aside, aside.open("wb") as file:
                     np.save(file, encoded.vectors(kept))
-            written = [
-                DatabaseRow(r.id, r.path, str(r.metadata.get("caption", "")), r.subject, r.metadata) for r in kept
-            ]
-            write_part(written, DatabaseRow, folder / "metadata", number)
+            write_part([_database_row(row) for row in kept], DatabaseRow, folder / "metadata", number)
         return made
 
 

@@ -78,7 +78,7 @@ class WriteReport(Step):
             aside_count=len(set_aside),
             versions=run.versions(),
             control=next((m.control for m in measures if m.control), ""),
-            seeds=run.recipe.seeds,
+            seeds=tuple(next((m.detail["seeds"] for m in measures if "seeds" in m.detail), run.recipe.seeds[:1])),
             maps=tuple((name, tuple(read(state.path(f"points:{name}"), Point))) for name in named(state, "points")),
             exhibits=tuple(_exhibits(state, run.folder)),
         )

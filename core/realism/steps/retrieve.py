@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 
 from realism.database import Database
 from realism.parts import Retriever
-from realism.parts.step import NAME, NAME_SAID, Step
+from realism.parts.step import Step, references_error
 from realism.recipe.condition import Condition
 from realism.run.state import State
 from realism.run.work import Work
@@ -41,7 +41,7 @@ class Retrieve(Step):
         return self.name or self.retriever.part_name
 
     def options_error(self) -> str | None:
-        return None if NAME.fullmatch(self.name or "x") else f"'{self.name}' is no name for references: {NAME_SAID}"
+        return references_error(self.name) if self.name else None
 
     def missing(self, there: Collection[str]) -> list[str]:
         wanted = []

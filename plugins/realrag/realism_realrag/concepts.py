@@ -14,11 +14,15 @@ from realism.database import Database
 from realism.errors import listed, nearest
 from realism.images import UnreadableImage, read_images
 from realism.parts import Chat, LanguageModel, Retriever
-from realism.parts.step import Step, arms
+from realism.parts.step import Step, arms, references_error
 from realism.run.state import State
 from realism.run.work import Work
-from realism.tables import Aside, PromptRow, Reference, Sample, parts, read, read_part
+from realism.tables import Aside, PromptRow, Reference, Sample, chunks, parts, read, read_part
 
+AT_ONCE = 16
+"""Pictures held in memory."""
+MAX_SIDE = 1024
+"""Larger pictures are shrunk to this many pixels as they are read."""
 MATCHES = "Does this picture show everything that the text asks for? Text: {text}\nAnswer with yes or no."
 LACKS = (
     "This picture was drawn for the text: {text}\nWhich things of the text are missing in it or look wrong? Name at "
@@ -51,6 +55,9 @@ class Concepts(Step):
     def title(self) -> str:
         return f"concepts {self.name}"
 
+    def options_error(self) -> str | None:
+        return references_error(self.name)
+
     def missing(self, there: Collection[str]) -> list[str]:
         found = arms(there)
         if not found:
@@ -82,9 +89,20 @@ class Concepts(Step):
     def _find(
         self, database: Database, drawn: Mapping[str, str], root: Path, _: int, prompts: list[PromptRow]
     ) -> tuple[Sequence[Reference], Sequence[Aside]]:
+        rows: list[Reference] = []
+        aside: list[Aside] = []
+        for some in chunks(prompts, AT_ONCE):
+            found, bad = self._some(database, drawn, root, some)
+            rows += found
+            aside += bad
+        return rows, aside
+
+    def _some(
+        self, database: Database, drawn: Mapping[str, str], root: Path, prompts: list[PromptRow]
+    ) -> tuple[list[Reference], list[Aside]]:
         seen = [p for p in prompts if p.id in drawn]
         images = {}
-        for prompt, image in zip(seen, read_images(root / drawn[p.id] for p in seen), strict=True):
+        for prompt, image in zip(seen, read_images((root / drawn[p.id] for p in seen), max_side=MAX_SIDE), strict=True):
             if isinstance(image, UnreadableImage):
                 raise image
             images[prompt.id] = image
@@ -98,7 +116,7 @@ class Concepts(Step):
         lists = self._ask([Chat(LACKS.format(text=p.text, most=self.most), (images[p.id],)) for p in lacking])
         wanted = [(p, c) for p, reply in zip(lacking, lists, strict=True) for c in lines(reply)[: self.most]]
         captions = self._ask([Chat(CAPTION.format(concept=c, text=p.text)) for p, c in wanted])
-        return list(self._references(database, wanted, captions)), aside
+        return self._references(database, wanted, captions), aside
 
     def _ask(self, chats: Sequence[Chat]) -> list[str]:
         return self.language.reply(chats) if chats else []

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 from realism.errors import listed, nearest
-from realism.parts.step import Step, arms, named
+from realism.parts.step import Step, arms, named, references_error
 from realism.recipe.condition import Condition
 from realism.run.state import State
 from realism.run.work import Work
@@ -43,7 +43,7 @@ class Gate(Step):
     def options_error(self) -> str | None:
         if self.where is None and self.similarity == -1:
             return "gate needs 'similarity', 'where' or both"
-        return None
+        return references_error(self.name)
 
     def missing(self, there: Collection[str]) -> list[str]:
         found = named(there, "references")

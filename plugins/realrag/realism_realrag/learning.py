@@ -32,7 +32,7 @@ class Learning(lightning.LightningModule):
         if not torch.isfinite(loss):
             raise RealismError(
                 f"the loss is {loss.item()} at step {self.global_step}: form '{self.form}' with temperature "
-                f"{self.temperature:g} is not defined here; take form 'infonce' or a lower rate"
+                f"{self.temperature:g} is not defined here; take form 'infonce' or a lower learning_rate"
             )
         return loss
 

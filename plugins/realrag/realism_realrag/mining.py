@@ -55,7 +55,9 @@ class Miner:
         found: list[tuple[int, float] | None],
     ) -> np.ndarray:
         """Fill in what the k nearest give, and return which are still without."""
-        similarities, rows = self._retriever.index.search(self._index, drafts[at], k, allowed)
+        queries, which = np.unique(drafts[at], axis=0, return_inverse=True)  # images of one text share drafts
+        searched = self._retriever.index.search(self._index, queries, k, allowed)
+        similarities, rows = (each[which.ravel()] for each in searched)
         left = []
         for i, line, scores in zip(at.tolist(), rows, similarities, strict=True):
             there = line >= 0

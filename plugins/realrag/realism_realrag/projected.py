@@ -61,9 +61,12 @@ class Projected(Retriever, Tunable):
 
     def mlp(self) -> Any:
         """A new MLP for this encoder, with what was learnt so far."""
+        import torch
         from safetensors.torch import load_file
 
-        module = projection(self.encoder.encode_texts([""]).shape[1], self.width)
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # an encoder may load
+            d = self.encoder.encode_texts([""]).shape[1]
+        module = projection(d, self.width)
         if self._learnt is not None:
             module.load_state_dict(load_file(self._learnt / FILE))
         return module

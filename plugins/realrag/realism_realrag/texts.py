@@ -8,6 +8,7 @@ from typing import Any
 
 from realism.errors import RealismError, listed
 from realism.tables import RecordRow
+from realism.texts import with_article
 
 FIELD = re.compile(r"\{(\w+)\}")
 
@@ -22,7 +23,8 @@ def template_error(template: str) -> str | None:
 def text_of(template: str, row: RecordRow) -> str:
     """The template with each {column} filled in from a record: its subject, with spaces for underscores and dashes, or
     a key of its metadata. Raises RealismError if the record has no such column, or nothing in it."""
-    columns: Mapping[str, Any] = {**row.metadata, "subject": re.sub("[_-]", " ", row.subject)}
+    words = re.sub("[_-]", " ", row.subject)
+    columns: Mapping[str, Any] = {**row.metadata, "subject": words}
 
     def fill(found: re.Match[str]) -> str:
         value = columns.get(found[1])
@@ -30,4 +32,4 @@ def text_of(template: str, row: RecordRow) -> str:
             raise RealismError(f"text '{template}': image '{row.id}' has no '{found[1]}'; it has: {listed(columns)}")
         return str(value)
 
-    return FIELD.sub(fill, template)
+    return FIELD.sub(fill, with_article(template, words))

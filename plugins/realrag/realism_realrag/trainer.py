@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -45,9 +45,9 @@ class Reflective(Trainer):
     """The text of a database image, its positive: columns in braces, such as {subject} or {caption}."""
     epochs: Annotated[int, Ge(1)] = 10
     """How often each image is seen."""
-    batch: Annotated[int, Ge(2)] = 64
+    batch_size: Annotated[int, Ge(2)] = 64
     """Images at a time, at most: no two with the same text, as each would be a false negative of the other."""
-    rate: Annotated[float, Gt(0)] = 1e-3
+    learning_rate: Annotated[float, Gt(0)] = 1e-3
     """Learning rate of AdamW."""
     weight_decay: Annotated[float, Ge(0)] = 0.01
     """Weight decay of AdamW."""
@@ -88,7 +88,7 @@ class Reflective(Trainer):
     def module(self) -> lightning.LightningModule:
         from .learning import Learning
 
-        return Learning(self.retriever.mlp(), self.temperature, self.form, self.rate, self.weight_decay)
+        return Learning(self.retriever.mlp(), self.temperature, self.form, self.learning_rate, self.weight_decay)
 
     def data(self, state: State, root: Path) -> DataLoader[Any]:
         from torch.utils.data import DataLoader
@@ -99,13 +99,14 @@ class Reflective(Trainer):
         mined = None
         if self.negatives == "reflective":
             table = state.path(f"negatives:{self._encoder}")
-            mined = {row.row: row.negative_row for row in read(table, Negative)}
+            mined = {row.row: row for row in read(table, Negative)}
         texts, of_row = _texts(self.text, database, mined)
         if len(texts) < 2:
             raise RealismError(f"{self.part_name}: all images have the text '{next(iter(texts), '')}'; two are needed")
         vectors = self.retriever.encoder.encode_texts(list(texts))
-        pairs = Pairs(database.folder, vectors, of_row, mined)
-        return DataLoader(pairs, sampler=DistinctTexts([at for _, at in of_row], self.batch), batch_size=None)
+        negatives = None if mined is None else {row: negative.negative_row for row, negative in mined.items()}
+        pairs = Pairs(database.folder, vectors, of_row, negatives)
+        return DataLoader(pairs, sampler=DistinctTexts([at for _, at in of_row], self.batch_size), batch_size=None)
 
     def save(self, module: lightning.LightningModule, folder: Path) -> None:
         from safetensors.torch import save_file
@@ -115,12 +116,21 @@ class Reflective(Trainer):
 
 
 def _texts(
-    template: str, database: Database, among: Collection[int] | None
+    template: str, database: Database, mined: Mapping[int, Negative] | None
 ) -> tuple[dict[str, int], list[tuple[int, int]]]:
-    """The different texts, each with its number; and of each row that is used, the row and its text's number."""
+    """The different texts, each with its number; and of each row that is used, the row and its text's number.
+
+    Raises RealismError if a negative was mined for another text.
+    """
     texts: dict[str, int] = {}
     of_row = []
     for row, record in enumerate(database.rows()):
-        if among is None or row in among:
-            of_row.append((row, texts.setdefault(text_of(template, record), len(texts))))
+        if mined is not None and row not in mined:
+            continue
+        text = text_of(template, record)
+        if mined is not None and mined[row].text != text:
+            raise RealismError(
+                f"text '{template}' gives '{text}', but 'reflect' drew '{mined[row].text}': give both the same 'text'"
+            )
+        of_row.append((row, texts.setdefault(text, len(texts))))
     return texts, of_row

@@ -28,7 +28,7 @@ REFLECT = PARTS + "  - reflect: {retriever: clip, near_duplicate: 1.01}\n"
 TRAIN = (
     REFLECT
     + """\
-  - train: {trainer: {use: reflective, retriever: real, text: "a {subject} square", epochs: 3, batch: 4}}
+  - train: {trainer: {use: reflective, retriever: real, epochs: 3, batch_size: 4}}
   - index: {retriever: real}
   - retrieve: {retriever: clip, name: zero}
   - retrieve: {retriever: real}
@@ -141,12 +141,13 @@ def test_a_missing_step_is_named(read, write_recipe):
     read(write_recipe(PARTS + "  - train: {trainer: {use: reflective, retriever: real, negatives: none}}\n"))
 
 
-def test_a_loss_that_is_not_defined_is_told_in_a_sentence(run, write_recipe):
-    recipe = TRAIN.replace("epochs: 3", "epochs: 3, form: as_printed, rate: 1000000")
-    try:
-        run(write_recipe(recipe))
-    except RealismError as error:
-        assert "is not defined here; take form 'infonce'" in str(error)
+def test_a_loss_that_is_not_defined_is_told_in_a_sentence():
+    from realism_realrag.learning import Learning
+
+    query = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    learning = Learning(torch.nn.Identity(), 0.05, "as_printed", 1e-3, 0.0)
+    with pytest.raises(RealismError, match="is not defined here; take form 'infonce'"):
+        learning.training_step((query, -query.flip(0), -query), 0)
 
 
 def test_a_text_that_images_do_not_have_is_told_in_a_sentence(run, read, write_recipe):
@@ -217,3 +218,26 @@ def test_batches_hold_no_text_twice_and_every_image_once():
         assert len(seen) == len(batches)
         assert sorted(i for batch in seen for i in batch) == list(range(15))
         assert all(len({texts[i] for i in batch}) == len(batch) <= 2 for batch in seen)
+
+
+def test_negatives_mined_for_other_texts_are_refused(run, write_recipe):
+    with pytest.raises(RealismError, match="give both the same 'text'"):
+        run(write_recipe(TRAIN.replace("near_duplicate: 1.01", "near_duplicate: 1.01, text: 'the {subject}'")))
+
+
+def test_training_begins_alike_whether_or_not_its_encoder_is_loaded():
+    from realism_realrag.projected import Projected
+    from toys import ToyIndex, ToyRetriever
+
+    class Drawing(ToyRetriever):
+        """Draws from torch's generator as it loads, as real encoders do."""
+
+        def encode_texts(self, texts):
+            torch.rand(3)
+            return super().encode_texts(texts)
+
+    starts = []
+    for encoder in (Drawing(ToyIndex()), ToyRetriever(ToyIndex())):
+        torch.manual_seed(0)
+        starts.append(Projected(encoder, 8, ToyIndex()).mlp().inner.weight)
+    assert torch.equal(*starts)
