@@ -112,7 +112,7 @@ def test_a_folder_of_images_that_is_missing_empty_or_unreadable_is_named(realism
         Path(f"database/{i}.png").write_text("no picture")
     code, said = realism("run", "recipe.yaml", "-q")
     assert said.startswith(
-        "realism: index: 12 of 12 items were set aside, more than the share of 0.1 that limits.aside"
+        "realism: index retriever: 12 of 12 items were set aside, more than the share of 0.1 that limits.aside"
     )
     assert code == 2
 
@@ -152,7 +152,8 @@ def test_the_installed_command_says_it_on_stderr_with_exit_code_2(tmp_path: Path
     assert done.stderr.splitlines() == [
         "recipe.yaml: 2 problems",
         "  line 1  stpes  a recipe has no key 'stpes'; did you mean 'steps'?",
-        "                 keys: description, extends, limits, name, parts, prompts, seed, steps",
+        "                 keys: choose, description, extends, limits, name, parts, prompts, seed, seeds, steps, "
+        "variants",
         "  line 1  steps  expected a list of steps, such as '- generate: {}'",
         "Nothing was run.",
     ]

@@ -1,7 +1,9 @@
 """Databases as researchers have them on disk: Stanford Dogs, what torchvision reads, and tables of files."""
 
 import re
+import shutil
 
+import examples
 import pandas
 import pytest
 import tiny
@@ -236,6 +238,7 @@ def databases(tmp_path, monkeypatch):
     made.imagenet(tmp_path / "imagenet")
     (tmp_path / "names.txt").write_text("tench\nconstruction crane\n")
     made.dogs(tmp_path / "dogs")
+    shutil.copytree(examples.embeddings(), tmp_path / "laion")
 
 
 @pytest.mark.parametrize("line", LINES)
