@@ -37,6 +37,12 @@ def test_where_all_seeds_agree_the_interval_over_prompts_is_kept():
     assert (row.difference_low, row.difference_high) == (-1.0, 1.0)
 
 
+def test_the_interval_of_a_share_stays_within_0_and_1():
+    shares = [[replace(rows[0], detail={"seed": i, "unit": "share"})] for i, rows in enumerate(by_seed(0.9, 1.0))]
+    [row] = pool(shares)
+    assert row.value == 0.95 and row.high == 1.0 and row.low > 0
+
+
 def test_arms_groups_and_extractors_are_not_mixed():
     rows = [[ROW, replace(ROW, arm="zero"), replace(ROW, group="known"), replace(ROW, detail={"extractor": "other"})]]
     assert len(pool(rows * 2)) == 4

@@ -19,8 +19,8 @@ def pool(by_seed: Sequence[Sequence[Measure]]) -> list[Measure]:
 
     Intervals are mean ± t * s / sqrt(k), Student's t at 95 % with k - 1 degrees of freedom over the k seeds: what
     another seed (other noise, another training) would give on the same prompts. Where all seeds agree, that
-    would have no width, and the interval is the one that the first seed has over its prompts. n counts images of
-    all seeds.
+    would have no width, and the interval is the one that the first seed has over its prompts. A share's interval
+    ends at 0 and 1. n counts images of all seeds.
     """
     rows: dict[tuple[str, str, str, str], list[Measure]] = {}
     for measures in by_seed:
@@ -36,6 +36,8 @@ def _pooled(rows: Sequence[Measure]) -> Measure:
     measured = sum(not math.isnan(r.value) for r in rows)
     detail = {**first, "seeds": seeds, "interval": f"95 % of Student's t over {measured} seeds"}
     value, low, high = mean_interval([r.value for r in rows])
+    if first.get("unit") == "share":
+        low, high = (float(end) for end in np.clip([low, high], 0, 1))
     difference, difference_low, difference_high = mean_interval([r.difference for r in rows])
     if high - low < SAME:
         low, high = rows[0].low, rows[0].high
