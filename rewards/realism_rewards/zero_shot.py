@@ -69,4 +69,8 @@ class ZeroShot(Reward):
         if len(names) < 2:
             source = getattr(self.classes, "part_name", "classes")
             raise RealismError(f"zero_shot: '{source}' has {len(names)} classes; give it two or more to choose from")
-        return names, self.encoder.encode_texts([class_text(self.template, name) for name in names])
+        texts = [class_text(self.template, name) for name in names]
+        if twice := next((t for t in texts if texts.count(t) > 1), ""):
+            alike = [name for name, text in zip(names, texts, strict=True) if text == twice]
+            raise RealismError(f"zero_shot: the classes {' and '.join(alike)} have one text, '{twice}': rename one")
+        return names, self.encoder.encode_texts(texts)

@@ -153,7 +153,7 @@ def _scores(
             scores: dict[str, ArmScores] = {}
             for arm, rows in samples.items():
                 chosen = [s for s in rows if s.prompt_id in group.prompts and reward in of_arm[arm].get(s.id, {})]
-                scores[arm] = ArmScores([of_arm[arm][s.id][reward] for s in chosen], [s.prompt_id for s in chosen])
+                scores[arm] = ArmScores([of_arm[arm][s.id][reward] for s in chosen], _clusters(chosen))
             detail = _detail(group, work.seed) | unit | {"interval": OF_SCORES}
             row = partial(Measure, name=reward, group=group.name, detail=detail)
             better = work.run.higher_is_better(reward)
@@ -182,7 +182,14 @@ def _bias(metric: SetMetric, n: int, real: int) -> dict[str, Any]:
 
 def _of_group(features: np.ndarray, rows: list[Sample], group: Group) -> ArmFeatures:
     at = [i for i, s in enumerate(rows) if s.prompt_id in group.prompts]
-    return ArmFeatures(features[at], [rows[i].prompt_id for i in at])
+    return ArmFeatures(features[at], _clusters([rows[i] for i in at]))
+
+
+def _clusters(samples: list[Sample]) -> list[str]:
+    """What is resampled together: the pictures of one text, which share what was retrieved for it; where there is but
+    one text, those of one prompt."""
+    texts = [s.text for s in samples]
+    return texts if len(set(texts)) > 1 else [s.prompt_id for s in samples]
 
 
 def _alike(records: list[RecordRow], subjects: set[str]) -> tuple[list[int], str]:

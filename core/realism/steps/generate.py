@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -121,7 +121,7 @@ class Generate(Step):
 
     def _make(self, jobs: list[Job], folder: Path, work: Work) -> tuple[list[Sample], list[Aside]]:
         aside: list[Aside] = []
-        ready = list(self._requests(jobs, work.seed, aside))
+        ready = list(self._requests(jobs, work, aside))
         images = self.generator.generate([request for _, request in ready]) if ready else []
         prompts = [request.prompt for _, request in ready]
         reasons = work.run.screen(self.title(), images, prompts)
@@ -140,19 +140,23 @@ class Generate(Step):
             list(pool.map(_write, paths, kept))
         return samples, aside
 
-    def _requests(self, jobs: list[Job], seed: int, aside: list[Aside]) -> Iterator[tuple[Job, Request]]:
+    def _requests(self, jobs: list[Job], work: Work, aside: list[Aside]) -> Iterator[tuple[Job, Request]]:
         from realism.images import UnreadableImage, read_images
 
         paths = list(dict.fromkeys(r.path for job in jobs for r in job.references))
         images = dict(zip(paths, read_images(paths, max_side=MAX_SIDE), strict=True))
+        for lost in [image for image in images.values() if isinstance(image, UnreadableImage)]:
+            work.run.warn(f"{self.title()}: reference {lost}; it is not used")
         for job in jobs:
-            found = [images[r.path] for r in job.references]
-            references = tuple(image for image in found if not isinstance(image, UnreadableImage))
-            if found and not references:
-                aside.append(Aside(_name(job), self.title(), f"reference {found[0]}"))
+            found = [(r, images[r.path]) for r in job.references]
+            given = [(r, image) for r, image in found if not isinstance(image, UnreadableImage)]
+            if found and not given:
+                aside.append(Aside(_name(job), self.title(), f"reference {found[0][1]}"))
                 continue
+            job = replace(job, references=tuple(r for r, _ in given))  # what it was given, not what was found
+            references = tuple(image for _, image in given)
             prompt = Prompt(job.prompt.id, job.prompt.text, job.prompt.subject, job.prompt.metadata)
-            yield job, Request(prompt, request_seed(seed, prompt.id, job.number), references)
+            yield job, Request(prompt, request_seed(work.seed, prompt.id, job.number), references)
 
     def _sample(self, job: Job, request: Request, name: str, path: Path, image: Image.Image) -> Sample:
         return Sample(

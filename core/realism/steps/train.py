@@ -47,11 +47,12 @@ class Train(Step):
         module = self.trainer.module()
         data = self.trainer.data(state, work.run.folder)
         last = work.folder / "checkpoints" / "last.ckpt"
+        steps, by_epoch = self.trainer.length(len(data)), self.trainer.checkpoint_every is None
         fit = lightning.Trainer(
-            max_steps=self.trainer.length(len(data)),
-            max_epochs=-1,
+            max_steps=-1 if by_epoch else steps,  # with both given, a resumed fit would count its epochs wrongly
+            max_epochs=steps // len(data) if by_epoch else -1,
             devices=1,  # more would start this command again, against the run's own lock
-            callbacks=[_checkpoints(last.parent, self.trainer.checkpoint_every), _shown(work)],
+            callbacks=[_checkpoints(last.parent, self.trainer.checkpoint_every), _shown(work, steps)],
             default_root_dir=work.folder,
             logger=False,
             enable_progress_bar=False,
@@ -70,14 +71,14 @@ def _checkpoints(folder: Path, every: int | None) -> ModelCheckpoint:
     return ModelCheckpoint(dirpath=folder, save_last=True, **when)
 
 
-def _shown(work: Work) -> Callback:
+def _shown(work: Work, steps: int) -> Callback:
     """Moves the run's own bar with every optimiser step."""
     from lightning.pytorch.callbacks import LambdaCallback
 
     seen = [0]
 
     def start(trainer: Any, module: Any) -> None:
-        work.bar.expect(trainer.max_steps)
+        work.bar.expect(steps)
         seen[0] = trainer.global_step
         work.bar(seen[0], kept=True)
 

@@ -57,8 +57,10 @@ class Gate(Step):
             if self.arm and self.arm not in arms(there):
                 near = nearest(self.arm, arms(there))
                 wanted.append(f"arm: no arm '{self.arm}'{near}; arms here: {listed(arms(there))}")
-            if unknown := self.where.unknown(known_rewards(there)):
-                wanted.append(f"where: {unknown}; put a step 'score' before this")
+            arm = self.arm or next(iter(arms(there)), "")
+            scored = [s for s in there if s.startswith(f"scores:{arm}:")]
+            if unknown := self.where.unknown(known_rewards(scored)):
+                wanted.append(f"where: {unknown}; put a step 'score' after arm '{arm}' and before this")
         return wanted
 
     def _slot(self, there: Collection[str]) -> str:

@@ -68,15 +68,17 @@ class Pairs(Dataset[Batch]):
 class DistinctTexts(Sampler[list[int]]):
     """Batches of positions in which no text stands twice; every position stands in one batch of each epoch.
 
-    The order depends on torch's seed when this is made and on the epoch, which Lightning sets: a fit that was killed
-    goes on with the same batches. The last batches, where one text is left, are given too: beside a reflective negative
-    they still teach.
+    The images of a text are spread evenly over the epoch, so that every batch is a fair sample of the texts. There are
+    as many batches as the text with the most images needs, or n / batch if that is more; batch is their size where
+    that decides, give or take a few. The order depends on torch's seed when this is made and on the epoch, which
+    Lightning sets: a fit that was killed goes on with the same batches.
     """
 
     def __init__(self, texts: Sequence[int], batch: int):
-        self._texts, self._batch = np.asarray(texts), batch
+        self._texts = np.asarray(texts)
+        self._counts = np.bincount(self._texts)
+        self._length = max(-(-len(self._texts) // batch), int(self._counts.max(initial=1)))
         self._seed, self._epoch = torch.initial_seed() % 2**63, 0
-        self._length = len(self._batches(0))
 
     def set_epoch(self, epoch: int) -> None:
         """Which epoch's batches come next."""
@@ -86,20 +88,20 @@ class DistinctTexts(Sampler[list[int]]):
         return self._length
 
     def __iter__(self) -> Iterator[list[int]]:
-        return iter(self._batches(self._epoch))
+        yield from self._batches(self._epoch)  # at the first that is asked for: a resumed fit sets the epoch late
 
     def _batches(self, epoch: int) -> list[list[int]]:
-        """Positions in random order, each given its rank within its text: equal ranks hold different texts."""
+        """Image r of a text's c images, in random order, goes to batch floor((r + u) B / c) of B, u in [0, 1): two of
+        one text are at least B / c >= 1 apart. The texts' u are evenly spaced, which keeps the batches of a size."""
         random = np.random.default_rng([self._seed, epoch])
         shuffled = random.permutation(len(self._texts))
         by_text = shuffled[np.argsort(self._texts[shuffled], kind="stable")]
         texts = self._texts[by_text]
         first = np.flatnonzero(np.r_[True, texts[1:] != texts[:-1]])
         rank = np.arange(len(texts)) - np.repeat(first, np.diff(np.r_[first, len(texts)]))
-        order = random.permutation(len(texts))
-        order = order[np.argsort(rank[order], kind="stable")]
-        ends = np.cumsum(np.bincount(rank))
-        batches: list[list[int]] = []
-        for same in np.split(by_text[order], ends[:-1]):
-            batches.extend(same[i : i + self._batch].tolist() for i in range(0, len(same), self._batch))
-        return [batches[i] for i in random.permutation(len(batches))]
+        start = (random.permutation(len(self._counts)) + random.random()) / len(self._counts)
+        at = np.floor((rank + start[texts]) * self._length / self._counts[texts]).astype(np.int64)
+        order = np.argsort(at, kind="stable")
+        ends = np.cumsum(np.bincount(at, minlength=self._length))[:-1]
+        batches = [same.tolist() for same in np.split(by_text[order], ends)]
+        return [batches[i] for i in random.permutation(len(batches)) if batches[i]]

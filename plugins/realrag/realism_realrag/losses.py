@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,8 @@ def reflective_loss(
 
     query, images, negatives: (B, D) float, each row of length 1; row i of images is the positive of query i, row i of
     negatives its reflective negative. negatives=None leaves that term out: plain contrastive learning (the paper's
-    normal RAG). temperature: tau > 0. Returns a float32 scalar, the mean over the rows.
+    normal RAG). temperature: tau > 0. Returns a float32 scalar, the mean over the rows. Raises ValueError for another
+    form, temperature or shape.
 
     With p = q . pos, n_j = q . images_j for j != i, r = q . negative:
     - infonce: -log [ exp(p/tau) / (exp(p/tau) + sum_j exp(n_j/tau) + exp(r/tau)) ]
@@ -34,6 +35,12 @@ def reflective_loss(
     """
     import torch
 
+    if form not in get_args(Form):
+        raise ValueError(f"form '{form}' is not known: expected {' or '.join(get_args(Form))}")
+    if temperature <= 0:
+        raise ValueError(f"temperature {temperature:g} is not allowed: expected more than 0")
+    if images.shape != query.shape or (negatives is not None and negatives.shape != query.shape):
+        raise ValueError(f"query, images and negatives must have one shape (B, D), not {tuple(query.shape)} and others")
     q, z = query.float(), images.float()
     similarities = q @ z.T
     own = similarities.diagonal()

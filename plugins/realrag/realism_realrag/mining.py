@@ -17,31 +17,33 @@ FIRST = 16
 class Miner:
     """Mines the negatives of a database (RealRAG eq. 4)."""
 
-    def __init__(self, retriever: Retriever, database: Database, near_duplicate: float, own_class: bool):
-        """near_duplicate: a cosine; own_class: whether a negative may have the subject of its positive."""
+    def __init__(
+        self, retriever: Retriever, database: Database, classes: Sequence[str], near_duplicate: float, own_class: bool
+    ):
+        """classes: (n,) what each row shows. near_duplicate: a cosine; own_class: whether a negative may show what its
+        positive shows."""
         self._retriever, self._index = retriever, database.folder / "index"
         self._vectors = Vectors(database.folder)
-        self._subjects = np.array([row.subject for row in database.rows()], dtype=object)
+        self._classes = np.unique(np.asarray(classes), return_inverse=True)[1]
         self._near_duplicate, self._own_class = near_duplicate, own_class
 
     def mine(self, drafts: np.ndarray, positive_rows: Sequence[int]) -> list[tuple[int, float] | None]:
         """For each draft (b, d), the row of its negative and their cosine; None where no image is left.
 
         positive_rows: (b,) the database row of each draft's positive. A negative is the database image nearest to the
-        draft that is neither the positive nor its near-duplicate, nor, unless own_class, of its subject.
+        draft that is neither the positive nor its near-duplicate, nor, unless own_class, of its class.
         """
         positives = self._vectors.take(positive_rows)
         found: list[tuple[int, float] | None] = [None] * len(drafts)
-        subjects = self._subjects[np.asarray(positive_rows)]
-        for subject in dict.fromkeys(subjects.tolist()):
-            at = np.flatnonzero(subjects == subject)
-            allowed = None if self._own_class or not subject else self._subjects != subject
-            waiting, k = at, min(FIRST, len(self._subjects))
+        shown = self._classes[np.asarray(positive_rows)]
+        for each in dict.fromkeys(shown.tolist()):
+            allowed = None if self._own_class else self._classes != each
+            waiting, k = np.flatnonzero(shown == each), min(FIRST, len(self._classes))
             while len(waiting):
                 waiting = self._nearest(waiting, drafts, positives, positive_rows, allowed, k, found)
-                if k >= len(self._subjects):
+                if k >= len(self._classes):
                     break
-                k = min(4 * k, len(self._subjects))
+                k = min(4 * k, len(self._classes))
         return found
 
     def _nearest(

@@ -49,7 +49,7 @@ class Reflect(Step):
     drafts: Annotated[int, Ge(1)] = 4
     """Pictures to draw of each different text; the images that share a text take them in turn."""
     own_class: Literal["exclude", "allow"] = "exclude"
-    """Whether an image of the positive's own subject may be its negative. allow is eq. 4 as printed; it pushes a text
+    """Whether an image of the positive's own subject, or of its text if it has none, may be its negative. allow is eq. 4 as printed; it pushes a text
     away from images it is right for, wherever the generator already draws it well."""
     near_duplicate: Annotated[float, Ge(0), Le(1.01)] = 0.94
     """An image of at least this cosine with the positive is never its negative; above 1 rules out none."""
@@ -81,9 +81,10 @@ class Reflect(Step):
         drawn = work.map(
             chunks(jobs, SHARD), partial(self._draw, work), Draft, "drafts", total=len(jobs), unit="images"
         )
-        miner = Miner(self.retriever, database, self.near_duplicate, self.own_class == "allow")
+        classes = [row.subject or text_of(self.text, row) for row in database.rows()]
+        miner = Miner(self.retriever, database, classes, self.near_duplicate, self.own_class == "allow")
         mine = partial(self._mine, miner, _Drafts(work.folder, drawn), database)
-        rows = chunks(enumerate(database.rows()), 8 * SHARD)
+        rows = chunks(self._turns(database), 8 * SHARD)
         negatives = work.map(rows, mine, Negative, "negatives", total=len(database), unit="negatives")
         write_part(list(_exhibits(negatives, database)), Exhibit, work.folder / "exhibits", 0)
         return dict(zip(self.makes([]), (negatives, work.folder / "exhibits"), strict=True))
@@ -97,6 +98,14 @@ class Reflect(Step):
             if number < self.drafts:
                 counts[text] = number + 1
                 yield text, row.subject, number
+
+    def _turns(self, database: Database) -> Iterator[tuple[int, RecordRow, int]]:
+        """Each row of the database, its record, and how many before it have the same text."""
+        seen: dict[str, int] = {}
+        for row, record in enumerate(database.rows()):
+            text = text_of(self.text, record)
+            seen[text] = turn = seen.get(text, -1) + 1
+            yield row, record, turn
 
     def _draw(self, work: Work, number: int, jobs: list[tuple[str, str, int]]) -> tuple[list[Draft], list[Aside]]:
         import numpy as np
@@ -125,12 +134,12 @@ class Reflect(Step):
         return rows, aside
 
     def _mine(
-        self, miner: Miner, drafts: _Drafts, database: Database, _: int, rows: list[tuple[int, RecordRow]]
+        self, miner: Miner, drafts: _Drafts, database: Database, _: int, rows: list[tuple[int, RecordRow, int]]
     ) -> tuple[Sequence[Negative], Sequence[Aside]]:
         import numpy as np
 
-        texts = [text_of(self.text, record) for _, record in rows]
-        drawn = [drafts.of(text, row) for text, (row, _) in zip(texts, rows, strict=True)]
+        texts = [text_of(self.text, record) for _, record, _ in rows]
+        drawn = [drafts.of(text, turn) for text, (_, _, turn) in zip(texts, rows, strict=True)]
         kept = [i for i, draft in enumerate(drawn) if draft is not None]
         aside = [Aside(rows[i][1].id, self.title(), "no draft of its text") for i, d in enumerate(drawn) if d is None]
         chosen = [draft for draft in drawn if draft is not None]
@@ -139,7 +148,7 @@ class Reflect(Step):
         mined = miner.mine(np.stack([vector for _, vector in chosen]), [rows[i][0] for i in kept])
         made = []
         for i, (draft, _vector), negative in zip(kept, chosen, mined, strict=True):
-            row, record = rows[i]
+            row, record, _turn = rows[i]
             if negative is None:
                 aside.append(Aside(record.id, self.title(), "every other image is of its class or a near-duplicate"))
                 continue
@@ -161,10 +170,10 @@ class _Drafts:
             for draft, vector in zip(read_part(path, Draft), vectors, strict=True):
                 self._by_text.setdefault(draft.text, []).append((draft, vector))
 
-    def of(self, text: str, row: int) -> tuple[Draft, np.ndarray] | None:
-        """The draft that a row of the database takes: rows of one text take turns. None if all were set aside."""
+    def of(self, text: str, turn: int) -> tuple[Draft, np.ndarray] | None:
+        """The draft that the turn-th image of a text takes. None if all were set aside."""
         drafts = self._by_text.get(text)
-        return drafts[row % len(drafts)] if drafts else None
+        return drafts[turn % len(drafts)] if drafts else None
 
 
 def _exhibits(negatives: Path, database: Database) -> Iterator[Exhibit]:

@@ -28,7 +28,7 @@ def text_of(template: str, row: RecordRow) -> str:
 
     def fill(found: re.Match[str]) -> str:
         value = columns.get(found[1])
-        if value in (None, ""):
+        if value in (None, "") or value != value:
             raise RealismError(f"text '{template}': image '{row.id}' has no '{found[1]}'; it has: {listed(columns)}")
         return str(value)
 

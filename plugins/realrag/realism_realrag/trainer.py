@@ -46,7 +46,8 @@ class Reflective(Trainer):
     epochs: Annotated[int, Ge(1)] = 10
     """How often each image is seen."""
     batch_size: Annotated[int, Ge(2)] = 64
-    """Images at a time, at most: no two with the same text, as each would be a false negative of the other."""
+    """Images at a time, about: no two with the same text, as each would be a false negative of the other, so fewer where
+    there are fewer texts."""
     learning_rate: Annotated[float, Gt(0)] = 1e-3
     """Learning rate of AdamW."""
     weight_decay: Annotated[float, Ge(0)] = 0.01
@@ -125,9 +126,15 @@ def _texts(
     texts: dict[str, int] = {}
     of_row = []
     for row, record in enumerate(database.rows()):
-        if mined is not None and row not in mined:
+        if mined is not None and row not in mined:  # it was set aside
             continue
         text = text_of(template, record)
+        if mined is not None and (
+            record.id != mined[row].id or database.record(mined[row].negative_row).id != mined[row].negative_id
+        ):
+            raise RealismError(
+                "the negatives were mined in another database: put 'reflect' after the last 'index' with this encoder"
+            )
         if mined is not None and mined[row].text != text:
             raise RealismError(
                 f"text '{template}' gives '{text}', but 'reflect' drew '{mined[row].text}': give both the same 'text'"

@@ -81,3 +81,17 @@ def test_gradients_reach_the_images_and_the_negatives_but_no_text():
     images, negatives = (unit(4, 8, s).requires_grad_() for s in (1, 2))
     reflective_loss(query, images, negatives, temperature=0.07).backward()
     assert images.grad.abs().sum() > 0 and negatives.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"form": "InfoNCE"}, "form 'InfoNCE' is not known"),
+        ({"temperature": 0.0}, "expected more than 0"),
+        ({"negatives": unit(1, 8, 2)}, "must have one shape"),
+    ],
+)
+def test_what_it_cannot_mean_is_refused(change, said):
+    given = {"negatives": unit(4, 8, 2), "temperature": 0.07} | change
+    with pytest.raises(ValueError, match=said):
+        reflective_loss(unit(4, 8, 0), unit(4, 8, 1), **given)

@@ -206,18 +206,61 @@ def test_what_a_picture_lacks_is_asked_and_retrieved(write_recipe, eyes, tmp_pat
     assert set(aside.reason) == {"neither yes nor no: 'Perhaps.'"} and len(aside) == 3
 
 
-def test_batches_hold_no_text_twice_and_every_image_once():
+def test_batches_hold_no_text_twice_and_every_image_once_spread_over_the_epoch():
     from realism_realrag.learning import DistinctTexts
 
     torch.manual_seed(0)
-    texts = [0] * 7 + [1] * 3 + [2] * 5
-    batches = DistinctTexts(texts, 2)
+    texts = [0] * 40 + [1] * 10 + [2] * 20 + list(range(3, 103))
+    batches = DistinctTexts(texts, 4)
     for epoch in (0, 1):
         batches.set_epoch(epoch)
         seen = list(batches)
-        assert len(seen) == len(batches)
-        assert sorted(i for batch in seen for i in batch) == list(range(15))
-        assert all(len({texts[i] for i in batch}) == len(batch) <= 2 for batch in seen)
+        assert len(seen) == len(batches) == 43
+        assert sorted(i for batch in seen for i in batch) == list(range(len(texts)))
+        assert all(len({texts[i] for i in batch}) == len(batch) <= 6 for batch in seen)
+    batches.set_epoch(0)
+    assert list(batches) != seen
+
+
+def test_a_killed_training_ends_where_an_undisturbed_one_ends(run, write_recipe, monkeypatch):
+    from realism_realrag.learning import Learning
+
+    def weights(out: str) -> bytes:
+        done = run(write_recipe(TRAIN), out=out)
+        return (next(done.folder.glob("steps/train-*")) / "weights" / "projection.safetensors").read_bytes()
+
+    calm, step, calls = weights("calm"), Learning.training_step, []
+
+    def killed(self, batch, number):
+        calls.append(number)
+        if len(calls) == 15:  # in the third of three epochs
+            raise KeyboardInterrupt
+        return step(self, batch, number)
+
+    monkeypatch.setattr(Learning, "training_step", killed)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        weights("killed")
+    assert weights("killed") == calm
+
+
+def test_images_of_a_text_take_its_drafts_in_turn(run, write_recipe):
+    negatives = table(run(write_recipe(REFLECT)), "reflect", "negatives")
+    assert set(negatives.groupby("text").draft.nunique()) == {4}
+
+
+def test_without_subjects_a_negative_has_another_text(run, write_recipe, database):
+    rows = [f"{name}/{i}.png,,a {name} thing" for name in ("red", "green", "blue", "grey") for i in range(6)]
+    (database / "metadata.csv").write_text("\n".join(["file,subject,caption", *rows]))
+    recipe = REFLECT.replace("near_duplicate: 1.01", "near_duplicate: 1.01, text: '{caption}'")
+    recipe = recipe.replace("path: DATABASE", "path: DATABASE, labels: none")
+    negatives = table(run(write_recipe(recipe)), "reflect", "negatives")
+    assert (negatives.id.str.split("/").str[0] != negatives.negative_id.str.split("/").str[0]).all()
+
+
+def test_a_gate_on_an_arm_without_scores_is_refused(read, write_recipe):
+    late = GATED.replace("- gate: {", "- generate: {arm: late}\n  - gate: {arm: late, ")
+    with pytest.raises(RecipeError, match="put a step 'score' after arm 'late'"):
+        read(write_recipe(PARTS + late))
 
 
 def test_negatives_mined_for_other_texts_are_refused(run, write_recipe):
