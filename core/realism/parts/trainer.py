@@ -31,7 +31,8 @@ class Trainer(Part):
 
     @abstractmethod
     def length(self, batches: int) -> int:
-        """How many optimiser steps to take, with data of so many batches: whole epochs where checkpoint_every is None."""
+        """How many optimiser steps to take, with data of so many batches; whole epochs where checkpoint_every is
+        None."""
 
     def missing(self, there: Collection[str]) -> list[str]:
         """One sentence for each thing that no earlier step provides; there holds the slots filled before."""

@@ -46,8 +46,8 @@ class Reflective(Trainer):
     epochs: Annotated[int, Ge(1)] = 10
     """How often each image is seen."""
     batch_size: Annotated[int, Ge(2)] = 64
-    """Images at a time, about: no two with the same text, as each would be a false negative of the other, so fewer where
-    there are fewer texts."""
+    """Images at a time, about: no two with the same text, as each would be a false negative of the other, so there are
+    fewer where texts are few."""
     learning_rate: Annotated[float, Gt(0)] = 1e-3
     """Learning rate of AdamW."""
     weight_decay: Annotated[float, Ge(0)] = 0.01
