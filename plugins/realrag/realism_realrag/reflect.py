@@ -50,7 +50,7 @@ class Reflect(Step):
     """Pictures to draw of each different text; the images that share a text take them in turn."""
     own_class: Literal["exclude", "allow"] = "exclude"
     """Whether an image of the subject of the positive, or of its text if it has none, may be its negative. allow is
-    eq. 4 as printed; it pushes a text away from images it is right for, wherever the generator already draws it well."""
+    eq. 4 as printed; it pushes a text away from images it is right for, wherever the generator draws it well."""
     near_duplicate: Annotated[float, Ge(0), Le(1.01)] = 0.94
     """An image of at least this cosine with the positive is never its negative; above 1 rules out none."""
 
