@@ -145,6 +145,8 @@ def options(name: str) -> dict[str, Any]:
         "torchvision": lambda: {"dataset": "imagenet", "root": database("imagenet")},
         "stanford_dogs": lambda: {"path": database("dogs")},
         "embedding_folder": lambda: {"path": embeddings(), "encoder": "none"},
+        "projected": lambda: {ENCODER: openclip(), "width": 8},
+        "reflective": lambda: {"retriever": {"use": "projected", ENCODER: openclip(), "width": 8}},
         "prompt_file": lambda: {"path": prompt_file()},
         "classes": lambda: {"images": {"use": "image_folder", "path": photos()}},
     }
