@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 import tiny_databases as made
 from realism.manager import plugins
 from realism.recipe.recipe import read_recipe
+from realism.run.progress import View
+from realism.run.run import Run
 from realism.steps.generate import Generate
 
 GENERATORS = ("omnigen", "emu2", "sd21", "sdxl", "sd3", "flux")
@@ -30,3 +33,15 @@ def test_each_cell_of_the_tables_can_be_run(data, dataset, generator):
     assert [step.arm for step in recipe.steps if isinstance(step, Generate)] == ["none", "zero", "normal", "real"]
     assert all(step.generator.max_references for step in recipe.steps if isinstance(step, Generate))
     assert recipe.name == f"realrag/tables-{dataset}-{generator}"
+
+
+@pytest.mark.slow
+def test_the_four_arms_run_on_the_garden_over_two_seeds(tmp_path):
+    small = ["seeds=2", "prompts.per_case=2", "generator.steps=2", "database.per_species=4", "held_out.per_species=4"]
+    recipe = read_recipe("garden/realrag", [*small, "steps[1].reflect.drafts=1"], plugins().registry)
+    done = Run(recipe, tmp_path / "run", plugins(), View(quiet=True))
+    done.execute()
+    measures = pd.read_parquet(next(done.folder.glob("steps/seeds-*")) / "measures")
+    assert set(measures.arm) == {"none", "zero", "normal", "real", "(real images)"}
+    assert {"species", "kid", "fid"} <= set(measures.name)
+    assert "Reflective negatives" in (done.folder / "report.html").read_text()
