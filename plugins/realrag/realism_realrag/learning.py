@@ -70,15 +70,17 @@ class DistinctTexts(Sampler[list[int]]):
 
     The images of a text are spread evenly over the epoch, so that every batch is a fair sample of the texts. There are
     as many batches as the text with the most images needs, or n / batch if that is more; batch is their size where
-    that decides, give or take a few. The order depends on torch's seed when this is made and on the epoch, which
-    Lightning sets: a fit that was killed goes on with the same batches.
+    that decides, give or take a few. The order depends on torch's seed when this is made, on what was
+    learnt before (hex digits) and on the epoch, which Lightning sets: a fit that was killed goes on with the same
+    batches, and one that goes on from an earlier fit has others.
     """
 
-    def __init__(self, texts: Sequence[int], batch: int):
+    def __init__(self, texts: Sequence[int], batch: int, learnt: str = ""):
         self._texts = np.asarray(texts)
         self._counts = np.bincount(self._texts)
         self._length = max(-(-len(self._texts) // batch), int(self._counts.max(initial=1)))
-        self._seed, self._epoch = torch.initial_seed() % 2**63, 0
+        self._seed = [torch.initial_seed() % 2**63, *([int(learnt, 16)] if learnt else [])]
+        self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Which epoch's batches come next."""
@@ -93,7 +95,7 @@ class DistinctTexts(Sampler[list[int]]):
     def _batches(self, epoch: int) -> list[list[int]]:
         """Image r of a text's c images, in random order, goes to batch floor((r + u) B / c) of B, u in [0, 1): two of
         one text are at least B / c >= 1 apart. The texts' u are evenly spaced, which keeps the batches of a size."""
-        random = np.random.default_rng([self._seed, epoch])
+        random = np.random.default_rng([*self._seed, epoch])
         shuffled = random.permutation(len(self._texts))
         by_text = shuffled[np.argsort(self._texts[shuffled], kind="stable")]
         texts = self._texts[by_text]

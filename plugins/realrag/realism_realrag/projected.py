@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
+from realism.files import fingerprint_path
 from realism.parts import Index, Retriever, Tunable
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class Projected(Retriever, Tunable):
     def use_weights(self, folder: Path | None) -> None:
         self._learnt = folder
         self.__dict__.pop("_mlp", None)
+
+    @property
+    def learnt(self) -> str:
+        """32 hex digits that stand for what was learnt so far, "" for nothing."""
+        return fingerprint_path(self._learnt) if self._learnt else ""
 
     def project(self, rows: np.ndarray) -> np.ndarray:
         """Rows (n, d) of the encoder -> rows (n, d) float32, each of length 1."""

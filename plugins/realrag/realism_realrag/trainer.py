@@ -107,7 +107,8 @@ class Reflective(Trainer):
         vectors = self.retriever.encoder.encode_texts(list(texts))
         negatives = None if mined is None else {row: negative.negative_row for row, negative in mined.items()}
         pairs = Pairs(database.folder, vectors, of_row, negatives)
-        return DataLoader(pairs, sampler=DistinctTexts([at for _, at in of_row], self.batch_size), batch_size=None)
+        batches = DistinctTexts([at for _, at in of_row], self.batch_size, self.retriever.learnt)
+        return DataLoader(pairs, sampler=batches, batch_size=None)
 
     def save(self, module: lightning.LightningModule, folder: Path) -> None:
         from safetensors.torch import save_file

@@ -220,6 +220,9 @@ def test_batches_hold_no_text_twice_and_every_image_once_spread_over_the_epoch()
         assert all(len({texts[i] for i in batch}) == len(batch) <= 6 for batch in seen)
     batches.set_epoch(0)
     assert list(batches) != seen
+    torch.manual_seed(0)
+    assert list(DistinctTexts(texts, 4)) == list(batches)
+    assert list(DistinctTexts(texts, 4, learnt="1f")) != list(batches)
 
 
 def test_a_killed_training_ends_where_an_undisturbed_one_ends(run, write_recipe, monkeypatch):
