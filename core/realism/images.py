@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from realism.errors import RealismError
+from realism.files import write_aside
 from realism.tars import read_member, split_member
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
@@ -119,6 +120,17 @@ def _decode(path: Path, file: BinaryIO, max_side: int | None, most_pixels: int) 
         if max_side and max(image.size) > max_side and not image.mode.startswith("I"):
             image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
         return _to_rgb(_upright(image))
+
+
+def write_images(paths: Sequence[Path], images: Sequence[Image.Image], workers: int = 4) -> None:
+    """Write each image to its path as PNG, whole or not at all, by `workers` threads."""
+    with ThreadPoolExecutor(workers, thread_name_prefix="write_images") as pool:
+        list(pool.map(_write, paths, images))
+
+
+def _write(path: Path, image: Image.Image) -> None:
+    with write_aside(path) as aside:
+        aside.write_bytes(image_bytes(image))
 
 
 def _formats() -> list[str]:

@@ -72,6 +72,13 @@ def all_reads(step: Step, there: Collection[str]) -> list[str]:
     return list(dict.fromkeys([*step.reads(there), *learnt_slots(step, there)]))
 
 
+def index_missing(there: Collection[str], retriever: Part) -> list[str]:
+    """One sentence if no step before has indexed a database with this retriever."""
+    if f"index:{retriever.part_name}" in there:
+        return []
+    return [f"no database is indexed with '{retriever.part_name}': put a step 'index' before this"]
+
+
 def references_error(name: str) -> str | None:
     """One sentence if references cannot be called so, else None."""
     if name == NONE:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -120,6 +119,8 @@ class Generate(Step):
                     yield Job(prompt, i, best, (slot or "").removeprefix("references:"))
 
     def _make(self, jobs: list[Job], folder: Path, work: Work) -> tuple[list[Sample], list[Aside]]:
+        from realism.images import write_images
+
         aside: list[Aside] = []
         ready = list(self._requests(jobs, work, aside))
         images = self.generator.generate([request for _, request in ready]) if ready else []
@@ -135,9 +136,7 @@ class Generate(Step):
             path = folder / f"{name}.png"
             samples.append(self._sample(job, request, name, path.relative_to(work.run.folder), image))
             kept.append(image)
-        with ThreadPoolExecutor(4) as pool:
-            paths = [work.run.folder / sample.image for sample in samples]
-            list(pool.map(_write, paths, kept))
+        write_images([work.run.folder / sample.image for sample in samples], kept)
         return samples, aside
 
     def _requests(self, jobs: list[Job], work: Work, aside: list[Aside]) -> Iterator[tuple[Job, Request]]:
@@ -181,11 +180,3 @@ def _name(job: Job) -> str:
     readable = re.sub(r"[^A-Za-z0-9]+", "-", job.prompt.id).strip("-")[:40]
     unique = hashlib.blake2b(job.prompt.id.encode(), digest_size=8).hexdigest()
     return f"{readable}-{unique}-{job.number}"
-
-
-def _write(path: Path, image: Image.Image) -> None:
-    from realism.files import write_aside
-    from realism.images import image_bytes
-
-    with write_aside(path) as aside:
-        aside.write_bytes(image_bytes(image))

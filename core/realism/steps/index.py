@@ -14,7 +14,7 @@ from realism.duplicates import BITS, Alike
 from realism.embedding import EmbeddedImages, Embedder, KeyedRow, encoder_of, learnt_by
 from realism.errors import RealismError
 from realism.files import renamed_folder, write_aside
-from realism.indexing import Encoded, duplicates_of, leaks_of, unit_rows, vectors_fit
+from realism.indexing import SHARD, Encoded, duplicates_of, leaks_of, unit_rows, vectors_fit
 from realism.leaks import evaluation_sets
 from realism.nouns import Record
 from realism.parts import Images, Retriever
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from realism.recipe.recipe import Recipe
-
-SHARD = 512
 
 
 @dataclass

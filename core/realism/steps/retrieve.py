@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 
 from realism.database import Database
 from realism.parts import Retriever
-from realism.parts.step import Step, references_error
+from realism.parts.step import Step, index_missing, references_error
 from realism.recipe.condition import Condition
 from realism.run.state import State
 from realism.run.work import Work
@@ -47,9 +47,7 @@ class Retrieve(Step):
         wanted = []
         if "prompts" not in there:
             wanted.append("retrieve needs prompts: give the recipe the key 'prompts'")
-        if f"index:{self.retriever.part_name}" not in there:
-            wanted.append(f"no database is indexed with '{self.retriever.part_name}': put a step 'index' before this")
-        return wanted
+        return [*wanted, *index_missing(there, self.retriever)]
 
     def reads(self, there: Collection[str]) -> list[str]:
         return [s for s in there if s in ("prompts", f"index:{self.retriever.part_name}")]

@@ -14,7 +14,7 @@ from realism.database import Database
 from realism.errors import listed, nearest
 from realism.images import UnreadableImage, read_images
 from realism.parts import Chat, LanguageModel, Retriever
-from realism.parts.step import Step, arms, references_error
+from realism.parts.step import Step, arms, index_missing, references_error
 from realism.run.state import State
 from realism.run.work import Work
 from realism.tables import Aside, PromptRow, Reference, Sample, chunks, parts, read, read_part
@@ -65,9 +65,7 @@ class Concepts(Step):
         wanted = []
         if self.arm and self.arm not in found:
             wanted.append(f"arm: no arm '{self.arm}'{nearest(self.arm, found)}; arms here: {listed(found)}")
-        if f"index:{self.retriever.part_name}" not in there:
-            wanted.append(f"no database is indexed with '{self.retriever.part_name}': put a step 'index' before this")
-        return wanted
+        return [*wanted, *index_missing(there, self.retriever)]
 
     def reads(self, there: Collection[str]) -> list[str]:
         arm = self.arm or next(iter(arms(there)), "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from realism.database import Database
 from realism.files import digest, write_aside
 from realism.nouns import Prompt, Request, request_seed
 from realism.parts import Generator, Retriever
-from realism.parts.step import Step
+from realism.parts.step import Step, index_missing
 from realism.run.state import State
 from realism.run.work import Work
 from realism.tables import Aside, Exhibit, RecordRow, chunks, parts, read, read_part, write_part
@@ -24,6 +23,7 @@ from .texts import template_error, text_of
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL import Image
 
     from .mining import Miner
 
@@ -61,9 +61,7 @@ class Reflect(Step):
         return template_error(self.text)
 
     def missing(self, there: Collection[str]) -> list[str]:
-        if f"index:{self.retriever.part_name}" in there:
-            return []
-        return [f"no database is indexed with '{self.retriever.part_name}': put a step 'index' before this"]
+        return index_missing(there, self.retriever)
 
     def reads(self, there: Collection[str]) -> list[str]:
         return [s for s in there if s == f"index:{self.retriever.part_name}"]
@@ -109,12 +107,14 @@ class Reflect(Step):
 
     def _draw(self, work: Work, number: int, jobs: list[tuple[str, str, int]]) -> tuple[list[Draft], list[Aside]]:
         import numpy as np
-        from realism.images import image_bytes
+        from realism.images import write_images
 
         prompts = [Prompt(f"reflect/{digest(text)}", text, subject) for text, subject, _ in jobs]
         seeds = [request_seed(work.seed, p.id, n) for p, (_, _, n) in zip(prompts, jobs, strict=True)]
         images = self.generator.generate([Request(p, s) for p, s in zip(prompts, seeds, strict=True)])
-        rows, kept = [], []
+        rows: list[Draft] = []
+        paths: list[Path] = []
+        kept: list[Image.Image] = []
         aside: list[Aside] = []
         reasons = work.run.screen(self.title(), images, prompts)
         for (text, subject, n), image, reason in zip(jobs, images, reasons, strict=True):
@@ -124,10 +124,10 @@ class Reflect(Step):
                 continue
             path = work.folder / "images" / f"{name}.png"
             rows.append(Draft(name, text, subject, path.relative_to(work.run.folder).as_posix()))
-            kept.append((path, image))
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda pair: _write(pair[0], image_bytes(pair[1])), kept))
-        vectors = self.retriever.encode_images([image for _, image in kept])
+            paths.append(path)
+            kept.append(image)
+        write_images(paths, kept)
+        vectors = self.retriever.encode_images(kept)
         (work.folder / "drafts").mkdir(exist_ok=True)
         with write_aside(_vectors(work.folder / "drafts", number)) as path, path.open("wb") as file:
             np.save(file, vectors)
@@ -194,8 +194,3 @@ def _exhibits(negatives: Path, database: Database) -> Iterator[Exhibit]:
 
 def _vectors(folder: Path, number: int) -> Path:
     return folder / f"vectors-{number:05d}.npy"
-
-
-def _write(path: Path, data: bytes) -> None:
-    with write_aside(path) as aside:
-        aside.write_bytes(data)

@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt
 from realism.database import Database
 from realism.errors import RealismError
 from realism.parts import Trainer
+from realism.parts.step import index_missing
 from realism.run.state import State
 from realism.tables import read
 
@@ -70,9 +71,7 @@ class Reflective(Trainer):
         return self.retriever.encoder.part_name
 
     def missing(self, there: Collection[str]) -> list[str]:
-        wanted = []
-        if f"index:{self._encoder}" not in there:
-            wanted.append(f"no database is indexed with '{self._encoder}': put a step 'index' before this")
+        wanted = index_missing(there, self.retriever.encoder)
         if self.negatives == "reflective" and f"negatives:{self._encoder}" not in there:
             wanted.append(
                 f"no reflective negatives are mined with '{self._encoder}': put a step 'reflect' before this, or say "
