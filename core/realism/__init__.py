@@ -5,11 +5,13 @@ from realism.hooks import hook
 from realism.nouns import Hit, Prompt, Record, Request
 from realism.parts import (
     Chat,
+    DifferentiableReward,
     Generator,
     Images,
     Index,
     LanguageModel,
     Part,
+    PixelEncoder,
     Prompts,
     ReferenceReward,
     Retriever,
@@ -22,12 +24,14 @@ from realism.parts import (
 
 __all__ = [
     "Chat",
+    "DifferentiableReward",
     "Generator",
     "Hit",
     "Images",
     "Index",
     "LanguageModel",
     "Part",
+    "PixelEncoder",
     "Prompt",
     "Prompts",
     "RealismError",

@@ -97,11 +97,12 @@ class Sample(Row):
 
 @dataclass(frozen=True)
 class Score(Row):
-    """What one reward says of one sample."""
+    """What one reward says of one sample, and what stands behind it, such as the questions that were asked."""
 
     id: str
     reward: str
     value: float
+    detail: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

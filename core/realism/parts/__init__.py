@@ -4,8 +4,8 @@ from realism.parts.base import Part, parts_of
 from realism.parts.generator import Generator
 from realism.parts.language import Chat, LanguageModel
 from realism.parts.metric import SetMetric
-from realism.parts.retriever import Index, Retriever
-from realism.parts.reward import BaseReward, ReferenceReward, Reward
+from realism.parts.retriever import Index, PixelEncoder, Retriever
+from realism.parts.reward import BaseReward, DifferentiableReward, ReferenceReward, Reward
 from realism.parts.sources import Images, Prompts
 from realism.parts.step import Step
 from realism.parts.trainer import Trainer
@@ -14,11 +14,13 @@ from realism.parts.tunable import Tunable
 __all__ = [
     "BaseReward",
     "Chat",
+    "DifferentiableReward",
     "Generator",
     "Images",
     "Index",
     "LanguageModel",
     "Part",
+    "PixelEncoder",
     "Prompts",
     "ReferenceReward",
     "Retriever",

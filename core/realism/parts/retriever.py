@@ -12,6 +12,7 @@ from realism.parts.base import Part
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from PIL import Image
 
 
@@ -58,3 +59,12 @@ class Retriever(Part):
     @abstractmethod
     def preprocessing(self) -> str:
         """How an image becomes the model's input, in words for the report: resize, crop, size in pixels."""
+
+
+class PixelEncoder(Retriever):
+    """A retriever whose image encoder can carry a gradient."""
+
+    @abstractmethod
+    def encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
+        """RGB pixels (n, 3, H, W), float in [0, 1] -> (n, d) float32, each row of length 1, with a gradient to the
+        pixels. As `encode_images` of the same pictures but for how they are resized."""

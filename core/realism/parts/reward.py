@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from realism.nouns import Prompt
 from realism.parts.base import Part
@@ -22,7 +22,12 @@ class BaseReward(Part):
     """The least and the greatest value it can give."""
     higher_is_better: ClassVar[bool] = True
     differentiable: ClassVar[bool] = False
-    """Whether the values carry a gradient to the images."""
+    """Whether the values can carry a gradient to the images; see `DifferentiableReward`."""
+
+    def explain(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> list[dict[str, Any]]:
+        """What stands behind each value, as JSON-like data for tables and the report; {} where there is nothing to
+        say. Asked right after the values of the same images, so that nothing need be worked out again."""
+        return [{} for _ in images]
 
 
 class Reward(BaseReward):
@@ -31,8 +36,20 @@ class Reward(BaseReward):
     @abstractmethod
     def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
         """RGB images and the prompt of each -> (n,) float32 within `range`; NaN where there is no answer, which is set
-        aside. Value i
-        depends on image and prompt i alone, to 1e-4."""
+        aside. Value i depends on image and prompt i alone, to 1e-4."""
+
+
+class DifferentiableReward(Reward):
+    """A reward whose value has a gradient with respect to the image: it can steer sampling, and train by gradient."""
+
+    differentiable = True
+
+    @abstractmethod
+    def score_pixels(self, pixels: torch.Tensor, prompts: Sequence[Prompt]) -> torch.Tensor:
+        """RGB pixels (n, 3, H, W), float in [0, 1], and the prompt of each -> (n,) with a gradient to the pixels.
+
+        As `score` of the same pictures but for how they are resized: published values rest on Pillow's way, which has
+        no gradient."""
 
 
 class ReferenceReward(BaseReward):

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from realism.errors import listed, nearest
 from realism.parts.base import Part
 from realism.parts.tunable import learnt_slots
 
@@ -96,6 +97,19 @@ def called_twice(parts: Sequence[Part], family: str) -> str | None:
 def arms(there: Collection[str]) -> list[str]:
     """The arms that have samples, in the order they were made."""
     return named(there, "samples")
+
+
+def chosen(there: Collection[str], wanted: Sequence[str]) -> list[str]:
+    """The arms that a step works on: those it names, or all."""
+    return [arm for arm in arms(there) if not wanted or arm in wanted]
+
+
+def arms_missing(there: Collection[str], wanted: Sequence[str]) -> list[str]:
+    """One sentence for each arm that a step names in its option `arms` and no earlier step makes."""
+    found = arms(there)
+    return [
+        f"arms: no arm '{arm}'{nearest(arm, found)}; arms here: {listed(found)}" for arm in wanted if arm not in found
+    ]
 
 
 def named(there: Collection[str], kind: str) -> list[str]:

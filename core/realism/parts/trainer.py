@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -33,6 +33,10 @@ class Trainer(Part):
     def length(self, batches: int) -> int:
         """How many optimiser steps to take, with data of so many batches; whole epochs where checkpoint_every is
         None."""
+
+    def fit_options(self) -> Mapping[str, Any]:
+        """More arguments of lightning.Trainer: precision, accumulate_grad_batches, gradient_clip_val."""
+        return {}
 
     def missing(self, there: Collection[str]) -> list[str]:
         """One sentence for each thing that no earlier step provides; there holds the slots filled before."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import MinLen
 
 from realism.features import MAX_SIDE
 from realism.nouns import Prompt
 from realism.parts import BaseReward, ReferenceReward, Reward
-from realism.parts.step import Step, arms, called_twice
+from realism.parts.step import Step, arms, arms_missing, called_twice, chosen
 from realism.run.state import State
 from realism.run.work import Work
 from realism.tables import Aside, Sample, Score, parts, read_part
@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class ScoreSamples(Step):
-    """Score all samples of all arms with each reward.
+    """Score all samples of all arms, or of some, with each reward.
 
     A reward that compares with references skips samples that were made without.
     """
 
     rewards: Annotated[list[BaseReward], MinLen(1)]
     """The rewards, by name."""
+    arms: list[str] = field(default_factory=list)
+    """Which arms to score; all, if none is named."""
 
     seeded = False
 
@@ -41,20 +43,22 @@ class ScoreSamples(Step):
         return called_twice(self.rewards, "reward")
 
     def missing(self, there: Collection[str]) -> list[str]:
-        return [] if arms(there) else ["there are no samples to score: put a step 'generate' before this"]
+        if not arms(there):
+            return ["there are no samples to score: put a step 'generate' before this"]
+        return arms_missing(there, self.arms)
 
     def reads(self, there: Collection[str]) -> list[str]:
-        return [s for s in there if s.startswith("samples:")]
+        return [f"samples:{arm}" for arm in chosen(there, self.arms)]
 
     def makes(self, there: Collection[str]) -> list[str]:
-        return [f"scores:{arm}:{reward.part_name}" for arm in arms(there) for reward in self.rewards]
+        return [f"scores:{arm}:{reward.part_name}" for arm in chosen(there, self.arms) for reward in self.rewards]
 
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
         def score(_: int, samples: list[Sample]) -> tuple[Sequence[Score], Sequence[Aside]]:
             return self._score(samples, work)
 
         slots: dict[str, Path] = {}
-        for arm in arms(state):
+        for arm in chosen(state, self.arms):
             shards = (read_part(path, Sample) for path in parts(state.path(f"samples:{arm}")))
             table = work.map(shards, score, Score, f"scores/{arm}", unit="images", each=len(self.rewards))
             slots |= {f"scores:{arm}:{reward.part_name}": table for reward in self.rewards}
@@ -65,30 +69,35 @@ class ScoreSamples(Step):
         aside: list[Aside] = []
         images = _read([work.run.folder / s.image for s in samples])
         for reward in self.rewards:
-            chosen = list(zip(samples, images, strict=True))
+            pairs = list(zip(samples, images, strict=True))
             if isinstance(reward, ReferenceReward):
-                chosen = [(s, image) for s, image in chosen if s.references]
-            if not chosen:
+                pairs = [(s, image) for s, image in pairs if s.references]
+            if not pairs:
                 continue
-            values = _values(reward, [s for s, _ in chosen], [image for _, image in chosen])
+            values, details = _values(reward, [s for s, _ in pairs], [image for _, image in pairs])
             given = {}
-            for (sample, _), value in zip(chosen, values, strict=True):
+            for (sample, _), value, detail in zip(pairs, values, details, strict=True):
                 if math.isfinite(value):
                     given[sample.id] = value
-                    scores.append(Score(sample.id, reward.part_name, value))
+                    scores.append(Score(sample.id, reward.part_name, value, detail))
                 else:
                     aside.append(Aside(sample.id, "score", f"{reward.part_name} gave {value} for arm {sample.arm}"))
             work.run.tell_scores(self.title(), samples[0].arm, reward.part_name, given)
         return scores, aside
 
 
-def _values(reward: BaseReward, samples: list[Sample], images: Sequence[Image.Image]) -> list[float]:
+def _values(
+    reward: BaseReward, samples: list[Sample], images: Sequence[Image.Image]
+) -> tuple[list[float], list[dict[str, Any]]]:
+    """The values of the images, and what stands behind each."""
     prompts = [Prompt(s.prompt_id, s.text, s.subject, s.metadata) for s in samples]
     if isinstance(reward, ReferenceReward):
         references = [_read(s.references, MAX_SIDE) for s in samples]
-        return reward.score_against(images, prompts, references).tolist()
-    assert isinstance(reward, Reward)
-    return reward.score(images, prompts).tolist()
+        values = reward.score_against(images, prompts, references)
+    else:
+        assert isinstance(reward, Reward)
+        values = reward.score(images, prompts)
+    return values.tolist(), reward.explain(images, prompts)
 
 
 def _read(paths: Iterable[Path | str], max_side: int | None = None) -> list[Image.Image]:

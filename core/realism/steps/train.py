@@ -57,6 +57,7 @@ class Train(Step):
             logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,
+            **self.trainer.fit_options(),
         )
         fit.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
         with renamed_folder(work.folder / "weights") as folder:
