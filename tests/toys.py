@@ -108,6 +108,21 @@ class ToyReward(Reward):
 
 
 @dataclass
+class ToyBright(Reward):
+    """How bright a picture is, 0 to 1, with the question that stands behind it."""
+
+    range = (0.0, 1.0)
+
+    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
+        return torch.tensor([float(np.asarray(i, np.float64).mean()) / 255 for i in images], dtype=torch.float32)
+
+    def explain(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> list[dict]:
+        said = ["yes" if value >= 0.5 else "no" for value in self.score(images, prompts).tolist()]
+        answer = {"question": "is it bright?", "expected": "yes"}
+        return [{"answers": [{**answer, "answer": a, "right": a == "yes"}]} for a in said]
+
+
+@dataclass
 class ToyNan(Reward):
     """Gives no finite value to a green picture."""
 
@@ -152,6 +167,7 @@ def realism_register(registry):
     registry.retriever("toy_retriever", "toys:ToyRetriever")
     registry.index("toy_index", "toys:ToyIndex")
     registry.reward("toy_colour", "toys:ToyReward")
+    registry.reward("toy_bright", "toys:ToyBright")
     registry.reward("toy_nan", "toys:ToyNan")
     registry.reward("toy_likeness", "toys:ToyLikeness")
     registry.metric("toy_distance", "toys:ToyDistance")

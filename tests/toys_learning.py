@@ -27,7 +27,8 @@ class ToyLearner(Generator, Tunable):
         self._learnt = load_file(folder / "grey.safetensors")["grey"].item() if folder else self.grey
 
     def generate(self, requests: Sequence[Request]) -> list[Image.Image]:
-        return [Image.new("RGB", (8, 8), (round(self._learnt),) * 3) for _ in requests]
+        greys = [round(self._learnt + request.seed % 40 - 20) for request in requests]
+        return [Image.new("RGB", (8, 8), (grey,) * 3) for grey in greys]
 
 
 class GreyModule(lightning.LightningModule):

@@ -26,7 +26,9 @@ class BaseReward(Part):
 
     def explain(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> list[dict[str, Any]]:
         """What stands behind each value, as JSON-like data for tables and the report; {} where there is nothing to
-        say. Asked right after the values of the same images, so that nothing need be worked out again."""
+        say. Asked right after the values of the same images, so that nothing need be worked out again.
+
+        The report shows of `answers`, a list of {question, expected, answer, right}, those that are not right."""
         return [{} for _ in images]
 
 

@@ -54,6 +54,19 @@ class Step(Part):
     def reads(self, there: Collection[str]) -> list[str]:
         """Which of the slots that are there decide this step's result; what its parts have learnt is added to them."""
 
+    def with_learnt(self) -> bool:
+        """Whether its parts use what `train` steps before have taught them."""
+        return True
+
+    def voids(self, there: Collection[str]) -> list[str]:
+        """Which of the slots that are there no longer hold once it is done, as what they speak of is replaced."""
+        return []
+
+    def stands_for(self, before: Sequence[Step]) -> Sequence[Step]:
+        """The steps to do in its place, after those before; most stand for themselves. Raises ValueError, in one
+        sentence, if these lack what it needs."""
+        return [self]
+
     def depends_on(self, recipe: Recipe) -> Sequence[Part]:
         """Parts that other steps hold and that decide this step's result as well."""
         return ()
@@ -70,7 +83,8 @@ class Step(Part):
 
 def all_reads(step: Step, there: Collection[str]) -> list[str]:
     """Which of the slots that are there decide a step's result: those it names, and what its parts have learnt."""
-    return list(dict.fromkeys([*step.reads(there), *learnt_slots(step, there)]))
+    learnt = learnt_slots(step, there) if step.with_learnt() else []
+    return list(dict.fromkeys([*step.reads(there), *learnt]))
 
 
 def index_missing(there: Collection[str], retriever: Part) -> list[str]:

@@ -91,7 +91,12 @@ class _Reader:
         prompts = None
         if data.get("prompts") is not None:
             prompts = self._spec(data["prompts"], ("prompts",), Prompts)
-        steps = list(self._steps(data.get("steps"), ("steps",)))
+        steps: list[tuple[Step, Key]] = []
+        for step, place in self._steps(data.get("steps"), ("steps",)):
+            try:
+                steps.extend([(one, place) for one in step.stands_for([earlier for earlier, _ in steps])])
+            except ValueError as error:
+                self.source.problem(place, str(error))
         data["name"] = self._text("name") or name
         if not RECIPE_NAME.fullmatch(data["name"]):
             allowed = "letters, digits, space and _ . / -, the first a letter or digit, at most 100"
@@ -355,7 +360,10 @@ class _Reader:
                 self.source.problem((*key, option) if about else key, rest if about else sentence)
             for slot in all_reads(step, there):
                 unread.pop(slot, None)
-            for slot in step.makes(there):
+            made = step.makes(there)
+            for slot in step.voids(there):
+                there.pop(slot, None)
+            for slot in made:
                 if slot in unread:
                     self.source.problem(key, *_in_vain(slot, unread[slot]))
                 unread[slot] = key

@@ -178,7 +178,7 @@ class Run:
             self._tell(hook.realism_step_start, run=self, step=title, folder=str(folder))
             slots = self._work(step, state, folder, seed)
             made_by = {"step": describe(step, self._part_versions), "versions": self.versions()}
-            write_json(done, {"fingerprint": fingerprint, "slots": slots, **made_by})
+            write_json(done, {"fingerprint": fingerprint, "slots": slots, "voids": step.voids(state), **made_by})
         self._tell(hook.realism_step_end, run=self, step=title, folder=str(folder), kept=kept)
         return self._filled(state, StepRecord(title, self._relative(folder), fingerprint, kept, seed))
 
@@ -187,10 +187,11 @@ class Run:
         self.steps.append(record)
         folder = self.folder / record.folder
         try:
-            slots = json.loads((folder / "done.json").read_text())["slots"]
+            done = json.loads((folder / "done.json").read_text())
+            slots, voids = done["slots"], done["voids"]
         except (ValueError, KeyError, TypeError):
             raise RealismError(f"'{folder / 'done.json'}' is damaged; remove the folder and run again") from None
-        return state.filled({slot: folder / path for slot, path in slots.items()}, record.fingerprint)
+        return state.without(voids).filled({slot: folder / path for slot, path in slots.items()}, record.fingerprint)
 
     def _work(self, step: Step, state: State, folder: Path, seed: int) -> dict[str, str]:
         folder.mkdir(parents=True, exist_ok=True)
@@ -199,7 +200,7 @@ class Run:
             if not any(part is other for other in used):
                 part.release()
         self._held = used
-        use_learnt(step, state)
+        use_learnt(step, state if step.with_learnt() else {})
         with self.view.step(step.title()) as bar:
             work = Work(self, step.title(), folder, bar, seed)
             slots = step.run(state, work)

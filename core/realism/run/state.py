@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,10 @@ class State(Mapping[str, Slot]):
     def filled(self, slots: Mapping[str, Path], fingerprint: str) -> State:
         """The state after a step of that fingerprint has filled these slots."""
         return State(self._slots | {name: Slot(path, fingerprint) for name, path in slots.items()})
+
+    def without(self, names: Collection[str]) -> State:
+        """The state without these slots."""
+        return State({name: slot for name, slot in self._slots.items() if name not in names})
 
     def path(self, name: str) -> Path:
         """Where a slot's result lies."""

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+from annotated_types import Ge
 
 from realism.errors import RealismError, listed, nearest
 from realism.evaluation import (
@@ -23,11 +24,13 @@ from realism.evaluation import (
 )
 from realism.features import MAX_SIDE, features_of_records, features_of_samples
 from realism.groups import ALL, group_of, keys_of
-from realism.parts import Images, SetMetric
-from realism.parts.step import Step, arms, called_twice
+from realism.parts import BaseReward, Images, Prompts, SetMetric
+from realism.parts.step import Step, arms, arms_missing, called_twice, chosen, named
 from realism.run.state import State
 from realism.run.work import Work
 from realism.scores import known_rewards, scores_of
+from realism.selection import Verdict, measured, round_name
+from realism.steps.benchmarks import misfit, steps_of
 from realism.tables import Measure, RecordRow, Sample, read, write_part
 
 
@@ -56,6 +59,15 @@ class Evaluate(Step):
     measured by itself."""
     control: str = ""
     """The arm that the others are compared with; the first, if none is named."""
+    arms: list[str] = field(default_factory=list)
+    """Which arms to measure; all, if none is named."""
+    benchmarks: list[Prompts] = field(default_factory=list)
+    """Instead of arms made before: the prompts of benchmarks, drawn anew by the last generator with the weights it came
+    with (arm `before`) and with what it has learnt (arm `after`), each benchmark a group."""
+    rewards: list[BaseReward] = field(default_factory=list)
+    """What judges the pictures of benchmarks; the rewards that scored before, if none is named."""
+    per_prompt: Annotated[int, Ge(1)] = 4
+    """How many pictures of each prompt of a benchmark."""
 
     evaluates_against = ("real",)
 
@@ -65,12 +77,17 @@ class Evaluate(Step):
     def options_error(self) -> str | None:
         if self.metrics and self.real is None:
             return "metrics compare with real images: name them with 'real'"
-        return called_twice(self.metrics, "metric")
+        return called_twice(self.metrics, "metric") or misfit(self)
+
+    def stands_for(self, before: Sequence[Step]) -> Sequence[Step]:
+        return steps_of(self, before) if self.benchmarks else [self]
 
     def missing(self, there: Collection[str]) -> list[str]:
-        found = arms(there)
-        if not found:
+        found = chosen(there, self.arms)
+        if not arms(there):
             return ["there are no samples to evaluate: put a step 'generate' before this"]
+        if wrong := arms_missing(there, self.arms):
+            return wrong
         if self.control and self.control not in found:
             return [f"control: no arm '{self.control}'{nearest(self.control, found)}; arms here: {listed(found)}"]
         if not self.metrics and not known_rewards(there):
@@ -78,17 +95,23 @@ class Evaluate(Step):
         return []
 
     def reads(self, there: Collection[str]) -> list[str]:
-        return [s for s in there if s.startswith(("samples:", "scores:"))]
+        wanted = chosen(there, self.arms)
+        told = [s for s in there if s.startswith("selection:")]
+        return [s for s in there if s.startswith(("samples:", "scores:")) and s.split(":")[1] in wanted] + told
 
     def makes(self, there: Collection[str]) -> list[str]:
         return ["measures"]
 
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
-        names = arms(state)
+        names = chosen(state, self.arms)
         control = self.control or names[0]
         samples = {arm: list(read(state.path(f"samples:{arm}"), Sample)) for arm in names}
         groups = self._groups([s for rows in samples.values() for s in rows])
-        rows = [*_scores(state, samples, groups, control, work), *self._sets(samples, groups, control, work)]
+        rows = [
+            *_scores(state, samples, groups, control, work),
+            *self._sets(samples, groups, control, work),
+            *_selections(state, work),
+        ]
         write_part(rows, Measure, work.folder / "measures", 0)
         return {"measures": work.folder / "measures"}
 
@@ -158,6 +181,17 @@ def _scores(
             row = partial(Measure, name=reward, group=group.name, detail=detail)
             better = work.run.higher_is_better(reward)
             yield from (row(higher_is_better=better, **n) for n in measure_scores(scores, control, work.seed))
+
+
+def _selections(state: State, work: Work) -> Iterator[Measure]:
+    """What each `select` before made of the samples, beside the first of them."""
+    names = named(state, "selection")
+    rounds = {round_name(name, state): list(read(state.path(f"selection:{name}"), Verdict)) for name in names}
+    for name, group, values, share in measured(rounds):
+        detail = {"seed": work.seed, "interval": OF_SCORES} | ({"unit": "share"} if share else {})
+        row = partial(Measure, name=name, group=group or ALL, detail=detail)
+        better = share or work.run.higher_is_better(name.split()[0])
+        yield from (row(higher_is_better=better, **n) for n in measure_scores(values, next(iter(rounds)), work.seed))
 
 
 def _detail(group: Group, seed: int) -> dict[str, Any]:

@@ -54,6 +54,8 @@ class Generate(Step):
     references: str = ""
     """Which references the generator is given: those of the `retrieve` step of this name, or none; by default those
     found last."""
+    learnt: bool = True
+    """Whether the generator draws with what it has learnt in steps before, or with the weights it came with."""
     shard: Annotated[int, Ge(1)] = 64
     """How many pictures are written down at a time: a killed run makes at most so many anew."""
 
@@ -90,6 +92,12 @@ class Generate(Step):
 
     def makes(self, there: Collection[str]) -> list[str]:
         return [f"samples:{self.arm}"]
+
+    def with_learnt(self) -> bool:
+        return self.learnt
+
+    def voids(self, there: Collection[str]) -> list[str]:
+        return [s for s in there if s.startswith(f"scores:{self.arm}:")]
 
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
         folder = work.folder / "images"

@@ -1,4 +1,4 @@
-"""The first step of every recipe with prompts: write them down."""
+"""The step `prompts`, the first of every recipe with the key `prompts`: write them down."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ SHARD = 256
 
 @dataclass
 class WritePrompts(Step):
-    """Read the recipe's prompts once, so that all steps see the same ones."""
+    """Read prompts once, so that the steps after this all see the same ones, in place of any before.
+
+    What the key `prompts` of a recipe names is read so before all steps.
+    """
 
     source: Prompts
+    """Where the prompts come from."""
 
     seeded = False
 
@@ -33,6 +37,9 @@ class WritePrompts(Step):
 
     def makes(self, there: Collection[str]) -> list[str]:
         return ["prompts"]
+
+    def voids(self, there: Collection[str]) -> list[str]:
+        return [s for s in there if s.startswith("references:")]
 
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
         shards = chunks(_once(self.source.prompts()), SHARD)

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
 from realism.errors import RealismError, listed, nearest
-from realism.parts.step import Step, arms
+from realism.parts.step import Step, arms, arms_missing, chosen, named
 from realism.recipe.condition import Condition
 from realism.run.state import State
 from realism.run.work import Work
-from realism.scores import known_rewards, scores_of
-from realism.tables import Aside, Sample, chunks, parts, read
+from realism.scores import details_of, known_rewards, scores_of
+from realism.selection import Verdict, example, shown_as_examples
+from realism.tables import Exhibit, Sample, chunks, read, write_part
 
 SHARD = 256
+Judged = tuple[list[Sample], list[Sample], list[Sample]]
+"""Of one prompt: the samples that are kept, all that were accepted, and those that were not."""
 
 
 @dataclass
 class Select(Step):
-    """Keep samples by their scores, in every arm: those that meet a condition, then the best of each prompt."""
+    """Keep samples by their scores, in every arm or in some: those that meet a condition, then each prompt's best.
+
+    What was accepted and what was not is told by `evaluate`, round by round, and shown in the report.
+    """
 
     where: Condition | None = None
     """What a sample must meet, such as faithful >= 0.9; names are rewards that were scored before."""
     best: str = ""
     """Keep of each prompt only the sample that this reward puts first."""
+    arms: list[str] = field(default_factory=list)
+    """Which arms to select from; all, if none is named."""
+
+    seeded = False
 
     def title(self) -> str:
         return "select"
@@ -42,35 +52,80 @@ class Select(Step):
         if self.best and self.best not in known:
             near = nearest(self.best, known)
             sentences.append(f"best: no reward '{self.best}' was scored; scored: {listed(known)}{near}")
-        return sentences
+        return [*sentences, *arms_missing(there, self.arms)]
 
     def reads(self, there: Collection[str]) -> list[str]:
-        return [s for s in there if s.startswith(("samples:", "scores:"))]
+        wanted = chosen(there, self.arms)
+        return [s for s in there if s.startswith(("samples:", "scores:")) and s.split(":")[1] in wanted]
 
     def makes(self, there: Collection[str]) -> list[str]:
-        return [f"samples:{arm}" for arm in arms(there)]
+        wanted = chosen(there, self.arms)
+        return [slot for arm in wanted for slot in (f"samples:{arm}", *_told(arm, there))]
 
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
-        slots = {}
-        for arm in arms(state):
-            kept = chunks(self._kept(state, arm, work), SHARD)
-            table = work.map(kept, _as_they_are, Sample, f"samples/{arm}", unit="images")
-            if not parts(table):
-                raise RealismError(f"select: no sample of arm '{arm}' is good enough; loosen 'where' ({self.where})")
-            slots[f"samples:{arm}"] = table
+        slots: dict[str, Path] = {}
+        for arm in chosen(state, self.arms):
+            slots |= self._select(arm, state, work)
         return slots
 
-    def _kept(self, state: State, arm: str, work: Work) -> Iterator[Sample]:
+    def _select(self, arm: str, state: State, work: Work) -> dict[str, Path]:
         scores = scores_of(state, arm)
+        table = state.path(f"samples:{arm}")
+
+        def judged() -> Iterator[Judged]:
+            return self._judged(table, scores, work)
+
+        verdicts = work.map(
+            chunks(judged(), SHARD),
+            lambda _, shard: ([_verdict(a + r, len(a), scores) for _, a, r in shard], []),
+            Verdict,
+            f"verdicts/{arm}",
+            unit="prompts",
+        )
+        selected = work.map(
+            chunks((sample for kept, *_ in judged() for sample in kept), SHARD),
+            lambda _, shard: (shard, []),
+            Sample,
+            f"samples/{arm}",
+            unit="images",
+        )
+        if not any(selected.iterdir()):
+            raise RealismError(f"select: no sample of arm '{arm}' is good enough; loosen 'where' ({self.where})")
+        examples = work.folder / "examples" / arm
+        write_part(list(_examples(judged, state, arm)), Exhibit, examples, 0)
+        return {f"samples:{arm}": selected} | dict(zip(_told(arm, state), (verdicts, examples), strict=True))
+
+    def _judged(self, table: Path, scores: Mapping[str, Mapping[str, float]], work: Work) -> Iterator[Judged]:
         sign = -1.0 if self.best and work.run.higher_is_better(self.best) else 1.0
-        samples = read(state.path(f"samples:{arm}"), Sample)
-        for _, of_prompt in groupby(samples, key=lambda s: s.prompt_id):
-            good = [s for s in of_prompt if self.where is None or self.where(scores.get(s.id, {}))]
-            if self.best:
-                rated = [s for s in good if self.best in scores.get(s.id, {})]
-                good = sorted(rated, key=lambda s: sign * scores[s.id][self.best])[:1]
-            yield from good
+        for _, of_prompt in groupby(read(table, Sample), key=lambda s: s.prompt_id):
+            accepted: list[Sample] = []
+            rejected: list[Sample] = []
+            for s in of_prompt:
+                values = scores.get(s.id, {})
+                good = (self.where is None or self.where(values)) and (not self.best or self.best in values)
+                (accepted if good else rejected).append(s)
+            kept = sorted(accepted, key=lambda s: sign * scores[s.id][self.best])[:1] if self.best else accepted
+            yield kept, accepted, rejected
 
 
-def _as_they_are(_: int, samples: list[Sample]) -> tuple[Sequence[Sample], Sequence[Aside]]:
-    return samples, []
+def _told(arm: str, there: Collection[str]) -> tuple[str, str]:
+    """The slots that tell of a selection: verdicts and examples. Rounds of one arm are counted."""
+    number = 1 + sum(name.startswith(f"{arm}:") for name in named(there, "selection"))
+    return f"selection:{arm}:{number}", f"exhibits:{arm}, selection {number}"
+
+
+def _verdict(samples: list[Sample], accepted: int, scores: Mapping[str, Mapping[str, float]]) -> Verdict:
+    given: dict[str, list[float]] = {}
+    for s in samples:
+        for reward, value in scores.get(s.id, {}).items():
+            given.setdefault(reward, []).append(value)
+    means = {reward: sum(values) / len(values) for reward, values in given.items()}
+    return Verdict(samples[0].prompt_id, samples[0].text, len(samples), accepted, means)
+
+
+def _examples(judged: Callable[[], Iterator[Judged]], state: State, arm: str) -> Iterator[Exhibit]:
+    shown = shown_as_examples([(accepted or rejected)[0].prompt_id for _, accepted, rejected in judged()])
+    of_shown = [one for one in judged() if (one[1] or one[2])[0].prompt_id in shown]
+    ids = {s.id for _, accepted, rejected in of_shown for s in (*accepted, *rejected)}
+    scores, details = scores_of(state, arm), details_of(state, arm, ids)
+    yield from (example(kept, rejected, scores, details) for kept, _, rejected in of_shown)

@@ -1,0 +1,79 @@
+"""What `evaluate: {benchmarks: [...]}` stands for: prompts, two arms, scores and their measures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realism.nouns import Prompt
+from realism.parts import Prompts
+from realism.parts.step import Step
+from realism.steps.generate import Generate
+from realism.steps.prompts import WritePrompts
+from realism.steps.score import ScoreSamples
+
+if TYPE_CHECKING:
+    from realism.steps.evaluate import Evaluate
+
+BEFORE, AFTER = "before", "after"
+KEY = "benchmark"
+"""The key of the prompts' metadata that tells the benchmark."""
+
+
+@dataclass
+class Benchmarks(Prompts):
+    """The prompts of several benchmarks; ids begin with the benchmark, whose name is in the metadata."""
+
+    sources: list[Prompts]
+    """The benchmarks."""
+
+    def inputs(self) -> list[Path]:
+        return [path for source in self.sources for path in source.inputs()]
+
+    def prompts(self) -> Iterator[Prompt]:
+        for source in self.sources:
+            for prompt in source.prompts():
+                named = {**prompt.metadata, KEY: source.part_name}
+                yield replace(prompt, id=f"{source.part_name}/{prompt.id}", metadata=named)
+
+
+def misfit(step: Evaluate) -> str | None:
+    """One sentence if the options of the step do not go together with benchmarks, else None."""
+    if not step.benchmarks:
+        return "'rewards' judge the pictures of benchmarks: name 'benchmarks' too" if step.rewards else None
+    names = [source.part_name for source in step.benchmarks]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        return f"two benchmarks are called '{twice}': give each a name of its own under 'parts'"
+    if step.arms or step.control:
+        return f"benchmarks make the arms '{BEFORE}' and '{AFTER}' themselves: leave out 'arms' and 'control'"
+    return None
+
+
+def steps_of(step: Evaluate, before: Sequence[Step]) -> list[Step]:
+    """The steps that evaluate on benchmarks, with the generator and the rewards of the steps before.
+
+    Raises ValueError, in one sentence, if these make no pictures or judge none.
+    """
+    generators = [earlier.generator for earlier in before if isinstance(earlier, Generate)]
+    if not generators:
+        raise ValueError("benchmarks are drawn by the generator of the steps before: put a step 'generate' before this")
+    scored = [reward for earlier in before if isinstance(earlier, ScoreSamples) for reward in earlier.rewards]
+    rewards = step.rewards or list({reward.part_name: reward for reward in scored}.values())
+    if not rewards:
+        raise ValueError("nothing judges the benchmarks' pictures: name 'rewards', or put a step 'score' before this")
+    by = [step.by] if isinstance(step.by, str) and step.by else list(step.by)
+    source = Benchmarks(step.benchmarks)
+    source.part_name = ", ".join(s.part_name for s in step.benchmarks)
+    draw = partial(Generate, generators[-1], per_prompt=step.per_prompt, references="none")
+    arms = [BEFORE, AFTER]
+    return [
+        WritePrompts(source),
+        draw(arm=BEFORE, learnt=False),
+        draw(arm=AFTER),
+        ScoreSamples(rewards, arms=arms),
+        replace(step, benchmarks=[], rewards=[], arms=arms, control=BEFORE, by=[KEY, *by]),
+    ]

@@ -1,0 +1,134 @@
+"""Selection and self-training: what was accepted is told round by round, and benchmarks show before and after."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from realism.errors import RecipeError
+from realism.selection import within
+from realism.tables import Exhibit, Measure, Sample, Score, read
+
+LOOP = """\
+parts:
+  generator: {use: toy_learner, grey: 120}
+  bright: {use: toy_bright}
+  small: {use: toy_prompts, count: 5}
+  large: {use: toy_prompts, count: 7}
+prompts: {use: toy_prompts, count: 8}
+steps:
+  - repeat: 2
+    steps:
+      - generate: {per_prompt: 4}
+      - score: {rewards: [bright]}
+      - select: {where: bright >= 0.5, best: bright}
+      - train: {trainer: toy_trainer, steps: 2}
+  - evaluate: {benchmarks: [small, large], per_prompt: 2}
+  - report: {}
+"""
+
+
+@pytest.fixture(scope="module")
+def loop(tmp_path_factory, toy_plugins):
+    from realism.recipe.recipe import read_recipe
+    from realism.run.progress import View
+    from realism.run.run import Run
+
+    path = tmp_path_factory.mktemp("loop") / "recipe.yaml"
+    path.write_text(LOOP)
+    run = Run(read_recipe(str(path), [], toy_plugins.registry), path.parent / "run", toy_plugins, View(quiet=True))
+    return run, run.execute()
+
+
+def measures(loop, name):
+    _, state = loop
+    return {(m.arm, m.group): m for m in read(state.path("measures"), Measure) if m.name == name}
+
+
+def test_each_round_tells_how_many_samples_and_prompts_were_accepted(loop):
+    samples = measures(loop, "accepted samples")
+    assert list(samples) == [("samples, round 1", "all"), ("samples, round 2", "all")]
+    first, second = samples.values()
+    assert 0 < first.value < second.value <= 1 and first.n == 8 and second.control == "samples, round 1"
+    prompts = measures(loop, "prompts with an accepted sample")
+    assert [group for arm, group in prompts if arm == "samples, round 1"] == ["of 1", "of 2", "of 4"]
+    shares = [m.value for (arm, _), m in prompts.items() if arm == "samples, round 1"]
+    assert shares == sorted(shares) and shares[0] == pytest.approx(first.value)
+    assert measures(loop, "bright of samples to select from")
+
+
+def test_benchmarks_compare_the_generator_before_and_after_what_it_learnt(loop):
+    bright = measures(loop, "bright")
+    assert {arm for arm, _ in bright} == {"before", "after"}
+    assert [group for arm, group in bright if arm == "before"] == ["all", "small", "large"]
+    assert bright["before", "all"].n == 24 and bright["before", "small"].n == 10
+    after = bright["after", "all"]
+    assert after.control == "before" and after.value > bright["before", "all"].value
+
+
+def test_a_selection_shows_what_was_accepted_and_which_question_failed(loop):
+    run, state = loop
+    shown = list(read(state.path("exhibits:samples, selection 1"), Exhibit))
+    assert len(shown) == 8 and all((run.folder / path).is_file() for one in shown for path in one.images)
+    captions = [caption for one in shown for caption in one.captions]
+    assert any(c.startswith("accepted: bright") for c in captions)
+    assert any("is it bright? no, not yes" in c for c in captions if c.startswith("rejected"))
+    page = (run.folder / "report.html").read_text()
+    assert "is it bright? no, not yes" in page and "prompts with an accepted sample" in page
+
+
+def test_what_stands_behind_a_score_is_kept_with_it(loop):
+    _, state = loop
+    row = next(iter(read(state.path("scores:before:bright"), Score)))
+    assert row.detail["answers"][0]["question"] == "is it bright?"
+
+
+def test_scores_of_pictures_that_were_made_anew_no_longer_count(write_recipe, read):
+    late = LOOP.replace(
+        "      - train: {trainer: toy_trainer, steps: 2}\n",
+        "      - generate: {per_prompt: 4, shard: 5}\n      - select: {where: bright >= 0.5}\n",
+    )
+    with pytest.raises(RecipeError, match="put a step 'score' before this"):
+        read(write_recipe(late))
+
+
+def test_a_step_scores_and_selects_the_arms_it_names(run, write_recipe):
+    text = LOOP[: LOOP.index("  - repeat")] + (
+        "  - generate: {arm: plain}\n  - generate: {arm: other}\n  - score: {rewards: [bright], arms: [other]}\n"
+        "  - select: {best: bright, arms: [other]}\n"
+    )
+    state = run(write_recipe(text)).execute()
+    assert "scores:plain:bright" not in state and len(list(read(state.path("samples:other"), Sample))) == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("score: {rewards: [bright], arms: [sample]}", "no arm 'sample'; did you mean 'samples'"),
+        ("evaluate: {rewards: [bright]}", "name 'benchmarks' too"),
+        ("evaluate: {benchmarks: [small, small]}", "two benchmarks are called 'small'"),
+        ("evaluate: {benchmarks: [small], control: before}", "leave out 'arms' and 'control'"),
+        ("prompts: {source: 3}", "expected the name of a source of prompts"),
+    ],
+)
+def test_what_does_not_go_together_is_said(write_recipe, read, change, said):
+    text = LOOP[: LOOP.index("  - evaluate")] + f"  - {change}\n"
+    with pytest.raises(RecipeError, match=said):
+        read(write_recipe(text))
+
+
+def test_benchmarks_need_a_generator_and_a_judge_before_them(write_recipe, read):
+    start = LOOP[: LOOP.index("  - repeat")]
+    with pytest.raises(RecipeError, match="put a step 'generate' before this"):
+        read(write_recipe(start + "  - evaluate: {benchmarks: [small]}\n"))
+    with pytest.raises(RecipeError, match="nothing judges the benchmarks' pictures"):
+        read(write_recipe(start + "  - generate: {}\n  - evaluate: {benchmarks: [small]}\n"))
+
+
+@given(st.integers(1, 7), st.data())
+def test_the_chance_of_an_accepted_sample_counts_all_draws(n, data):
+    accepted, k = data.draw(st.integers(0, n)), data.draw(st.integers(1, n))
+    draws = list(itertools.combinations([True] * accepted + [False] * (n - accepted), k))
+    assert within(n, accepted, k) == pytest.approx(sum(map(any, draws)) / len(draws), abs=1e-12)
