@@ -13,7 +13,7 @@ from realism.tables import Exhibit, Measure, Sample, Score, read
 
 LOOP = """\
 parts:
-  generator: {use: toy_learner, grey: 120}
+  generator: {use: toy_learner, grey: 120, noise: 40}
   bright: {use: toy_bright}
   small: {use: toy_prompts, count: 5}
   large: {use: toy_prompts, count: 7}

@@ -19,15 +19,16 @@ from torch.utils.data import DataLoader
 
 @dataclass
 class ToyLearner(Generator, Tunable):
-    """Paints one grey, which it can learn."""
+    """Paints one grey, which it can learn, give or take some noise."""
 
     grey: float = 0.0
+    noise: int = 1
 
     def use_weights(self, folder: Path | None) -> None:
         self._learnt = load_file(folder / "grey.safetensors")["grey"].item() if folder else self.grey
 
     def generate(self, requests: Sequence[Request]) -> list[Image.Image]:
-        greys = [round(self._learnt + request.seed % 40 - 20) for request in requests]
+        greys = [round(self._learnt + request.seed % self.noise - self.noise // 2) for request in requests]
         return [Image.new("RGB", (8, 8), (grey,) * 3) for grey in greys]
 
 
