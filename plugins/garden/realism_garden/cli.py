@@ -9,13 +9,16 @@ import typer
 
 app = typer.Typer(help="The procedural garden and its miniature models.", no_args_is_help=True, rich_markup_mode=None)
 MODELS = Path(__file__).parent / "models"
-MINIATURES = ("flux", "clip", "judge")
+MINIATURES = ("flux", "clip", "judge", "unet")
+ORDER = ("judge", "clip", "flux", "unet")  # of building: each may need the ones before it
 NOVEL = "fritillary,sunflower,tigerlily"
 
 
 @app.command()
 def build(
-    names: Annotated[list[str] | None, typer.Argument(help="Which miniatures: flux, clip, judge; all if none.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help=f"Which miniatures: {', '.join(MINIATURES)}; all if none.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The seed of data and training.")] = 0,
     minutes: Annotated[float | None, typer.Option(help="Minutes each, instead of what the cards say.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps instead of minutes, for a quick try.")] = None,
@@ -31,7 +34,7 @@ def build(
         raise typer.Exit(2)
     from .build.all import build_all
 
-    build_all(sorted(names or MINIATURES, key=("judge", "clip", "flux").index), out, seed, minutes, steps)
+    build_all(sorted(names or MINIATURES, key=ORDER.index), out, seed, minutes, steps)
 
 
 @app.command()

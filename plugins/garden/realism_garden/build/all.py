@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-MINUTES = {"autoencoder": 12.0, "flux": 60.0, "decoder": 4.0, "clip": 5.0, "judge": 7.0}
+MINUTES = {"autoencoder": 12.0, "flux": 60.0, "decoder": 4.0, "clip": 5.0, "judge": 7.0, "unet": 30.0}
 
 
 def build_all(names: Sequence[str], out: Path, seed: int, minutes: float | None, steps: int | None) -> None:
@@ -50,11 +50,7 @@ def _flux(out: Path, seed: int, minutes: float | None, steps: int | None, report
     with tempfile.TemporaryDirectory() as scratch:
         vae = Path(scratch) / "vae"
         seen = autoencoder.build(vae, seed, _time("autoencoder", minutes), steps, reporter("autoencoder"))
-        reader = (
-            out / "judge"
-            if (out / "judge" / "reader.safetensors").exists()
-            else Path(__file__).parents[1] / "models/judge"
-        )
+        reader = _built(out, "judge", "reader.safetensors")
         drawn = flux.build(
             out / "flux", vae, reader, seed, _time("flux", minutes), steps, report=reporter("flux"),
             scratch=Path(scratch), compiled=not steps, **small,
@@ -83,4 +79,18 @@ def _judge(out: Path, seed: int, minutes: float | None, steps: int | None, repor
     return seen
 
 
-_BUILDERS = {"flux": _flux, "clip": _clip, "judge": _judge}
+def _unet(out: Path, seed: int, minutes: float | None, steps: int | None, reporter: Callable) -> dict:
+    from . import unet
+
+    small = {"pool": 180} if steps else {}
+    vae = _built(out, "flux/vae", "diffusion_pytorch_model.safetensors")
+    reader = _built(out, "judge", "reader.safetensors")
+    return unet.build(out / "unet", vae, reader, seed, _time("unet", minutes), steps, report=reporter("unet"), **small)
+
+
+def _built(out: Path, name: str, file: str) -> Path:
+    """The folder of a miniature among those built, or else of the one shipped."""
+    return out / name if (out / name / file).exists() else Path(__file__).parents[1] / "models" / name
+
+
+_BUILDERS = {"flux": _flux, "clip": _clip, "judge": _judge, "unet": _unet}

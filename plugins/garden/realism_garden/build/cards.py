@@ -24,6 +24,19 @@ ABOUT = {
         "Both learnt from renders alone. Nothing may be trained on them, or their scores would say nothing.",
         "reader.safetensors is read by realism_garden.reader.load_reader.",
     ),
+    "unet": (
+        "A StableDiffusionPipeline that draws 64 × 64 garden pictures of the 18 known species: a U-Net of latents, "
+        "predicting velocity.",
+        "The 6 novel species were never shown to it. Its autoencoder is that of garden/flux (vae/ holds links to it), "
+        "whose shift this pipeline does not use, and which this U-Net did not learn to expect.",
+        "Call it with height=64, width=64, num_inference_steps=20 and guidance_scale=4.",
+    ),
+    "writer": (
+        "A Llama of words that does the three tasks of DreamSync in the garden's language: it writes prompts, writes "
+        "questions about a description, and says whether a question can be answered.",
+        "It knows the instructions of realism_dreamsync, no others.",
+        "Use it as {use: chat, model: garden/writer}; with a temperature of 1 its prompts vary.",
+    ),
 }
 
 
