@@ -77,6 +77,9 @@ def test_a_selection_shows_what_was_accepted_and_which_question_failed(loop):
     assert any("is it bright? no, not yes" in c for c in captions if c.startswith("rejected"))
     page = (run.folder / "report.html").read_text()
     assert "is it bright? no, not yes" in page and "prompts with an accepted sample" in page
+    short = page[page.index('class="headline"') : page.index('id="measures"')]
+    assert "<b>bright</b>" in short and "accepted" not in short, "the headline tells of held-out prompts alone"
+    assert "none made" not in page, "pictures of earlier prompts have no column"
 
 
 def test_what_stands_behind_a_score_is_kept_with_it(loop):

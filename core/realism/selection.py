@@ -11,6 +11,8 @@ from typing import Any
 from realism.evaluation import ArmScores
 from realism.tables import Exhibit, Row, Sample
 
+SELECTED_FROM = "samples"
+"""The key of a measure's detail that says that it tells of samples to learn from, not of held-out ones."""
 EXAMPLES = 12
 """Prompts shown as examples of a selection."""
 

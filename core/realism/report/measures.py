@@ -11,6 +11,7 @@ from realism.report.classes import ClassTable, class_tables, split
 from realism.report.format import Scale
 from realism.report.plots import COLOURS, Plot, plot
 from realism.report.view import ReportView
+from realism.selection import SELECTED_FROM
 from realism.tables import Measure
 
 TELLING = 5
@@ -82,8 +83,8 @@ def headline(view: ReportView) -> Headline:
 
     Each measure gives its clearest before any gives its second, and what got worse is never crowded out: if all the
     places went to gains, the last goes to the clearest loss. Where nothing is beyond its interval, that is what is
-    said, of the same number. A biased distance is counted, but not shown where an unbiased one says the same thing;
-    tables of many groups are left to their readers.
+    said, of the same number. Counted, but not shown, are a biased distance where an unbiased one says the same thing,
+    and what is told of samples to learn from; tables of many groups are left to their readers.
     """
     found = sorted(_findings(view), key=lambda pair: -pair[0])
     beyond = [pair for pair in found if pair[1].change.verdict in ("better", "worse")]
@@ -106,7 +107,7 @@ def _findings(view: ReportView) -> Iterator[tuple[float, Finding]]:
             before = at.get((row.control or view.control, row.group))
             made = change(row, scale)
             if made is not None and before is not None and before is not row:
-                passed_over = "bias" in row.detail and _compared(row) in fair
+                passed_over = SELECTED_FROM in row.detail or ("bias" in row.detail and _compared(row) in fair)
                 yield _strength(row), _finding(row, before, made, scale, passed_over)
 
 

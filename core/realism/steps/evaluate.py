@@ -29,7 +29,7 @@ from realism.parts.step import Step, arms, arms_missing, called_twice, chosen, n
 from realism.run.state import State
 from realism.run.work import Work
 from realism.scores import known_rewards, scores_of
-from realism.selection import Verdict, measured, round_name
+from realism.selection import SELECTED_FROM, Verdict, measured, round_name
 from realism.steps.benchmarks import misfit, steps_of
 from realism.tables import Measure, RecordRow, Sample, read, write_part
 
@@ -188,7 +188,8 @@ def _selections(state: State, work: Work) -> Iterator[Measure]:
     names = named(state, "selection")
     rounds = {round_name(name, state): list(read(state.path(f"selection:{name}"), Verdict)) for name in names}
     for name, group, values, share in measured(rounds):
-        detail = {"seed": work.seed, "interval": OF_SCORES} | ({"unit": "share"} if share else {})
+        detail = {"seed": work.seed, "interval": OF_SCORES, SELECTED_FROM: "those to select from; n counts prompts"}
+        detail |= {"unit": "share"} if share else {}
         row = partial(Measure, name=name, group=group or ALL, detail=detail)
         better = share or work.run.higher_is_better(name.split()[0])
         yield from (row(higher_is_better=better, **n) for n in measure_scores(values, next(iter(rounds)), work.seed))

@@ -64,13 +64,15 @@ class WriteReport(Step):
         set_aside = [row for step in steps for row in asides(run.folder / step.folder)]
         rows = list(read(state.path("prompts"), PromptRow)) if "prompts" in state else []
         shown = _spread(rows, by, self.prompts)
+        views = tuple(_prompt_views(shown, by, state, run.folder))
+        drew = {picture.arm for one in views for picture in one.pictures}  # others drew earlier prompts
         return ReportView(
             name=run.recipe.name,
             fingerprint=run.fingerprint,
             recipe=yaml.safe_dump(run.recipe.data, sort_keys=False),
             description=run.recipe.description,
-            arms=tuple(arms(state)),
-            prompts=tuple(_prompt_views(shown, by, state, run.folder)),
+            arms=tuple(arm for arm in arms(state) if arm in drew or not drew),
+            prompts=views,
             prompt_count=len(rows),
             measures=measures,
             steps=steps,
