@@ -82,7 +82,7 @@ def _judge(out: Path, seed: int, minutes: float | None, steps: int | None, repor
 def _unet(out: Path, seed: int, minutes: float | None, steps: int | None, reporter: Callable) -> dict:
     from . import unet
 
-    small = {"pool": 180} if steps else {}
+    small = {"pool": 180, "naming_steps": 2, "each": 1, "drawing_steps": 2} if steps else {}
     vae = _built(out, "flux/vae", "diffusion_pytorch_model.safetensors")
     reader = _built(out, "judge", "reader.safetensors")
     return unet.build(out / "unet", vae, reader, seed, _time("unet", minutes), steps, report=reporter("unet"), **small)

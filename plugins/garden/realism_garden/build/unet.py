@@ -14,6 +14,7 @@ import copy
 import os
 import random
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -205,17 +206,22 @@ def save(parts: Parts, vae_folder: Path, words: CLIPTokenizer, out: Path) -> Non
 @plain_attention()
 def build(
     out: Path, vae_folder: Path, reader_folder: Path, seed: int = 0, minutes: float = 30, steps: int | None = None,
-    pool: int = 14400, report: Report = None, scratch: Path | None = None, watch_minutes: float = 6,
+    pool: int = 14400, naming_steps: int = 500, each: int = 10, drawing_steps: int = STEPS, report: Report = None,
+    scratch: Path | None = None, watch_minutes: float = 6,
 ) -> dict:  # fmt: skip
-    """Trains and saves the pipeline; returns its figures. ``scratch`` keeps the latents and pictures on the way."""
+    """Trains and saves the pipeline; returns its figures, from ``each`` pictures a species of so many drawing steps.
+
+    ``scratch`` keeps the latents, and pictures on the way.
+    """
     begin(seed)
+    started = time.process_time()
     vae = AutoencoderKL.from_pretrained(vae_folder, torch_dtype=torch.float32).eval()
     reader, words = load_reader(reader_folder), clip_tokenizer(seed)
     scratch = scratch or out
     scratch.mkdir(parents=True, exist_ok=True)
     parts = Parts(words)
     stream = Stream(vae, seed, pool, 0, scratch / "pool.safetensors" if scratch != out else None)
-    learn_names(parts, words, stream, steps or 500)
+    learn_names(parts, words, stream, naming_steps)
     average = Average(parts, 0.998)
     clock, watched = Clock(minutes, steps, report), 0.0
     pipeline = as_pipeline(average.model, vae, words)
@@ -225,14 +231,15 @@ def build(
             print(f"unet step {step}", held_out(pipeline, reader, seed, 2), flush=True)
             grid(pipeline, seed).save(scratch / f"grid-{step}.png")
             save(average.model, vae_folder, words, scratch / "unet")
+    seconds = round(time.process_time() - started)
     save(average.model, vae_folder, words, out)
     pipeline = StableDiffusionPipeline.from_pretrained(out, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     save_small(grid(pipeline, seed), out / "grid.png")
-    drawn = held_out(pipeline, reader, seed + 1, 1 if steps else 10, steps=2 if steps else STEPS)
+    drawn = held_out(pipeline, reader, seed + 1, each, steps=drawing_steps)
     return {
-        f"held out: share read right, {STEPS} steps, guidance {GUIDANCE:g}": drawn,
-        "training": {"pictures": pool, "steps": clock.step, "seconds": round(clock.seconds())},
+        f"held out: share read right, {drawing_steps} steps, guidance {GUIDANCE:g}": drawn,
+        "training": {"pictures": pool, "steps": clock.step, "processor_seconds": seconds},
     }
 
 
