@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from realism.errors import RecipeError
+from realism.evaluation import ArmFeatures, spread_within
 from realism.selection import within
 from realism.tables import Exhibit, Measure, Sample, Score, read
 
@@ -106,6 +108,44 @@ def test_a_step_scores_and_selects_the_arms_it_names(run, write_recipe):
     assert "scores:plain:bright" not in state and len(list(read(state.path("samples:other"), Sample))) == 8
 
 
+def test_what_is_kept_can_be_an_arm_of_its_own(run, write_recipe):
+    text = LOOP[: LOOP.index("  - repeat")] + (
+        "  - generate: {per_prompt: 4}\n  - score: {rewards: [bright]}\n"
+        "  - select: {best: bright, arms: [samples], into: bright ones}\n"
+        "  - select: {where: bright < 0.5, arms: [samples], into: dark ones}\n  - evaluate: {}\n"
+    )
+    state = run(write_recipe(text)).execute()
+    counts = {arm: len(list(read(state.path(f"samples:{arm}"), Sample))) for arm in ("samples", "bright ones")}
+    assert counts == {"samples": 32, "bright ones": 8}
+    told = {m.arm for m in read(state.path("measures"), Measure) if m.name == "accepted samples"}
+    assert told == {"bright ones", "dark ones"}
+
+
+def test_diversity_is_the_mean_distance_of_the_pictures_of_one_prompt():
+    random = np.random.default_rng(0)
+    features, prompts = random.normal(size=(9, 5)), ["a", "b", "a", "c", "b", "a", "b", "b", "a"]
+    spread = spread_within(ArmFeatures(features, prompts))
+    for prompt, value in zip(spread.prompts, spread.values, strict=True):
+        rows = [f / np.linalg.norm(f) for f, p in zip(features, prompts, strict=True) if p == prompt]
+        apart = [1 - a @ b for a, b in itertools.combinations(rows, 2)]
+        assert value == pytest.approx(np.mean(apart), abs=1e-9)
+    assert list(spread.prompts) == ["a", "b"], "one picture alone has no pair"
+
+
+def test_diversity_is_measured_beside_the_control(run, write_recipe):
+    text = """\
+parts: {generator: {use: toy}, encoder: {use: toy_retriever}}
+prompts: {use: toy_prompts}
+steps:
+  - generate: {per_prompt: 3}
+  - generate: {arm: other, per_prompt: 3}
+  - evaluate: {diversity: encoder}
+"""
+    state = run(write_recipe(text)).execute()
+    rows = {m.arm: m for m in read(state.path("measures"), Measure)}
+    assert rows["samples"].value > 0 and rows["other"].difference == 0 and rows["other"].n == 12
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -113,6 +153,7 @@ def test_a_step_scores_and_selects_the_arms_it_names(run, write_recipe):
         ("evaluate: {rewards: [bright]}", "name 'benchmarks' too"),
         ("evaluate: {benchmarks: [small, small]}", "two benchmarks are called 'small'"),
         ("evaluate: {benchmarks: [small], control: before}", "leave out 'arms' and 'control'"),
+        ("select: {best: bright, into: new}", "name that one alone in 'arms'"),
         ("prompts: {source: 3}", "expected the name of a source of prompts"),
     ],
 )

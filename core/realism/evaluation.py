@@ -58,6 +58,19 @@ def measure_scores(arms: Mapping[str, ArmScores], control: str, seed: int) -> It
         yield numbers
 
 
+def spread_within(arm: ArmFeatures) -> ArmScores:
+    """How unlike one another the pictures of each prompt with several are: the mean of 1 - cosine over their pairs, in
+    [0, 2], with features (n, d) of any length. One value a prompt; a picture counts as its own pair nowhere."""
+    unit = arm.features / np.linalg.norm(arm.features, axis=1, keepdims=True)
+    values, prompts = [], sorted(set(arm.prompts))
+    for prompt, rows in zip(prompts, _rows_by_prompt(arm.prompts, prompts), strict=True):
+        n = len(rows)
+        if n > 1:  # the sum of all products is that of the sum of rows with itself, less those of a row with itself
+            total = unit[rows].sum(0, dtype=np.float64)
+            values.append((prompt, 1 - float(total @ total - n) / (n * (n - 1))))
+    return ArmScores([value for _, value in values], [prompt for prompt, _ in values])
+
+
 def measure_set(
     metric: SetMetric, arms: Mapping[str, ArmFeatures], real: np.ndarray, control: str, seed: int
 ) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from realism.errors import RealismError, listed, nearest
-from realism.parts.step import Step, arms, arms_missing, chosen, named
+from realism.parts.step import NAME, NAME_SAID, Step, arms, arms_missing, chosen, named
 from realism.recipe.condition import Condition
 from realism.run.state import State
 from realism.run.work import Work
@@ -34,6 +34,9 @@ class Select(Step):
     """Keep of each prompt only the sample that this reward puts first."""
     arms: list[str] = field(default_factory=list)
     """Which arms to select from; all, if none is named."""
+    into: str = ""
+    """The arm to make of what is kept of the one arm that is named, which then stays as it is; by default, what is kept
+    takes the place of its arm."""
 
     seeded = False
 
@@ -41,6 +44,10 @@ class Select(Step):
         return "select"
 
     def options_error(self) -> str | None:
+        if self.into and len(self.arms) != 1:
+            return "'into' makes one arm of another: name that one alone in 'arms'"
+        if self.into and not NAME.fullmatch(self.into):
+            return f"'{self.into}' is no name for an arm: {NAME_SAID}"
         return None if self.where or self.best else "select needs 'where', 'best' or both"
 
     def missing(self, there: Collection[str]) -> list[str]:
@@ -59,8 +66,8 @@ class Select(Step):
         return [s for s in there if s.startswith(("samples:", "scores:")) and s.split(":")[1] in wanted]
 
     def makes(self, there: Collection[str]) -> list[str]:
-        wanted = chosen(there, self.arms)
-        return [slot for arm in wanted for slot in (f"samples:{arm}", *_told(arm, there))]
+        made = [self.into or arm for arm in chosen(there, self.arms)]
+        return [slot for arm in made for slot in (f"samples:{arm}", *_told(arm, there))]
 
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
         slots: dict[str, Path] = {}
@@ -93,7 +100,8 @@ class Select(Step):
             raise RealismError(f"select: no sample of arm '{arm}' is good enough; loosen 'where' ({self.where})")
         examples = work.folder / "examples" / arm
         write_part(list(_examples(judged, state, arm)), Exhibit, examples, 0)
-        return {f"samples:{arm}": selected} | dict(zip(_told(arm, state), (verdicts, examples), strict=True))
+        name = self.into or arm
+        return {f"samples:{name}": selected} | dict(zip(_told(name, state), (verdicts, examples), strict=True))
 
     def _judged(self, table: Path, scores: Mapping[str, Mapping[str, float]], work: Work) -> Iterator[Judged]:
         sign = -1.0 if self.best and work.run.higher_is_better(self.best) else 1.0
