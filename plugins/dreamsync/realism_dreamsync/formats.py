@@ -140,7 +140,7 @@ def _block(reply: str, name: str) -> dict[int, str]:
 
 def _parents(i: int, said: str, known: Mapping[int, str]) -> list[int]:
     words = re.split(r"[,;\s]+", said.strip("[]() "))
-    wrong = next((w for w in words if not w.isdecimal() or int(w) and int(w) not in known), None)
+    wrong = next((w for w in words if not w.isdecimal() or (int(w) and int(w) not in known)), None)
     if wrong is not None:
         raise Malformed(f"id {i} depends on '{_shown(wrong)}', which is no id")
     return [int(w) for w in dict.fromkeys(words) if int(w)]
