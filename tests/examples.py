@@ -17,6 +17,7 @@ import tiny_chat
 import tiny_databases
 import tiny_emu
 import tiny_pipelines
+import tiny_preference
 
 ENCODER = "encoder"
 
@@ -72,6 +73,11 @@ def llava() -> str:
 @functools.cache
 def clip() -> str:
     return str(tiny.openclip_folder(folder() / "clip"))
+
+
+@functools.cache
+def aesthetic_head() -> str:
+    return str(tiny_preference.aesthetic_head(folder() / "aesthetic"))
 
 
 @functools.cache
@@ -137,6 +143,7 @@ def options(name: str) -> dict[str, Any]:
         "clip_i": lambda: {ENCODER: openclip()},
         "clip_i_real": lambda: {ENCODER: openclip(), "real": {"use": "image_folder", "path": photos()}},
         "zero_shot": lambda: {ENCODER: openclip(), "classes": ["subject 0", "subject 1"]},
+        "aesthetic": lambda: {ENCODER: openclip(), "head": aesthetic_head()},
         "kid": lambda: {ENCODER: openclip()},
         "fid": lambda: {ENCODER: openclip()},
         "image_folder": lambda: {"path": photos()},

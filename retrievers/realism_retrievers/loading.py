@@ -12,6 +12,7 @@ import numpy as np
 from realism.devices import pick_device, pick_dtype
 from realism.errors import RealismError, nearest
 from realism.models import find_model
+from realism.pixels import Preprocessing
 
 if TYPE_CHECKING:
     import torch
@@ -44,6 +45,13 @@ class Loaded:
             batch = torch.stack(list(pixels)).to(self.device, self.dtype, non_blocking=True)
             return _unit_rows(self.model.encode_image(batch))
 
+    def pixel_rows(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Pixels (n, 3, H, W) in [0, 1] -> rows (n, d) float32, each of length 1, with a gradient to the pixels."""
+        from torch.nn.functional import normalize
+
+        prepared = self._preprocessing().of_pixels(pixels.to(self.device))
+        return normalize(self.model.encode_image(prepared.to(self.dtype)).float(), dim=-1)
+
     def text_rows(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Texts -> their rows (d,) float32, each of length 1."""
         import torch
@@ -56,6 +64,21 @@ class Loaded:
         if rows:
             return np.stack(rows)
         return np.empty((0, len(self.text_rows([""])[0])), np.float32)
+
+    def _preprocessing(self) -> Preprocessing:
+        """What `preprocess` does, in a form that also has a gradient."""
+        import open_clip
+
+        config = open_clip.get_model_preprocess_cfg(self.model)
+        size, resize = config["size"], config.get("resize_mode", "shortest")
+        sides = set(size) if isinstance(size, (list, tuple)) else {size}
+        if len(sides) != 1 or resize not in ("shortest", "squash"):
+            raise RealismError(
+                f"a model that takes images of size {size}, resized by '{resize}', gives no gradient to pixels here; "
+                "expected a square size, and 'shortest' or 'squash'"
+            )
+        interpolation = "bilinear" if config.get("interpolation") == "bilinear" else "bicubic"
+        return Preprocessing(sides.pop(), tuple(config["mean"]), tuple(config["std"]), resize, interpolation)
 
 
 def model_error(name: str) -> str | None:

@@ -12,19 +12,20 @@ from annotated_types import Ge
 from realism.batching import Batches
 from realism.devices import DType
 from realism.models import local_folder
-from realism.parts import Index, Retriever
+from realism.parts import Index, PixelEncoder
 
 from realism_retrievers.ahead import Ahead
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from PIL import Image
 
     from realism_retrievers.loading import Loaded
 
 
 @dataclass
-class OpenClip(Retriever):
+class OpenClip(PixelEncoder):
     """A dual encoder of the OpenCLIP library: CLIP, SigLIP, EVA and others."""
 
     speed_options: ClassVar[tuple[str, ...]] = ("batch", "device", "workers")
@@ -60,6 +61,12 @@ class OpenClip(Retriever):
         with Ahead(images, loaded.pixels, self.workers, ahead=2 * size) as pixels:
             rows = self._batches.run(range(len(images)), lambda batch: loaded.image_rows(pixels.take(batch)))
         return loaded.stack(rows)
+
+    def encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
+        """See `PixelEncoder.encode_pixels`; whole, as a gradient keeps what it went through in memory anyway.
+
+        Raises RealismError for a model whose images are not resized to a square."""
+        return self._loaded.pixel_rows(pixels)
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         loaded = self._loaded

@@ -12,5 +12,6 @@ def realism_register(registry: Registry) -> None:
     registry.reward("clip_i", "realism_rewards.clip:ClipI")
     registry.reward("clip_i_real", "realism_rewards.clip:ClipIReal")
     registry.reward("zero_shot", "realism_rewards.zero_shot:ZeroShot")
+    registry.reward("aesthetic", "realism_rewards.aesthetic:Aesthetic")
     registry.metric("kid", "realism_rewards.kid:Kid")
     registry.metric("fid", "realism_rewards.fid:Fid")

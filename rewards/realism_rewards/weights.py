@@ -1,0 +1,101 @@
+"""Weights from files, shipped models and the hub: nothing is unpickled, and what goes wrong is said in a sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realism.errors import RealismError
+from realism.models import HUB_ID, find_model
+
+if TYPE_CHECKING:
+    import torch
+
+
+def local_weights(name: str, inside: str) -> Path | None:
+    """The file of that name, or the file `inside` the folder or shipped model of that name; None for the hub's.
+
+    Raises RealismError if it should be on this machine and is not."""
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    if name.count("/") >= 2 and not name.startswith((".", "/", "~")) and not path.is_dir():
+        owner, model, file = name.split("/", 2)
+        if not HUB_ID.fullmatch(f"{owner}/{model}") or not file:
+            raise RealismError(f"no weights '{name}'; expected a file, a folder, or 'owner/name/file' of the hub")
+        return None
+    if name.endswith((".safetensors", ".pt", ".pth", ".bin")):
+        raise RealismError(f"no file '{name}'; expected one that is there, a folder, or 'owner/name/file' of the hub")
+    folder = find_model(name)
+    if not isinstance(folder, Path):
+        raise RealismError(f"no weights '{name}': write which file of the hub's model, as in '{name}/{inside}'")
+    if not (folder / inside).is_file():
+        raise RealismError(f"{folder} has no {inside}; expected one, made for this reward")
+    return folder / inside
+
+
+def weights_error(name: str, inside: str) -> str | None:
+    """One sentence if `local_weights` would raise."""
+    try:
+        local_weights(name, inside)
+    except RealismError as error:
+        return str(error)
+    return None
+
+
+def read_weights(name: str, inside: str) -> dict[str, torch.Tensor]:
+    """The tensors of the file that `local_weights` names, or of the hub's 'owner/name/file', by name, on the CPU.
+
+    .safetensors, or what torch saved, read with weights_only=True. A dictionary under "state_dict" is taken, if there
+    is one. Raises RealismError if they cannot be had."""
+    path = local_weights(name, inside)
+    with said(path or name):
+        path = path or _fetched(name)
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        return _torch_saved(path)
+
+
+def _fetched(name: str) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    owner, model, file = name.split("/", 2)
+    return Path(hf_hub_download(f"{owner}/{model}", file))
+
+
+def _torch_saved(path: Path) -> dict[str, torch.Tensor]:
+    import torch
+
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise RealismError(
+            f"{path} holds more than weights, and is not read, as that could run code; save its state dict "
+            "as safetensors"
+        ) from error
+    found = found.get("state_dict", found) if isinstance(found, dict) else found
+    if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+        raise RealismError(f"{path} is no state dict: expected names of weights and their tensors")
+    return found
+
+
+@contextlib.contextmanager
+def said(source: str | Path) -> Iterator[None]:
+    """Whatever goes wrong while weights are loaded from there becomes a RealismError of one sentence."""
+    try:
+        yield
+    except RealismError:
+        raise
+    except Exception as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        where = (
+            "it is damaged, or of another kind"
+            if isinstance(source, Path)
+            else "the hub has no such, or is out of reach"
+        )
+        raise RealismError(f"'{source}' cannot be loaded ({where}): {type(error).__name__}: {first}") from error
