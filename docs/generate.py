@@ -24,7 +24,7 @@ from realism.errors import RealismError
 from realism.manager import Plugins, installed
 from realism.parts import Part
 from realism.recipe.load import shipped
-from realism.recipe.options import Option, options_of
+from realism.recipe.options import Option, told_options
 from realism.recipe.source import read_yaml
 from realism.registry import PART_FAMILIES, Entry, Registry
 from realism.testing import suite_of
@@ -90,7 +90,7 @@ def written_default(option: Option) -> str:
 
 
 def options_table(cls: type[Part]) -> Iterator[str]:
-    rows = [(f"`{o.name}`", f"`{type_name(o.hint)}`", written_default(o), prose(o.doc)) for o in options_of(cls)]
+    rows = [(f"`{o.name}`", f"`{type_name(o.hint)}`", written_default(o), prose(o.doc)) for o in told_options(cls)]
     if rows:
         yield from table(("option", "type", "default", "what it is"), *rows)
     else:

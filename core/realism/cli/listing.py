@@ -13,7 +13,7 @@ from rich.table import Table
 from realism.errors import RealismError
 from realism.manager import plugins
 from realism.recipe.load import find_recipe, shipped
-from realism.recipe.options import kind_of, options_of, type_name
+from realism.recipe.options import kind_of, told_options, type_name
 from realism.recipe.source import read_yaml
 from realism.registry import PART_FAMILIES, a_part
 
@@ -52,7 +52,7 @@ def show_part(name: str) -> None:
     console.print(inspect.getdoc(cls) or "", markup=False)
     console.print()
     table = _table("option", "type", "default", "what it is")
-    for option in options_of(cls):
+    for option in told_options(cls):
         default = "must be given" if option.default is MISSING else repr(option.default)
         if option.default is MISSING and option.part_class is not None:
             default = f"the recipe's only {kind_of(option.part_class, '').strip()}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -12,6 +12,9 @@ from realism.errors import listed, nearest, shown
 from realism.parts.base import Part
 
 Resolve = Callable[[Any, type[Part]], Part]
+Only = Callable[[type[Part]], Part | None]
+Mistake = tuple[tuple[str | int, ...], str, str]
+"""What is wrong: the key within the part, a sentence and a hint."""
 RESERVED = ("use", "part_name")
 
 
@@ -21,6 +24,7 @@ EXPECTED = {
     "bool": "expected true or false",
     "string_type": "expected a text",
     "list": "expected a list, such as [a, b]",
+    "dataclass": "expected keys with values, such as {{a: 1}}",
     "dict": "expected keys with values, such as {{a: 1}}",
     "greater_than_equal": "expected {ge} or more",
     "greater_than": "expected more than {gt}",
@@ -60,6 +64,12 @@ class Option:
         plain = get_origin(self.hint) not in (list, tuple, dict)
         return inner[0] if plain and len(inner) == 1 and _is_part(inner[0]) else None
 
+    @property
+    def group(self) -> type | None:
+        """The dataclass that holds further options, when it is one and no part."""
+        grouped = isinstance(self.hint, type) and is_dataclass(self.hint) and not _is_part(self.hint)
+        return self.hint if grouped else None
+
 
 def _is_part(hint: Any) -> bool:
     return isinstance(hint, type) and issubclass(hint, Part)
@@ -74,8 +84,8 @@ def kind_of(cls: type[Part], article: str = "a") -> str:
 
 
 @functools.cache
-def options_of(cls: type[Part]) -> tuple[Option, ...]:
-    """The options of a part's class, in order."""
+def options_of(cls: type) -> tuple[Option, ...]:
+    """The options of a part's class, in order; those of a group stand together as one."""
     hints = get_type_hints(cls, include_extras=True)
     docs = _field_docs(cls)
     found = []
@@ -83,6 +93,16 @@ def options_of(cls: type[Part]) -> tuple[Option, ...]:
         if f.init and f.name not in RESERVED:
             default = f.default if f.default_factory is MISSING else f.default_factory()
             found.append(Option(f.name, hints[f.name], default, docs.get(f.name, "")))
+    return tuple(found)
+
+
+def told_options(cls: type) -> tuple[Option, ...]:
+    """The options of a part's class as they are told to people: those of a group one by one, as in `lora.rank`."""
+    found: list[Option] = []
+    for option in options_of(cls):
+        inner = told_options(option.group) if option.group else ()
+        found.extend(replace(one, name=f"{option.name}.{one.name}") for one in inner)
+        found.extend([] if inner else [option])
     return tuple(found)
 
 
@@ -112,14 +132,26 @@ def _field_docs(cls: type) -> dict[str, str]:
 
 
 def read_options(
-    cls: type[Part], name: str, given: Mapping[str, Any], resolve: Resolve, only: Callable[[type[Part]], Part | None]
-) -> tuple[Part | None, list[tuple[tuple[str | int, ...], str, str]]]:
+    cls: type[Part], name: str, given: Mapping[str, Any], resolve: Resolve, only: Only
+) -> tuple[Part | None, list[Mistake]]:
     """Make a part from given options: the part, or None with everything wrong as (key, message, hint).
 
     resolve turns the name of a part into the part; only gives the recipe's one part of a family, for an option that is
     left out (or raises ValueError if there are several).
     """
-    wrong: list[tuple[tuple[str | int, ...], str, str]] = []
+    part, wrong = _made(cls, name, given, resolve, only)
+    if part is None:
+        return None, wrong
+    try:
+        sentence = part.options_error()
+    except Exception as error:  # a stranger's code
+        return None, [_unmade(name, error)]
+    return (None, [((), sentence, "")]) if sentence else (part, [])
+
+
+def _made(cls: type, name: str, given: Mapping[str, Any], resolve: Resolve, only: Only) -> tuple[Any, list[Mistake]]:
+    """A part, or a group of its options, from what is given: it, or None with everything wrong."""
+    wrong: list[Mistake] = []
     options = {o.name: o for o in options_of(cls)}
     for key in given:
         if key not in options:
@@ -128,7 +160,13 @@ def read_options(
     values: dict[str, Any] = {}
     broken = False
     for option in options.values():
+        inner = given.get(option.name)
         try:
+            if option.group and isinstance(inner, Mapping):
+                values[option.name], mistakes = _made(option.group, f"'{option.name}'", inner, resolve, only)
+                wrong.extend(((option.name, *key), message, hint) for key, message, hint in mistakes)
+                broken = broken or values[option.name] is None
+                continue
             present, value = _value(option, given, resolve, only)
         except Broken:
             broken = True
@@ -141,11 +179,13 @@ def read_options(
     if wrong or broken:
         return None, wrong
     try:
-        part = cls(**values)
-        sentence = part.options_error()
+        return cls(**values), []
     except Exception as error:  # a stranger's code
-        return None, [((), f"{name} cannot be made: {type(error).__name__}: {error}", "")]
-    return (None, [((), sentence, "")]) if sentence else (part, [])
+        return None, [_unmade(name, error)]
+
+
+def _unmade(name: str, error: Exception) -> Mistake:
+    return (), f"{name} cannot be made: {type(error).__name__}: {error}", ""
 
 
 def _value(option: Option, given: Mapping[str, Any], resolve: Resolve, only: Any) -> tuple[bool, Any]:
