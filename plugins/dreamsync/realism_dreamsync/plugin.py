@@ -8,4 +8,6 @@ from realism.registry import Registry
 
 @hook
 def realism_register(registry: Registry) -> None:
-    pass
+    registry.step("write_prompts", "realism_dreamsync.prompts:WritePrompts")
+    registry.step("write_questions", "realism_dreamsync.questions:WriteQuestions")
+    registry.step("filter_questions", "realism_dreamsync.filtering:FilterQuestions")

@@ -7,6 +7,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "tests"))
 
-from world import database, read, run, toy_plugins, write_recipe
+from world import data, database, read, run, toy_plugins, write_recipe
 
-__all__ = ["database", "read", "run", "toy_plugins", "write_recipe"]
+__all__ = ["data", "database", "read", "run", "toy_plugins", "write_recipe"]

@@ -1,0 +1,127 @@
+"""The step `filter_questions`: a language model says which questions cannot be answered, and they are left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+from annotated_types import Ge
+from realism.errors import RealismError
+from realism.parts import LanguageModel
+from realism.parts.step import Step
+from realism.run.state import State
+from realism.run.work import Work
+from realism.tables import Aside, PromptRow, Row, chunks, count_rows, read
+
+from realism_dreamsync.asking import Unread, ask
+from realism_dreamsync.formats import read_verdict
+from realism_dreamsync.instructions import filter_chat
+from realism_dreamsync.questions import prompts_missing
+from realism_dreamsync.telling import exhibits_slot, tell
+
+SHARD = 256
+UNREAD = "no verdict"
+
+
+@dataclass(frozen=True)
+class Verdict(Row):
+    """What was said of one question of a prompt: why it is left out, "" if it is kept."""
+
+    prompt_id: str
+    question: str
+    case: str
+
+
+@dataclass
+class FilterQuestions(Step):
+    """Leave out questions that have several answers, an ambiguous answer or one that is not valid, as a language model
+    judges, which is asked about each by itself. Prompts that no question is left of are set aside.
+
+    In DSG's form, what depended on a question that is left out depends on it no more. Source: DreamSync, section 4.1.
+    """
+
+    writer: LanguageModel
+    """Judges the questions."""
+    attempts: Annotated[int, Ge(1)] = 3
+    """How often to ask about a question before it is set aside."""
+    shard: Annotated[int, Ge(1)] = 256
+    """How many questions are asked about, and written down, at a time."""
+
+    seeded = False
+
+    def title(self) -> str:
+        return "filter_questions"
+
+    def missing(self, there: Collection[str]) -> list[str]:
+        return [] if "prompts" in there else [prompts_missing("filter_questions")]
+
+    def reads(self, there: Collection[str]) -> list[str]:
+        return ["prompts"]
+
+    def makes(self, there: Collection[str]) -> list[str]:
+        return ["prompts", exhibits_slot(there)]
+
+    def voids(self, there: Collection[str]) -> list[str]:
+        return [s for s in there if s.startswith("references:")]
+
+    def run(self, state: State, work: Work) -> Mapping[str, Path]:
+        prompts = state.path("prompts")
+        asked = sum(len(_questions(row)) for row in read(prompts, PromptRow))
+        if not asked:
+            raise RealismError("filter_questions: no prompt has questions; put a step 'write_questions' before")
+        verdicts = work.map(
+            chunks(_each_question(prompts), self.shard), lambda _, some: self._judge(some), Verdict, "verdicts",
+            total=asked, unit="questions",
+        )  # fmt: skip
+        table = work.map(
+            chunks(_with_verdicts(prompts, verdicts), SHARD), lambda _, some: self._keep(some), PromptRow, "prompts",
+            total=count_rows(prompts), unit="prompts",
+        )  # fmt: skip
+        cases = Counter(row.case for row in read(verdicts, Verdict) if row.case)
+        return {"prompts": table, exhibits_slot(state): tell(table, work, cases)}
+
+    def _judge(self, asked: Sequence[tuple[PromptRow, dict[str, Any]]]) -> tuple[list[Verdict], list[Aside]]:
+        chats = [filter_chat(prompt.text, question) for prompt, question in asked]
+        rows: list[Verdict] = []
+        aside: list[Aside] = []
+        for (prompt, question), case in zip(asked, ask(self.writer, chats, read_verdict, self.attempts), strict=True):
+            if isinstance(case, Unread):
+                aside.append(Aside(f"{prompt.id}: {question['question']}", self.title(), str(case)))
+                case = UNREAD
+            rows.append(Verdict(prompt.id, question["question"], case))
+        return rows, aside
+
+    def _keep(self, prompts: Sequence[tuple[PromptRow, list[Verdict]]]) -> tuple[list[PromptRow], list[Aside]]:
+        rows: list[PromptRow] = []
+        aside: list[Aside] = []
+        for prompt, verdicts in prompts:
+            kept = [q for q, verdict in zip(_questions(prompt), verdicts, strict=True) if not verdict.case]
+            if not kept:
+                reasons = ", ".join(f"{v.question} ({v.case})" for v in verdicts) or "it had none"
+                aside.append(Aside(prompt.id, self.title(), f"no question is left: {reasons}"))
+            else:
+                rows.append(replace(prompt, metadata={**prompt.metadata, "questions": _without_lost(kept)}))
+        return rows, aside
+
+
+def _questions(prompt: PromptRow) -> list[dict[str, Any]]:
+    return prompt.metadata.get("questions", [])
+
+
+def _each_question(prompts: Path) -> Iterator[tuple[PromptRow, dict[str, Any]]]:
+    return ((prompt, question) for prompt in read(prompts, PromptRow) for question in _questions(prompt))
+
+
+def _with_verdicts(prompts: Path, verdicts: Path) -> Iterator[tuple[PromptRow, list[Verdict]]]:
+    rows = read(verdicts, Verdict)  # in the order of the questions
+    return ((prompt, list(islice(rows, len(_questions(prompt))))) for prompt in read(prompts, PromptRow))
+
+
+def _without_lost(questions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Questions that depend only on one another."""
+    ids = {q["id"] for q in questions if "id" in q}
+    return [{**q, "parents": [p for p in q["parents"] if p in ids]} if "id" in q else q for q in questions]

@@ -1,0 +1,58 @@
+"""Prompts and questions as the benchmarks publish them: TIFA's JSON and DSG's CSV."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from realism.files import write_aside
+from realism.tables import PromptRow
+
+DSG_COLUMNS = (
+    "item_id", "text", "keywords", "proposition_id", "dependency", "category_broad", "category_detailed", "tuple",
+    "question_natural_language",
+)  # fmt: skip
+
+
+def write_published(prompts: Iterable[PromptRow], folder: Path) -> Path:
+    """Write `dsg.csv` if the first prompt's questions have ids, else `tifa.json`, into the folder; whole or not at all.
+
+    Raises KeyError if the questions are of both forms.
+    """
+    rows = ((prompt, question) for prompt in prompts for question in prompt.metadata["questions"])
+    first = next(rows, None)
+    rows = itertools.chain([first] if first else [], rows)
+    return _dsg(rows, folder / "dsg.csv") if first and "id" in first[1] else _tifa(rows, folder / "tifa.json")
+
+
+def _tifa(rows: Iterator[tuple[PromptRow, dict[str, Any]]], path: Path) -> Path:
+    """A list of objects, one for each question. Source: Hu et al. 2023, `tifa_v1.0_question_answers.json`."""
+    names = ("question", "choices", "answer", "element_type", "element")
+    with write_aside(path) as aside, aside.open("w", encoding="utf-8") as file:
+        start = "["
+        for prompt, question in rows:
+            row = {"id": prompt.id, "caption": prompt.text, **{name: question[name] for name in names}}
+            file.write(f"{start}\n{json.dumps(row, ensure_ascii=False)}")
+            start = ","
+        file.write("\n]\n" if start == "," else "[]\n")
+    return path
+
+
+def _dsg(rows: Iterator[tuple[PromptRow, dict[str, Any]]], path: Path) -> Path:
+    """A table of a row for each question. Source: Cho et al. 2024, `dsg-1k-anns.csv`."""
+    with write_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(DSG_COLUMNS)
+        for prompt, q in rows:
+            broad, _, detailed = q["element_type"].partition(" - ")
+            detailed = detailed or "-"
+            above = ",".join(map(str, q["parents"])) or "0"
+            named = f"{broad} - {detailed} ({q['element']})"
+            table.writerow(
+                (prompt.id, prompt.text, q["element"], q["id"], above, broad, detailed, named, q["question"])
+            )
+    return path

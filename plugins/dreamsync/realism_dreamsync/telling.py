@@ -1,0 +1,50 @@
+"""What a step tells of the prompts with questions that it made: files beside its table, and a section in the report."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from realism.files import write_json
+from realism.parts.step import named
+from realism.run.work import Work
+from realism.tables import Exhibit, PromptRow, count_rows, read, write_part
+
+from realism_dreamsync.published import write_published
+from realism_dreamsync.statistics import statistics
+
+EXAMPLES = 8
+"""Prompts shown in the report."""
+
+
+def exhibits_slot(there: Collection[str]) -> str:
+    """The slot of a section of the report; a recipe's second step of this kind gets one of its own."""
+    number = 1 + sum(name.startswith("questions") for name in named(there, "exhibits"))
+    return "exhibits:questions" + (f" {number}" if number > 1 else "")
+
+
+def tell(table: Path, work: Work, left_out: Mapping[str, int] | None = None) -> Path:
+    """Write the questions as published ones are, and `statistics.json`; say the statistics; return the examples.
+
+    left_out: how many questions were left out, by case.
+    """
+    write_published(read(table, PromptRow), work.folder)
+    counts = statistics((row.text, row.metadata["questions"]) for row in read(table, PromptRow))
+    removed = {} if left_out is None else {"left_out": dict(left_out)}
+    write_json(work.folder / "statistics.json", {**counts.as_json(), **removed})
+    said = str(counts)
+    if left_out is not None:
+        said += f" Left out: {', '.join(f'{case} {n:,}' for case, n in left_out.items()) or 'none'}."
+    work.run.view.say(f"  {said}")
+    examples = work.folder / "examples"
+    write_part([Exhibit("All", said), *_examples(table)], Exhibit, examples, 0)
+    return examples
+
+
+def _examples(table: Path) -> Iterator[Exhibit]:
+    """Prompts from the whole length of the table, each with its questions."""
+    every = max(1, count_rows(table) // EXAMPLES)
+    for number, row in enumerate(read(table, PromptRow)):
+        if number % every == 0 and number // every < EXAMPLES:
+            asked = [f"{q['question']} {q['answer']} (of {', '.join(q['choices'])})" for q in row.metadata["questions"]]
+            yield Exhibit(row.text, " · ".join(asked))
