@@ -113,7 +113,7 @@ def _attention(
     """
     weights = (query * (query.shape[-1] ** -0.5 if scale is None else scale)) @ key.transpose(-1, -2)
     if attn_mask is not None:
-        weights = weights + attn_mask
+        weights = weights.masked_fill(~attn_mask, -1e4) if attn_mask.dtype == torch.bool else weights + attn_mask
     if is_causal:
         weights = weights.masked_fill(torch.ones(weights.shape[-2:], dtype=torch.bool).triu(1), -1e4)
     return weights.softmax(-1).to(value.dtype) @ value
