@@ -11,3 +11,6 @@ def realism_register(registry: Registry) -> None:
     registry.step("write_prompts", "realism_dreamsync.prompts:WritePrompts")
     registry.step("write_questions", "realism_dreamsync.questions:WriteQuestions")
     registry.step("filter_questions", "realism_dreamsync.filtering:FilterQuestions")
+    registry.prompts("tifa", "realism_dreamsync.benchmarks:Tifa")
+    registry.prompts("dsg", "realism_dreamsync.benchmarks:Dsg")
+    registry.prompts("t2i_compbench", "realism_dreamsync.benchmarks:T2iCompBench")

@@ -73,7 +73,7 @@ def test_a_file_that_is_not_as_tifas_is_named_with_the_place(tifa, texts, asked,
 @pytest.mark.parametrize(
     ("part", "sentence"),
     [
-        (lambda folder: Tifa(str(folder / "x")), "no file '.*x': .*in the repository Yushi-Hu/tifa"),
+        (lambda folder: Tifa(str(folder / "x")), "no file '.*x': .* of the repository Yushi-Hu/tifa"),
         (lambda folder: Dsg(str(folder)), "no file '.*dsg-1k-anns.csv': .* is in the repository j-min/DSG"),
         (lambda folder: T2iCompBench(str(folder)), "no file '.*color_val.txt': .* Karine-Huang/T2I-CompBench"),
         (lambda folder: T2iCompBench(str(folder), ["shape"], "train"), "no file '.*shape_train.txt'"),
