@@ -113,6 +113,19 @@ def prompt_file() -> str:
     return str(path)
 
 
+@functools.cache
+def benchmarks() -> str:
+    """A folder with a small file in the form of each benchmark of faithfulness."""
+    made = folder() / "benchmarks"
+    made.mkdir()
+    (made / "tifa_v1.0_text_inputs.json").write_text(json.dumps([{"id": "coco_1", "caption": "a rose"}]))
+    head = "item_id,text,keywords,proposition_id,dependency,category_broad,category_detailed,tuple"
+    row = "vrd_1,a rose,rose,1,0,entity,whole,entity - whole (rose),Is there a rose?"
+    (made / "dsg-1k-anns.csv").write_text(f"{head},question_natural_language\n{row}\n")
+    (made / "color_val.txt").write_text("a red rose\n")
+    return str(made)
+
+
 def openclip() -> dict[str, Any]:
     return {"use": "openclip", "model": clip(), "device": "cpu"}
 
@@ -155,6 +168,9 @@ def options(name: str) -> dict[str, Any]:
         "projected": lambda: {ENCODER: openclip(), "width": 8},
         "reflective": lambda: {"retriever": {"use": "projected", ENCODER: openclip(), "width": 8}},
         "prompt_file": lambda: {"path": prompt_file()},
+        "tifa": lambda: {"path": benchmarks()},
+        "dsg": lambda: {"path": benchmarks()},
+        "t2i_compbench": lambda: {"path": benchmarks()},
         "classes": lambda: {"images": {"use": "image_folder", "path": photos()}},
     }
     return table[name]() if name in table else {}
