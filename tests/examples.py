@@ -13,6 +13,7 @@ from typing import Any
 
 import tiny
 import tiny_adapters
+import tiny_amused
 import tiny_chat
 import tiny_databases
 import tiny_emu
@@ -48,6 +49,11 @@ def pipeline(kind: str) -> str:
     """The folder of the tiny model that `tiny_pipelines` or `tiny_emu` makes under that name."""
     make = getattr(tiny_emu if kind.startswith("emu") else tiny_pipelines, kind)
     return str(make(folder() / kind))
+
+
+@functools.cache
+def amused() -> str:
+    return str(tiny_amused.amused(folder() / "amused"))
 
 
 @functools.cache
@@ -149,6 +155,8 @@ def options(name: str) -> dict[str, Any]:
         "qwen-image-edit-plus": lambda: {"model": pipeline("qwen_edit_plus"), "size": 64, **drawing},
         "omnigen": lambda: {"model": pipeline("omnigen"), **drawing},
         "emu2": lambda: {"model": pipeline("emu2"), "trust_remote_code": True, "variant": "", "size": 32, **drawing},
+        "amused": lambda: {"model": amused(), **drawing},
+        "lora": lambda: {"generator": {"use": "amused", "model": amused(), "lora": {"rank": 2}, **drawing}},
         "emu3": lambda: {"model": pipeline("emu3"), "size": 32, "dtype": "float32", "device": "cpu"},
         "chat": lambda: {"model": llava(), "dtype": "float32", "device": "cpu", "max_tokens": 12},
         "openclip": lambda: {"model": clip(), "device": "cpu"},

@@ -119,12 +119,9 @@ class DiffusersGenerator(ModelGenerator):
     @cached_property
     def width_height(self) -> tuple[int, int]:
         """Width and height of the pictures, in pixels, cut down to what the model can divide."""
-        from realism_generators.loading import natural_size, size_multiple
+        from realism_generators.loading import fitting_size
 
-        size = self.size if self.size is not None else natural_size(self.pipeline)
-        width, height = (size, size) if isinstance(size, int) else size
-        multiple = size_multiple(self.pipeline)
-        return max(multiple, width // multiple * multiple), max(multiple, height // multiple * multiple)
+        return fitting_size(self.pipeline, self.size)
 
     @cached_property
     def _batches(self) -> Batches:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le
 from realism.devices import pick_device
@@ -15,6 +15,10 @@ from realism.nouns import Request
 from realism_generators.diffusers_pipeline import DiffusersGenerator
 from realism_generators.ip_adapter import IPAdapter
 from realism_generators.references import filling
+from realism_generators.tuning import JOINT_ATTENTION, Conditions, LoRATunable, kl_latents, training_sigmas
+
+if TYPE_CHECKING:
+    import torch
 
 REDUX = "FluxPriorReduxPipeline"
 
@@ -47,7 +51,43 @@ class BaseFlux(DiffusersGenerator):
 
 
 @dataclass
-class Flux(BaseFlux, IPAdapter):
+class TunableFlux(BaseFlux, LoRATunable):
+    """FLUX.1 learning from texts and pictures, by flow matching without references."""
+
+    targets: ClassVar[tuple[str, ...]] = JOINT_ATTENTION
+
+    def encode_pixels(self, pipeline: Any, pixels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+        config = pipeline.vae.config
+        scaled: torch.Tensor = (kl_latents(pipeline, pixels, random) - config.shift_factor) * config.scaling_factor
+        return scaled
+
+    def encode_texts(self, pipeline: Any, texts: Sequence[str], width: int, height: int) -> Conditions:
+        states, pooled, ids = pipeline.encode_prompt(list(texts), None, max_sequence_length=self.max_sequence_length)
+        return {"encoder_hidden_states": states, "pooled_projections": pooled, "txt_ids": ids}
+
+    def losses(
+        self, pipeline: Any, latents: torch.Tensor, conditions: Conditions, random: torch.Generator
+    ) -> torch.Tensor:
+        import torch
+
+        from realism_generators.tuning_losses import draw_normal, draw_sigmas, flowing, squared_error
+
+        b, channels, height, width = latents.shape
+        noise = draw_normal(latents, random)
+        sigmas = draw_sigmas(training_sigmas(pipeline.scheduler), b, random).to(latents.device)
+        noisy, target = (
+            pipeline._pack_latents(t, b, channels, height, width)
+            for t in (flowing(latents, noise, sigmas), noise - latents)
+        )
+        guided = pipeline.transformer.config.guidance_embeds
+        guidance = torch.full((b,), self.guidance, device=latents.device) if guided else None
+        ids = pipeline._prepare_latent_image_ids(b, height // 2, width // 2, latents.device, latents.dtype)
+        predicted = pipeline.transformer(noisy, timestep=sigmas, guidance=guidance, img_ids=ids, **conditions).sample
+        return squared_error(predicted, target)
+
+
+@dataclass
+class Flux(TunableFlux, IPAdapter):
     """FLUX.1: pictures from text, and from a reference by an IP-Adapter."""
 
     pipeline_class: ClassVar[str] = "FluxPipeline"
@@ -64,7 +104,7 @@ class Flux(BaseFlux, IPAdapter):
 
 
 @dataclass
-class FluxKontext(BaseFlux):
+class FluxKontext(TunableFlux):
     """FLUX.1 Kontext: pictures from text, or from text and one reference image. Labs et al. 2025, arXiv 2506.15742.
 
     The reference enters as further image tokens. It is cut in the middle to the proportions of the picture and scaled

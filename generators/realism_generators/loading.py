@@ -130,10 +130,19 @@ def place_pipeline(pipeline: Any, place: torch.device, offload: str) -> Any:
     return pipeline
 
 
+def fitting_size(pipeline: Any, size: int | tuple[int, int] | None) -> tuple[int, int]:
+    """Width and height in pixels, cut down to what the model can divide; None is what it was made for."""
+    width, height = natural_size(pipeline) if size is None else (size, size) if isinstance(size, int) else size
+    multiple = size_multiple(pipeline)
+    return max(multiple, width // multiple * multiple), max(multiple, height // multiple * multiple)
+
+
 def natural_size(pipeline: Any) -> tuple[int, int]:
-    """Width and height in pixels that the model was made for: by its U-Net if it has one, else by its autoencoder."""
-    unet = getattr(pipeline, "unet", None)
-    size, scale = (unet.config.sample_size, pipeline.vae_scale_factor) if unet else (None, 1)
+    """Width and height in pixels that the model was made for: by its U-Net if it has one, or what draws tokens, else by
+    its autoencoder."""
+    tokens = None if hasattr(pipeline, "vae") else pipeline.transformer
+    network = getattr(pipeline, "unet", tokens)
+    size, scale = (network.config.sample_size, pipeline.vae_scale_factor) if network else (None, 1)
     size = size or pipeline.vae.config.get("sample_size") or 1024
     width, height = (size, size) if isinstance(size, int) else (size[1], size[0])
     return width * scale, height * scale

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Le
 from realism.nouns import Request
 
 from realism_generators.diffusers_pipeline import DiffusersGenerator
 from realism_generators.ip_adapter import IPAdapter
+from realism_generators.tuning import JOINT_ATTENTION, Conditions, LoRATunable, kl_latents, training_sigmas
+
+if TYPE_CHECKING:
+    import torch
 
 VIT_H = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
 
@@ -36,7 +40,40 @@ class Guided(DiffusersGenerator):
 
 
 @dataclass
-class StableDiffusion(Guided, IPAdapter):
+class TunableUNet(LoRATunable):
+    """A U-Net that predicts noise or velocity, as its scheduler's configuration says.
+
+    Times are drawn uniformly from those of the scheduler, as diffusers' training scripts do.
+    """
+
+    network: ClassVar[str] = "unet"
+
+    def encode_pixels(self, pipeline: Any, pixels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+        scaled: torch.Tensor = kl_latents(pipeline, pixels, random) * pipeline.vae.config.scaling_factor
+        return scaled
+
+    def encode_texts(self, pipeline: Any, texts: Sequence[str], width: int, height: int) -> Conditions:
+        states, _ = pipeline.encode_prompt(list(texts), pipeline.device, 1, do_classifier_free_guidance=False)
+        return {"encoder_hidden_states": states}
+
+    def losses(
+        self, pipeline: Any, latents: torch.Tensor, conditions: Conditions, random: torch.Generator
+    ) -> torch.Tensor:
+        import torch
+
+        from realism_generators.tuning_losses import diffused, diffusion_target, draw_normal, squared_error
+
+        all_kept = pipeline.scheduler.alphas_cumprod
+        noise = draw_normal(latents, random)
+        times = torch.randint(len(all_kept), (len(latents),), generator=random)
+        kept = all_kept[times.to(all_kept.device)]
+        target = diffusion_target(pipeline.scheduler.config.prediction_type, latents, noise, kept)
+        noisy = diffused(latents, noise, kept)
+        return squared_error(pipeline.unet(noisy, times.to(latents.device), **conditions).sample, target)
+
+
+@dataclass
+class StableDiffusion(Guided, TunableUNet, IPAdapter):
     """Stable Diffusion 1.x and 2.x: pictures from text, and from a reference by an IP-Adapter. Rombach et al. 2022.
 
     Public IP-Adapters are for 1.x; for 2.x see `sd-img2img` and `sd-unclip`.
@@ -56,7 +93,7 @@ class StableDiffusion(Guided, IPAdapter):
 
 
 @dataclass
-class StableDiffusionXL(Guided, IPAdapter):
+class StableDiffusionXL(Guided, TunableUNet, IPAdapter):
     """Stable Diffusion XL: pictures from text, and from a reference by an IP-Adapter. Podell et al. 2023."""
 
     pipeline_class: ClassVar[str] = "StableDiffusionXLPipeline"
@@ -73,11 +110,32 @@ class StableDiffusionXL(Guided, IPAdapter):
     def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
         return self.prompt_arguments(requests) | self.adapter_arguments(requests)
 
+    def encode_pixels(self, pipeline: Any, pixels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+        import torch
+
+        latents = super().encode_pixels(pipeline, pixels, random)
+        config = pipeline.vae.config
+        if config.latents_mean is None or config.latents_std is None:
+            return latents
+        mean, std = (
+            torch.tensor(v).reshape(1, -1, 1, 1).to(latents) for v in (config.latents_mean, config.latents_std)
+        )
+        return (latents - mean * config.scaling_factor) / std
+
+    def encode_texts(self, pipeline: Any, texts: Sequence[str], width: int, height: int) -> Conditions:
+        states, _, pooled, _ = pipeline.encode_prompt(list(texts), do_classifier_free_guidance=False)
+        size = (height, width)
+        embedded = pipeline.text_encoder_2.config.projection_dim if pipeline.text_encoder_2 else pooled.shape[-1]
+        ids = pipeline._get_add_time_ids(size, (0, 0), size, dtype=states.dtype, text_encoder_projection_dim=embedded)
+        added = {"text_embeds": pooled, "time_ids": ids.repeat(len(texts), 1).to(states.device)}
+        return {"encoder_hidden_states": states, "added_cond_kwargs": added}
+
 
 @dataclass
-class StableDiffusion3(Guided, IPAdapter):
+class StableDiffusion3(Guided, LoRATunable, IPAdapter):
     """Stable Diffusion 3 and 3.5: pictures from text, and from a reference by an IP-Adapter. Esser et al. 2024."""
 
+    targets: ClassVar[tuple[str, ...]] = JOINT_ATTENTION
     pipeline_class: ClassVar[str] = "StableDiffusion3Pipeline"
     encoder_class: ClassVar[str] = "SiglipVisionModel"
 
@@ -93,3 +151,25 @@ class StableDiffusion3(Guided, IPAdapter):
     def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
         length = {"max_sequence_length": self.max_sequence_length}
         return self.prompt_arguments(requests) | length | self.adapter_arguments(requests)
+
+    def encode_pixels(self, pipeline: Any, pixels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+        config = pipeline.vae.config
+        scaled: torch.Tensor = (kl_latents(pipeline, pixels, random) - config.shift_factor) * config.scaling_factor
+        return scaled
+
+    def encode_texts(self, pipeline: Any, texts: Sequence[str], width: int, height: int) -> Conditions:
+        states, _, pooled, _ = pipeline.encode_prompt(
+            list(texts), None, None, do_classifier_free_guidance=False, max_sequence_length=self.max_sequence_length
+        )
+        return {"encoder_hidden_states": states, "pooled_projections": pooled}
+
+    def losses(
+        self, pipeline: Any, latents: torch.Tensor, conditions: Conditions, random: torch.Generator
+    ) -> torch.Tensor:
+        from realism_generators.tuning_losses import draw_normal, draw_sigmas, flowing, squared_error
+
+        noise = draw_normal(latents, random)
+        sigmas = draw_sigmas(training_sigmas(pipeline.scheduler), len(latents), random).to(latents.device)
+        times = sigmas * pipeline.scheduler.config.num_train_timesteps
+        noisy = flowing(latents, noise, sigmas)
+        return squared_error(pipeline.transformer(noisy, timestep=times, **conditions).sample, noise - latents)

@@ -1,0 +1,125 @@
+"""The trainer `lora`: a generator learns from samples by a low-rank adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_types import Ge, Gt
+from realism.errors import RealismError, listed, nearest
+from realism.parts import Trainer
+from realism.parts.step import arms_missing
+from realism.run.state import State
+from realism.scores import known_rewards, scores_of
+from realism.tables import Sample, read
+
+from realism_generators.diffusers_pipeline import Pixels
+from realism_generators.tuning import LoRATunable
+
+if TYPE_CHECKING:
+    import lightning
+    from torch.utils.data import DataLoader
+
+
+@dataclass
+class LoRATrainer(Trainer):
+    """Fine-tunes a generator on an arm of samples, by a low-rank adapter on its attention; all else is frozen.
+
+    It begins where the generator stands: in an iteration the adapter of the last one goes on, so what all iterations
+    together change keeps the adapter's rank R and its size on disk. DreamSync (Sun et al. 2023, section 3) lets each
+    iteration s move by rank R from G_s, and does not say whether adapters are merged in between; going on is within
+    2 R of G_s, as it leaves out what was learnt before as well as adding to it. Defaults: its table 7.
+
+    The loss of a sample is the family's: squared error of noise or velocity (U-Nets), of flow (SD3, FLUX.1), masked
+    cross-entropy (aMUSEd). With `weight` it is GORS: (1 / b) sum_i s_i loss_i over a batch of b, s_i the reward of
+    sample i as it was scored (Huang et al. 2023, T2I-CompBench, arXiv 2307.06350, section 5). Nothing is normalised:
+    only the ratio of the s_i counts, as Adam takes no notice of a common factor. AdamW with weight decay 0.01.
+    """
+
+    generator: LoRATunable
+    """What learns."""
+    arm: str = "samples"
+    """The samples to learn from, such as `select` has left."""
+    weight: str = ""
+    """The reward, 0 or more and higher for better, that weights the loss of each sample; "" weights all alike. Samples
+    without a score are left out."""
+    steps: Annotated[int, Ge(1)] = 2500
+    """Optimiser steps."""
+    batch: Annotated[int, Ge(1)] = 8
+    """Samples at a time."""
+    accumulate: Annotated[int, Ge(1)] = 2
+    """Batches to an optimiser step."""
+    learning_rate: Annotated[float, Gt(0)] = 1e-4
+    """Learning rate at the first step; it falls to 0 along half a cosine, without warm-up."""
+    max_grad_norm: Annotated[float, Gt(0)] = 1.0
+    """Longer gradients are scaled down to this norm, as in diffusers' training scripts."""
+    resolution: Pixels | tuple[Pixels, Pixels] | None = None
+    """Pixels that samples are cut and scaled to, a square or [width, height]; None is the generator's size."""
+    flip: bool = True
+    """Whether each sample is seen mirrored half of the time; turn it off where left and right matter."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    """Arithmetic: with 16 bits, what is frozen is held in them (but for the autoencoder) and the adapter in 32."""
+    checkpointing: bool = False
+    """Compute activations again rather than keep them: much less memory, about a third slower."""
+
+    @property
+    def trains(self) -> LoRATunable:
+        return self.generator
+
+    def length(self, batches: int) -> int:
+        return batches // self.accumulate
+
+    def fit_options(self) -> Mapping[str, Any]:
+        return {
+            "accumulate_grad_batches": self.accumulate,
+            "precision": self.precision,
+            "gradient_clip_val": self.max_grad_norm,
+            "accelerator": "cpu" if self.generator.device == "cpu" else "auto",
+        }
+
+    def missing(self, there: Collection[str]) -> list[str]:
+        sentences = arms_missing(there, [self.arm])
+        known = known_rewards(there)
+        if self.weight and self.weight not in known:
+            near = nearest(self.weight, known)
+            sentences.append(f"weight: no reward '{self.weight}' was scored; scored: {listed(known)}{near}")
+        return sentences
+
+    def reads(self, there: Collection[str]) -> list[str]:
+        weights = [s for s in there if self.weight and s.startswith("scores:") and s.endswith(f":{self.weight}")]
+        return [s for s in there if s == f"samples:{self.arm}"] + weights
+
+    def module(self) -> lightning.LightningModule:
+        from realism_generators.lora_learning import Learning
+
+        return Learning(self)
+
+    def data(self, state: State, root: Path) -> DataLoader[Any]:
+        from realism_generators.lora_learning import Lessons
+
+        samples = list(read(state.path(f"samples:{self.arm}"), Sample))
+        weights = _weights(samples, self.weight, state) if self.weight else {s.id: 1.0 for s in samples}
+        rows = [(root / s.image, s.text, weights[s.id]) for s in samples if s.id in weights]
+        if not rows:
+            raise RealismError(f"{self.part_name}: arm '{self.arm}' has no sample to learn from")
+        return Lessons(rows, self.batch, self.steps * self.accumulate, self.generator.learnt)
+
+    def save(self, module: lightning.LightningModule, folder: Path) -> None:
+        self.generator.write(module.pipeline, folder)
+
+
+def _weights(samples: list[Sample], reward: str, state: State) -> dict[str, float]:
+    """Of each sample that was scored, its value."""
+    scores = {arm: scores_of(state, arm) for arm in {s.arm for s in samples}}
+    found = {s.id: scores[s.arm][s.id][reward] for s in samples if reward in scores[s.arm].get(s.id, {})}
+    for name, value in found.items():
+        if value < 0:
+            raise RealismError(
+                f"weight: reward '{reward}' is {value:g} for sample '{name}'; weights must be 0 or more: take a reward "
+                "that is, or leave 'weight' out"
+            )
+    if found and not any(found.values()):
+        raise RealismError(f"weight: reward '{reward}' is 0 for every sample, so there is nothing to learn")
+    return found

@@ -1,0 +1,178 @@
+"""Generators that can be tuned: a low-rank adapter on their attention, in diffusers' own format.
+
+What a family says is which network draws, how pictures and texts enter it, and its loss. Source of the method: LoRA,
+Hu et al. 2022, arXiv 2106.09685.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge, Gt
+from realism.devices import DType
+from realism.errors import RealismError
+from realism.files import fingerprint_path
+from realism.models import find_model
+from realism.parts import Tunable
+
+from realism_generators.diffusers_pipeline import DiffusersGenerator
+
+if TYPE_CHECKING:
+    import torch
+
+ADAPTER = "default"
+FILE = "pytorch_lora_weights.safetensors"
+"""The name that diffusers looks for."""
+
+JOINT_ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
+"""The projections of attention over text and image tokens."""
+
+Conditions = Mapping[str, Any]
+"""Further arguments of the network's call."""
+
+
+@dataclass(frozen=True)
+class LoRA:
+    """A low-rank adapter: each adapted layer computes W x + scale * alpha / rank * B A x; B is 0 before training."""
+
+    rank: Annotated[int, Ge(1)] = 128
+    """Rows of A and columns of B."""
+    alpha: Annotated[float, Gt(0)] | None = None
+    """The factor alpha / rank of the adapter, in training and after; None is the rank, for a factor of 1."""
+    scale: Annotated[float, Ge(0)] = 1.0
+    """How much of what was learnt counts when pictures are drawn: 1 in full, 0 not at all."""
+    targets: tuple[str, ...] = ()
+    """Which layers are adapted, by the ends of their names; none given is the attention's projections."""
+
+
+@dataclass
+class LoRATunable(DiffusersGenerator, Tunable):
+    """A pipeline of diffusers whose drawing network can be given a low-rank adapter."""
+
+    network: ClassVar[str] = "transformer"
+    """The component that is adapted."""
+    targets: ClassVar[tuple[str, ...]] = ("to_q", "to_k", "to_v", "to_out.0")
+    """The attention's projections in it."""
+
+    lora: LoRA = field(default_factory=LoRA)
+    """The adapter that trainers make."""
+
+    _learnt: Path | None = field(default=None, init=False, repr=False)
+    _attached: str = field(default="", init=False, repr=False)
+
+    @abstractmethod
+    def encode_pixels(self, pipeline: Any, pixels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+        """What the network draws of pictures: pixels (b, 3, h, w) in [0, 1] -> latents (b, c, h', w') or tokens."""
+
+    @abstractmethod
+    def encode_texts(self, pipeline: Any, texts: Sequence[str], width: int, height: int) -> Conditions:
+        """What the network is told besides, as it is when pictures of that size (pixels) are drawn of the texts."""
+
+    @abstractmethod
+    def losses(
+        self, pipeline: Any, latents: torch.Tensor, conditions: Conditions, random: torch.Generator
+    ) -> torch.Tensor:
+        """The training loss (b,) float32 of each sample, its noise and time drawn from a generator on the CPU."""
+
+    def use_weights(self, folder: Path | None) -> None:
+        self._learnt = folder
+        loaded = self.__dict__.get("pipeline")
+        if loaded is not None and self.learnt != self._attached:
+            if self._attached:
+                self.detach(loaded)
+            self._attach_learnt(loaded)
+
+    @property
+    def learnt(self) -> str:
+        """32 hex digits that stand for what was learnt so far, "" for nothing."""
+        return fingerprint_path(self._learnt) if self._learnt else ""
+
+    def extend(self, pipeline: Any) -> None:
+        super().extend(pipeline)
+        self._attach_learnt(pipeline)
+
+    def _attach_learnt(self, pipeline: Any) -> None:
+        self._attached = self.learnt
+        if self._learnt is not None:
+            self.attach(pipeline, self._learnt)
+            getattr(pipeline, self.network).set_adapters(ADAPTER, self.lora.scale)
+
+    def attach(self, pipeline: Any, folder: Path) -> None:
+        """Load a saved adapter into a pipeline."""
+        pipeline.load_lora_weights(str(folder), weight_name=FILE, adapter_name=ADAPTER)
+
+    def detach(self, pipeline: Any) -> None:
+        """Take the adapter out of a pipeline."""
+        pipeline.unload_lora_weights()
+
+    def write(self, pipeline: Any, folder: Path) -> None:
+        """Save a pipeline's adapter so that `load_lora_weights` of a plain pipeline takes it, alpha included."""
+        from peft.utils import get_peft_model_state_dict
+
+        network = getattr(pipeline, self.network)
+        layers = {k: v.detach().float().cpu() for k, v in get_peft_model_state_dict(network, None, ADAPTER).items()}
+        config = network.peft_config[ADAPTER].to_dict()
+        ordered = {k: sorted(v) if isinstance(v, set) else v for k, v in config.items()}  # equal bytes each time
+        said = {f"{self.network}_lora_layers": layers, f"{self.network}_lora_adapter_metadata": ordered}
+        pipeline.save_lora_weights(folder, **said)
+
+    def trainable(self, dtype: DType) -> Any:
+        """A pipeline of its own on the CPU, frozen in that arithmetic but for its adapter, which is float32: the one
+        learnt so far, or a new one drawn from torch's generator. The pipeline that draws is let go of."""
+        import torch
+        from diffusers.training_utils import cast_training_params
+        from realism.devices import pick_dtype
+
+        from realism_generators.loading import load_pipeline
+
+        self.release()
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            pipeline = load_pipeline(
+                self.pipeline_class,
+                self.also_reads,
+                find_model(self.model),
+                revision=self.revision,
+                dtype=pick_dtype(dtype, torch.device("cpu")),
+            )
+        for part in pipeline.components.values():
+            if isinstance(part, torch.nn.Module):
+                part.requires_grad_(False)
+        network = getattr(pipeline, self.network)
+        if self._learnt is not None:
+            self.attach(pipeline, self._learnt)
+        else:
+            self._add_adapter(network)
+        for name, weight in network.named_parameters():
+            weight.requires_grad_("lora_" in name)
+        cast_training_params(network, torch.float32)
+        return pipeline
+
+    def _add_adapter(self, network: Any) -> None:
+        from peft import LoraConfig
+
+        targets = list(self.lora.targets or self.targets)
+        alpha = self.lora.alpha or self.lora.rank
+        config = LoraConfig(r=self.lora.rank, lora_alpha=alpha, init_lora_weights="gaussian", target_modules=targets)
+        try:
+            network.add_adapter(config, ADAPTER)
+        except ValueError as error:
+            raise RealismError(
+                f"lora.targets: the {self.network} of '{self.model}' has no layers {', '.join(targets)}; name the ends "
+                "of names of its linear layers, or leave 'targets' out"
+            ) from error
+
+
+def kl_latents(pipeline: Any, pixels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+    """Latents (b, c, h', w') of pixels (b, 3, h, w) in [0, 1], drawn from the autoencoder's posterior, not scaled."""
+    latents: torch.Tensor = pipeline.vae.encode(2 * pixels.to(pipeline.vae.dtype) - 1).latent_dist.sample(random)
+    return latents.float()
+
+
+def training_sigmas(scheduler: Any) -> torch.Tensor:
+    """The noise levels (t,) that a flow-matching scheduler was made with, from 1 down, whatever it last drew with."""
+    sigmas: torch.Tensor = type(scheduler).from_config(scheduler.config).sigmas
+    return sigmas
