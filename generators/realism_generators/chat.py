@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import hashlib
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -15,13 +15,19 @@ from annotated_types import Ge
 from realism.batching import Batches
 from realism.devices import DType, pick_device, pick_dtype
 from realism.errors import RealismError
+from realism.files import fingerprint_path
 from realism.models import find_model, local_folder
 from realism.parts import Chat, LanguageModel
+
+from realism_generators.replies import kept_replies
 
 if TYPE_CHECKING:
     import torch
 
     from realism_generators.chat_loading import ChatModel
+
+OWN = ("add_generation_prompt", "chat_template", "continue_final_message", "conversation", "messages", "tokenize")
+"""What a chat template is given by this part itself, or is no variable."""
 
 
 @dataclass
@@ -32,7 +38,7 @@ class TransformersChat(LanguageModel):
     by the temperature, as they are: the top-p and penalties that some models recommend are not used.
     """
 
-    speed_options: ClassVar[tuple[str, ...]] = ("batch", "device")
+    speed_options: ClassVar[tuple[str, ...]] = ("batch", "device", "cache")
 
     model: str
     """A model that a plugin ships, a folder as transformers saves it, or a hub id (Qwen/Qwen2.5-VL-3B-Instruct)."""
@@ -51,6 +57,11 @@ class TransformersChat(LanguageModel):
     """0 gives the likeliest reply; more gives more varied ones."""
     seed: Annotated[int, Ge(0)] = 0
     """With a temperature: another seed gives other replies. The same seed and chat give the same reply."""
+    template: dict[str, Any] = field(default_factory=dict)
+    """Variables of the model's chat template, such as {enable_thinking: false} for Qwen3."""
+    cache: bool = True
+    """Whether to keep replies, and to take those that are kept, by the model, the options and the chat. Of a hub id the
+    revision counts, not the weights."""
 
     def inputs(self) -> list[Path]:
         return [folder] if (folder := local_folder(self.model)) else []
@@ -62,6 +73,8 @@ class TransformersChat(LanguageModel):
             source = find_model(self.model)
         except RealismError as error:
             return str(error)
+        if own := sorted(set(self.template) & set(OWN)):
+            return f"template: '{own[0]}' is not the template's to know; allowed is any variable but {', '.join(OWN)}"
         return chat_folder_error(source) if isinstance(source, Path) else None
 
     @cached_property
@@ -97,13 +110,25 @@ class TransformersChat(LanguageModel):
                 f"model '{self.model}' reads text alone, but a chat has images; choose a model that reads images and "
                 "text"
             )
-        replies = [""] * len(chats)
+        if not self.cache:
+            return [reply for _, reply in sorted(self._answer(chats))]
+        device = pick_device(self.device)
+        folder = local_folder(self.model)
+        who = {
+            "model": fingerprint_path(folder) if folder else [self.model, self.revision],
+            "arithmetic": [device.type, str(pick_dtype(self.dtype, device))],
+            "drawn": [self.temperature, self.seed] if self.temperature else None,
+            "max_tokens": self.max_tokens,
+            "template": self.template,
+        }
+        return kept_replies(who, chats, self._answer)
+
+    def _answer(self, chats: Sequence[Chat]) -> Iterator[tuple[int, str]]:
+        """The number of each chat with its reply."""
         for count in sorted({len(chat.images) for chat in chats}):
             group = [i for i, chat in enumerate(chats) if len(chat.images) == count]
             written = self._batches.run(group, lambda batch: self._write([chats[i] for i in batch]))
-            for i, text in zip(group, written, strict=True):
-                replies[i] = text
-        return replies
+            yield from zip(group, written, strict=True)
 
     @cached_property
     def _batches(self) -> Batches:
@@ -131,7 +156,10 @@ class TransformersChat(LanguageModel):
         special = special_tokens(reader, tokenizer)
         messages = [as_messages(chat, self.sees, special) for chat in chats]
         try:
-            texts = [reader.apply_chat_template(m, add_generation_prompt=True, tokenize=False) for m in messages]
+            texts = [
+                reader.apply_chat_template(m, add_generation_prompt=True, tokenize=False, **self.template)
+                for m in messages
+            ]
         except (TemplateError, ValueError) as error:
             raise RealismError(f"the chat template of model '{self.model}' refuses a chat: {error}") from error
         options: dict[str, Any] = {"text": texts, "padding": True, "return_tensors": "pt"}

@@ -27,3 +27,4 @@ def realism_register(registry: Registry) -> None:
     registry.generator("emu3", "realism_generators.emu3:Emu3")
     registry.trainer("lora", "realism_generators.lora:LoRATrainer")
     registry.language("chat", "realism_generators.chat:TransformersChat")
+    registry.language("endpoint", "realism_generators.endpoint:Endpoint")
