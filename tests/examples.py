@@ -82,8 +82,14 @@ def clip() -> str:
 
 
 @functools.cache
-def aesthetic_head() -> str:
-    return str(tiny_preference.aesthetic_head(folder() / "aesthetic"))
+def preference(kind: str) -> str:
+    """The folder of the tiny model that `tiny_preference` makes under that name."""
+    return str(getattr(tiny_preference, kind)(folder() / kind))
+
+
+@functools.cache
+def vila_endpoint() -> str:
+    return tiny_preference.vila_endpoint()
 
 
 @functools.cache
@@ -164,7 +170,15 @@ def options(name: str) -> dict[str, Any]:
         "clip_i": lambda: {ENCODER: openclip()},
         "clip_i_real": lambda: {ENCODER: openclip(), "real": {"use": "image_folder", "path": photos()}},
         "zero_shot": lambda: {ENCODER: openclip(), "classes": ["subject 0", "subject 1"]},
-        "aesthetic": lambda: {ENCODER: openclip(), "head": aesthetic_head()},
+        "aesthetic": lambda: {ENCODER: openclip(), "head": preference("aesthetic_head")},
+        "vila": lambda: {"endpoint": vila_endpoint()},
+        "pickscore": lambda: {"model": preference("pickscore_folder"), "processor": preference("pickscore_folder")},
+        "hpsv2": lambda: {"weights": preference("hps_folder"), "architecture": preference("hps_folder")},
+        "hpsv3": lambda: {"weights": preference("hpsv3_folder"), "base": preference("hpsv3_folder")},
+        "imagereward": lambda: {
+            "weights": preference("imagereward_folder"),
+            "tokenizer": preference("imagereward_folder"),
+        },
         "kid": lambda: {ENCODER: openclip()},
         "fid": lambda: {ENCODER: openclip()},
         "image_folder": lambda: {"path": photos()},

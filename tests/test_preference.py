@@ -59,7 +59,7 @@ def test_pixels_are_prepared_as_pillow_prepares_pictures(size, resize):
 
 def test_aesthetic_is_linear_layers_on_the_row_without_activations():
     reward = part("aesthetic")
-    weights = load_file(f"{examples.aesthetic_head()}/head.safetensors")
+    weights = load_file(f"{examples.preference('aesthetic_head')}/head.safetensors")
     rows = OpenClip(model=examples.clip(), device="cpu").encode_images(IMAGES)
     wanted = []
     for row in rows:
@@ -70,7 +70,7 @@ def test_aesthetic_is_linear_layers_on_the_row_without_activations():
 
 
 def test_aesthetic_refuses_the_encoder_without_quickgelu():
-    head = examples.aesthetic_head()
+    head = examples.preference("aesthetic_head")
     error = Aesthetic(OpenClip(model="ViT-L-14/openai"), head=head).options_error()
     assert "use 'ViT-L-14-quickgelu/openai'" in error
     assert Aesthetic(OpenClip(model="ViT-L-14-quickgelu/openai"), head=head).options_error() is None
@@ -90,7 +90,7 @@ def test_aesthetic_says_where_no_head_is(head, sentence):
 
 @pytest.mark.parametrize("harm", [lambda w: w.pop("layers.2.bias"), lambda w: w.pop("layers.7.weight")])
 def test_aesthetic_says_that_a_head_is_none(tmp_path, harm):
-    weights = load_file(f"{examples.aesthetic_head()}/head.safetensors")
+    weights = load_file(f"{examples.preference('aesthetic_head')}/head.safetensors")
     harm(weights)
     save_file(weights, tmp_path / "head.safetensors")
     with pytest.raises(RealismError, match="end in one number"):

@@ -34,6 +34,9 @@ class Preprocessing:
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     crop: Literal["round", "floor"] = "round"
     """Where half a pixel is left over when cropping: as torchvision does, or as the transformers library does."""
+    eight_bits: bool = True
+    """Pillow resizes, and rounds to 8 bits; or torch does, pictures as well as pixels, in float, where a colour may
+    overshoot."""
 
     def of_images(self, images: Sequence[Image.Image]) -> torch.Tensor:
         """RGB images of any size -> (n, 3, side, side) float32."""
@@ -54,20 +57,21 @@ class Preprocessing:
         height, width = self._resized(*pixels.shape[2:])
         made = pixels.float()
         if made.shape[2:] != (height, width):
-            made = functional.interpolate(made, (height, width), mode=self.interpolation, antialias=True).clamp(0, 1)
+            made = functional.interpolate(made, (height, width), mode=self.interpolation, antialias=True)
+            made = made.clamp(0, 1) if self.eight_bits else made
         top, left = self._corner(height), self._corner(width)
         return self._normalised(made[:, :, top : top + self.side, left : left + self.side])
-
-    def __str__(self) -> str:
-        return f"resize {self.resize} {self.interpolation} to {self.side} x {self.side}, PIL 8 bits, antialiased"
 
     def _of_image(self, image: Image.Image) -> torch.Tensor:
         import numpy as np
         import torch
         from PIL import Image
 
+        image = image.convert("RGB")
+        if not self.eight_bits:
+            return self.of_pixels(torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255)[0]
         height, width = self._resized(image.height, image.width)
-        made = image.convert("RGB").resize((width, height), Image.Resampling[self.interpolation.upper()])
+        made = image.resize((width, height), Image.Resampling[self.interpolation.upper()])
         top, left = self._corner(height), self._corner(width)
         made = made.crop((left, top, left + self.side, top + self.side))
         return self._normalised(torch.from_numpy(np.array(made)).permute(2, 0, 1).float() / 255)

@@ -82,9 +82,7 @@ class Aesthetic(DifferentiableReward):
                 f"head '{self.head}' takes rows of {takes} numbers, but the encoder gives {rows.shape[1]}; use the "
                 "encoder that the head was trained on"
             )
-        for weight, bias in self._layers:
-            rows = rows @ weight.to(rows.device).T + bias.to(rows.device)
-        return rows[:, 0]
+        return apply_layers(self._layers, rows)
 
 
 def linear_layers(weights: Mapping[str, torch.Tensor], name: str) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -106,3 +104,10 @@ def linear_layers(weights: Mapping[str, torch.Tensor], name: str) -> list[tuple[
             "layers.0.bias, and so on"
         )
     return layers
+
+
+def apply_layers(layers: Sequence[tuple[torch.Tensor, torch.Tensor]], rows: torch.Tensor) -> torch.Tensor:
+    """Linear layers without activations on rows (n, d) -> (n,)."""
+    for weight, bias in layers:
+        rows = rows @ weight.to(rows.device).T + bias.to(rows.device)
+    return rows[:, 0]

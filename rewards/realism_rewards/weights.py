@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realism.errors import RealismError
 from realism.models import HUB_ID, find_model
+from realism.pretrained import said
 
 if TYPE_CHECKING:
     import torch
@@ -82,20 +81,3 @@ def _torch_saved(path: Path) -> dict[str, torch.Tensor]:
     if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
         raise RealismError(f"{path} is no state dict: expected names of weights and their tensors")
     return found
-
-
-@contextlib.contextmanager
-def said(source: str | Path) -> Iterator[None]:
-    """Whatever goes wrong while weights are loaded from there becomes a RealismError of one sentence."""
-    try:
-        yield
-    except RealismError:
-        raise
-    except Exception as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        where = (
-            "it is damaged, or of another kind"
-            if isinstance(source, Path)
-            else "the hub has no such, or is out of reach"
-        )
-        raise RealismError(f"'{source}' cannot be loaded ({where}): {type(error).__name__}: {first}") from error

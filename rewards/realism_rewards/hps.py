@@ -1,0 +1,81 @@
+"""HPSv2: an OpenCLIP model tuned on people's rankings of generated pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from realism.errors import RealismError
+from realism.models import find_model
+from realism.pixels import Preprocessing
+from realism.pretrained import read_json
+
+from realism_rewards.preference import Preference, distinct, load_weights_into
+from realism_rewards.weights import local_weights, read_weights, weights_error
+
+if TYPE_CHECKING:
+    import torch
+
+WEIGHTS = "HPS_v2.1_compressed.pt"
+
+
+@dataclass
+class HpsV2(Preference):
+    """How well people would like the picture for its prompt: the cosine of picture and text, in [-1, 1]; about 0.2 to
+    0.35 with the published model. Its authors print it times 100.
+
+    Published: version 2.1, ViT-H-14 of OpenCLIP. Pictures are resized in float by torch, antialiased, not by Pillow: so
+    does the package hpsv2 with torchvision 0.17 or later (before, it did not antialias), and `score` and
+    `score_pixels` agree to rounding. Source: Wu et al. 2023, "Human Preference Score v2", section 4.
+    The published weights could not be reached where this was written; names of weights are those of OpenCLIP.
+    """
+
+    range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
+    weights: str = f"xswu/HPSv2/{WEIGHTS}"
+    """The weights: a file, a folder with HPS_v2.1_compressed.pt in it, or 'owner/name/file' of the hub."""
+    architecture: str = "ViT-H-14"
+    """What they are the weights of: a name of OpenCLIP, or a folder with open_clip_config.json."""
+
+    def inputs(self) -> list[Path]:
+        path = None if self.options_error() else local_weights(self.weights, WEIGHTS)
+        return [path] if path else []
+
+    def options_error(self) -> str | None:
+        return weights_error(self.weights, WEIGHTS)
+
+    def load(self, device: torch.device) -> RankedClip:
+        """See `Preference.load`. The file holds the weights under "state_dict", and is read with weights_only=True."""
+        import open_clip
+
+        config = open_clip.get_model_config(self.architecture)
+        if config is None:
+            folder = find_model(self.architecture)
+            config = read_json(folder / "open_clip_config.json").get("model_cfg") if isinstance(folder, Path) else None
+        if not isinstance(config, dict):
+            raise RealismError(
+                f"no architecture '{self.architecture}'; expected a name of OpenCLIP such as ViT-H-14, or a folder with "
+                "open_clip_config.json"
+            )
+        model = load_weights_into(open_clip.CLIP(**config), read_weights(self.weights, WEIGHTS), self.weights)
+        return RankedClip(model.float().to(device), device)
+
+
+class RankedClip:
+    """An OpenCLIP model with CLIP's own tokenizer. See `PreferenceModel`."""
+
+    def __init__(self, model: Any, device: torch.device):
+        from open_clip.tokenizer import SimpleTokenizer
+
+        side = model.visual.image_size
+        self.model, self.device = model, device
+        self.tokenizer = SimpleTokenizer(context_length=model.context_length)
+        self.prepare = Preprocessing(side[0] if isinstance(side, (list, tuple)) else side, eight_bits=False)
+
+    def values(self, inputs: torch.Tensor, texts: Sequence[str]) -> torch.Tensor:
+        different, places = distinct(texts)
+        words = self.model.encode_text(self.tokenizer(different).to(self.device), normalize=True)
+        made = self.model.encode_image(inputs.to(self.device), normalize=True)
+        return (made * words[places]).sum(-1).clamp(-1, 1)

@@ -1,0 +1,143 @@
+"""VILA-R: Google's aesthetic model, in TensorFlow: in this process, or behind a served endpoint."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge, Gt
+from realism.errors import RealismError
+from realism.nouns import Prompt
+from realism.parts import Reward
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+TRIES = 4
+BUSY = (429, 500, 502, 503, 504)
+"""Answers of a server that may be another one a little later."""
+
+
+@dataclass
+class Vila(Reward):
+    """How beautiful the picture is, whatever its prompt: VILA-R's mean opinion score in [0, 1], trained on AVA.
+
+    Published: google/vila/image/1. The model takes the bytes of one picture (PNG here, which loses nothing) and
+    prepares it itself. DreamSync keeps pictures of at least 0.6. It has no gradient here, as the model is TensorFlow's.
+    Source: Ke et al. 2023, "VILA: Learning Image Aesthetics from User Comments".
+    The published model could not be reached where this was written; how it is called follows its page
+    on TensorFlow Hub.
+    """
+
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    speed_options: ClassVar[tuple[str, ...]] = ("endpoint", "timeout", "workers")
+
+    endpoint: str | None = None
+    """Where TensorFlow Serving serves the model, such as http://localhost:8501/v1/models/vila; None loads it in this
+    process, which needs `pip install realism[vila]`."""
+    model: str = "https://tfhub.dev/google/vila/image/1"
+    """Without an endpoint: the model's page on TensorFlow Hub, or a folder with its saved_model.pb."""
+    timeout: Annotated[float, Gt(0)] = 60.0
+    """Seconds after which a request is given up and asked again."""
+    workers: Annotated[int, Ge(1)] = 8
+    """Requests to the endpoint at a time, as each holds one picture."""
+
+    def inputs(self) -> list[Path]:
+        return [Path(self.model)] if not self.endpoint and Path(self.model).is_dir() else []
+
+    def options_error(self) -> str | None:
+        if self.endpoint is not None:
+            if not self.endpoint.startswith(("http://", "https://")):
+                return f"endpoint '{self.endpoint}' is no address; expected one such as http://localhost:8501/v1/models/vila"
+            return None
+        if not self.model.startswith("https://") and not (Path(self.model) / "saved_model.pb").is_file():
+            return f"no saved_model.pb in '{self.model}'; expected a saved model's folder, or a page of TensorFlow Hub"
+        return None
+
+    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
+        import torch
+
+        pictures = [png(image) for image in images]
+        if not self.endpoint:
+            values = [self._predict(picture) for picture in pictures]
+        else:
+            with ThreadPoolExecutor(self.workers) as threads:
+                values = list(threads.map(self._ask, pictures))
+        return torch.tensor(values, dtype=torch.float32).clamp(0, 1)
+
+    def release(self) -> None:
+        self.__dict__.pop("_predict", None)
+
+    @cached_property
+    def _predict(self) -> Callable[[bytes], float]:
+        """The model in this process: the bytes of a picture -> its value."""
+        try:
+            import tensorflow
+            import tensorflow_hub
+        except ImportError as error:
+            raise RealismError(
+                "vila runs in TensorFlow, which is not installed: pip install realism[vila], or serve the model and "
+                "give its address as endpoint"
+            ) from error
+        try:
+            loaded = tensorflow_hub.load(self.model)
+            call = loaded.signatures["serving_default"]
+        except Exception as error:
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise RealismError(f"model '{self.model}' cannot be loaded: {type(error).__name__}: {first}") from error
+
+        def predict(picture: bytes, kept: Any = loaded) -> float:  # a signature does not keep its model alive
+            return float(call(tensorflow.constant(picture))["predictions"].numpy().reshape(()))
+
+        return predict
+
+    def _ask(self, picture: bytes) -> float:
+        """The value that the endpoint gives of one picture. Raises RealismError if it gives none after some tries."""
+        content = {"signature_name": "serving_default", "inputs": {"b64": base64.b64encode(picture).decode()}}
+        address = f"{self.endpoint}:predict"
+        request = urllib.request.Request(address, json.dumps(content).encode(), {"Content-Type": "application/json"})
+        for more in reversed(range(TRIES)):
+            try:
+                with urllib.request.urlopen(request, timeout=self.timeout) as reply:
+                    return only_number(reply.read(), address)
+            except urllib.error.HTTPError as error:
+                said = " ".join(error.read(500).decode(errors="replace").split())
+                if error.code not in BUSY or not more:
+                    raise RealismError(f"endpoint {address} answers {error.code}: {said[:300]}") from error
+            except OSError as error:  # no connection, or none in time
+                if not more:
+                    raise RealismError(f"endpoint {address} cannot be reached: {error}") from error
+            time.sleep(2.0 ** (TRIES - more - 3))
+        raise AssertionError("unreachable")
+
+
+def png(image: Image.Image) -> bytes:
+    """The bytes of a picture as PNG."""
+    file = io.BytesIO()
+    image.convert("RGB").save(file, "PNG")
+    return file.getvalue()
+
+
+def only_number(reply: bytes, address: str) -> float:
+    """The one number of TensorFlow Serving's answer: {"outputs": [[0.5]]} or {"outputs": {"predictions": [[0.5]]}}.
+
+    Raises RealismError for anything else."""
+    try:
+        value: Any = json.loads(reply)["outputs"]
+        while isinstance(value, (list, dict)) and len(value) == 1:
+            value = value["predictions"] if isinstance(value, dict) else value[0]
+        return float(value)
+    except (ValueError, KeyError, TypeError) as error:
+        begins = reply[:200].decode(errors="replace")
+        raise RealismError(f"endpoint {address} answers with no single number in 'outputs': {begins}") from error
