@@ -88,7 +88,13 @@ def plain(generator, folder, **options):
         options |= {"max_area": width * height, "_auto_resize": False}
     random = torch.Generator().manual_seed(7)
     return pipeline(
-        TEXTS[0], width=width, height=height, num_inference_steps=2, generator=random, guidance_scale=2.0, **options
+        prompt=TEXTS[0],
+        width=width,
+        height=height,
+        num_inference_steps=2,
+        generator=random,
+        guidance_scale=2.0,
+        **options,
     ).images[0]
 
 

@@ -38,6 +38,10 @@ class Amused(Guided, LoRATunable):
     guidance: float = 10.0
     """Classifier-free guidance: prediction = negative + guidance * (positive - negative). Up to 1 is none."""
 
+    @property
+    def prefix(self) -> str | None:
+        return None
+
     def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
         import torch
 
@@ -51,14 +55,9 @@ class Amused(Guided, LoRATunable):
     def encode_texts(self, pipeline: Any, texts: Sequence[str], width: int, height: int) -> Conditions:
         import torch
 
-        tokenizer, device = pipeline.tokenizer, pipeline.device
-        ids = tokenizer(
-            list(texts),
-            return_tensors="pt",
-            padding="max_length",
-            truncation=True,
-            max_length=tokenizer.model_max_length,
-        ).input_ids
+        device, longest = pipeline.device, pipeline.tokenizer.model_max_length
+        padded = {"padding": "max_length", "truncation": True, "max_length": longest}
+        ids = pipeline.tokenizer(list(texts), return_tensors="pt", **padded).input_ids
         seen = pipeline.text_encoder(ids.to(device), return_dict=True, output_hidden_states=True)
         states = seen.hidden_states[-2]
         micro = torch.tensor([width, height, 0, 0, AESTHETIC], device=device, dtype=states.dtype)
@@ -77,12 +76,6 @@ class Amused(Guided, LoRATunable):
         hidden = draw_masks(tokens, random)
         seen = tokens.masked_fill(hidden, pipeline.scheduler.config.mask_token_id).reshape(latents.shape)
         return masked_cross_entropy(pipeline.transformer(seen, **conditions).flatten(2), tokens, hidden)
-
-    def attach(self, pipeline: Any, folder: Path) -> None:
-        pipeline.transformer.load_lora_adapter(str(folder), prefix=None, weight_name=FILE, adapter_name=ADAPTER)
-
-    def detach(self, pipeline: Any) -> None:
-        pipeline.transformer.unload_lora()
 
     def write(self, pipeline: Any, folder: Path) -> None:
         config = pipeline.transformer.peft_config[ADAPTER]

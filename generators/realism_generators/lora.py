@@ -35,7 +35,8 @@ class LoRATrainer(Trainer):
     The loss of a sample is the family's: squared error of noise or velocity (U-Nets), of flow (SD3, FLUX.1), masked
     cross-entropy (aMUSEd). With `weight` it is GORS: (1 / b) sum_i s_i loss_i over a batch of b, s_i the reward of
     sample i as it was scored (Huang et al. 2023, T2I-CompBench, arXiv 2307.06350, section 5). Nothing is normalised:
-    only the ratio of the s_i counts, as Adam takes no notice of a common factor. AdamW with weight decay 0.01.
+    only the ratio of the s_i counts, as Adam takes no notice of a common factor (`max_grad_norm` does). The optimiser
+    is AdamW with weight decay 0.01.
     """
 
     generator: LoRATunable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,6 +11,7 @@ import lightning
 import numpy as np
 import torch
 from PIL import Image
+from realism.devices import DType
 from realism.errors import RealismError
 from realism.images import UnreadableImage, read_images
 from torch.utils.data import DataLoader
@@ -20,6 +22,10 @@ from realism_generators.references import filling
 if TYPE_CHECKING:
     from realism_generators.lora import LoRATrainer
 
+warnings.filterwarnings("ignore", "Found .* in eval mode")  # what is frozen should be: T5 would drop out
+
+FROZEN: dict[str, DType] = {"32-true": "float32", "bf16-mixed": "bfloat16", "16-mixed": "float16"}
+"""By precision, the arithmetic of what is frozen."""
 Row = tuple[Path, str, float]
 """The image of a sample, its text and the weight of its loss."""
 
@@ -39,12 +45,10 @@ class Learning(lightning.LightningModule):
     def __init__(self, options: LoRATrainer):
         super().__init__()
         self.options = options
-        self.pipeline = options.generator.trainable(
-            {"32-true": "float32", "bf16-mixed": "bfloat16", "16-mixed": "float16"}[options.precision]
-        )
+        self.pipeline = options.generator.trainable(FROZEN[options.precision])
         inner = {k: v for k, v in self.pipeline.components.items() if isinstance(v, torch.nn.Module)}
         for name in inner.keys() & {"vae", "vqvae"}:
-            inner[name].float()  # in 16 bits some overflow
+            inner[name].to(torch.float32)  # in 16 bits some overflow
         self.inner = torch.nn.ModuleDict(inner)  # so that Lightning moves them
         if options.checkpointing:
             inner[options.generator.network].enable_gradient_checkpointing()

@@ -64,6 +64,11 @@ class LoRATunable(DiffusersGenerator, Tunable):
     _learnt: Path | None = field(default=None, init=False, repr=False)
     _attached: str = field(default="", init=False, repr=False)
 
+    @property
+    def prefix(self) -> str | None:
+        """What the names of the adapter's weights begin with in its file."""
+        return self.network
+
     @abstractmethod
     def encode_pixels(self, pipeline: Any, pixels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         """What the network draws of pictures: pixels (b, 3, h, w) in [0, 1] -> latents (b, c, h', w') or tokens."""
@@ -83,7 +88,7 @@ class LoRATunable(DiffusersGenerator, Tunable):
         loaded = self.__dict__.get("pipeline")
         if loaded is not None and self.learnt != self._attached:
             if self._attached:
-                self.detach(loaded)
+                getattr(loaded, self.network).unload_lora()
             self._attach_learnt(loaded)
 
     @property
@@ -102,12 +107,10 @@ class LoRATunable(DiffusersGenerator, Tunable):
             getattr(pipeline, self.network).set_adapters(ADAPTER, self.lora.scale)
 
     def attach(self, pipeline: Any, folder: Path) -> None:
-        """Load a saved adapter into a pipeline."""
-        pipeline.load_lora_weights(str(folder), weight_name=FILE, adapter_name=ADAPTER)
-
-    def detach(self, pipeline: Any) -> None:
-        """Take the adapter out of a pipeline."""
-        pipeline.unload_lora_weights()
+        """Load a saved adapter into a pipeline, as its `load_lora_weights` does for this network."""
+        getattr(pipeline, self.network).load_lora_adapter(
+            str(folder), prefix=self.prefix, weight_name=FILE, adapter_name=ADAPTER, _pipeline=pipeline
+        )
 
     def write(self, pipeline: Any, folder: Path) -> None:
         """Save a pipeline's adapter so that `load_lora_weights` of a plain pipeline takes it, alpha included."""
@@ -155,7 +158,7 @@ class LoRATunable(DiffusersGenerator, Tunable):
         from peft import LoraConfig
 
         targets = list(self.lora.targets or self.targets)
-        alpha = self.lora.alpha or self.lora.rank
+        alpha: Any = self.lora.alpha or self.lora.rank  # peft takes fractions, though it declares int
         config = LoraConfig(r=self.lora.rank, lora_alpha=alpha, init_lora_weights="gaussian", target_modules=targets)
         try:
             network.add_adapter(config, ADAPTER)
