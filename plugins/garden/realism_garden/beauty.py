@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-NEAR, VIVID, APART = 0.08, 0.4, 0.35  # the widths and full marks of the three shares
+NEAR, VIVID, APART = 0.1, 0.4, 0.35  # the widths and full marks of the three shares
 
 
 def beauty(pixels: torch.Tensor) -> torch.Tensor:
@@ -15,12 +15,17 @@ def beauty(pixels: torch.Tensor) -> torch.Tensor:
     so that noise and fine artefacts earn nothing. The salience s of a pixel is the squared distance of its colour from
     the median colour of its row, as a landscape's rows are alike where nothing stands before it.
 
-    - composition, the rule of thirds: exp(-(d / 0.08)^2 / 2), where d is the horizontal distance, in widths, from the
+    - composition, the rule of thirds: exp(-(d / 0.1)^2 / 2), where d is the horizontal distance, in widths, from the
       centre of the salience to the nearer line of thirds.
     - colour: min(M / 0.4, 1), M = sqrt(sd(rg)^2 + sd(yb)^2) + 0.3 sqrt(mean(rg)^2 + mean(yb)^2), rg = R - G,
       yb = (R + G) / 2 - B (the colourfulness of Hasler and Suesstrunk 2003, here for colours in 0 to 1).
     - contrast of subject and ground: min(sqrt(mean(s)) / 0.35, 1).
     """
+    return shares(pixels)[:, :3].mean(1)
+
+
+def shares(pixels: torch.Tensor) -> torch.Tensor:
+    """Composition, colour and contrast as in ``beauty``, and the centre of the salience in widths: [n, 4]."""
     p = _blurred(pixels.float())
     salience = (p - p.median(3, keepdim=True).values).square().sum(1)
     columns = salience.sum(1)
@@ -28,7 +33,7 @@ def beauty(pixels: torch.Tensor) -> torch.Tensor:
     centre = (columns * x).sum(1) / (columns.sum(1) + 1e-6)
     composition = torch.exp(-((((centre - 0.5).abs() - 1 / 6) / NEAR) ** 2) / 2)
     contrast = (salience.mean((1, 2)) + 1e-12).sqrt() / APART
-    return (composition + (_colourfulness(p) / VIVID).clamp(max=1) + contrast.clamp(max=1)) / 3
+    return torch.stack([composition, (_colourfulness(p) / VIVID).clamp(max=1), contrast.clamp(max=1), centre], 1)
 
 
 def _colourfulness(p: torch.Tensor) -> torch.Tensor:

@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 WORLD = tuple(
     HERE / f"{name}.py" for name in ("species", "scene", "backgrounds", "companions", "render", "captions", "sets")
 )
+QUESTIONS = HERE / "questions.py"
 
 
 @dataclass
@@ -32,15 +33,21 @@ class GardenPrompts(Prompts):
     """How many prompts of each case."""
     cases: tuple[Literal["known", "novel", "novel-hard"], ...] = ("known", "novel", "novel-hard")
     """Which cases. In novel-hard, the picture nearest to the text shows another species in the same scene."""
+    questions: Literal["none", "tifa", "dsg"] = "none"
+    """Questions about what the text states, in the prompt's metadata: multiple choice as TIFA has them, or yes and no
+    with dependencies as DSG has them."""
 
     def inputs(self) -> list[Path]:
-        return list(WORLD)
+        return list(WORLD) if self.questions == "none" else [*WORLD, QUESTIONS]
 
     def prompts(self) -> Iterator[Prompt]:
+        from .questions import dsg, tifa
         from .sets import prompt_set
 
+        ask = {"tifa": tifa, "dsg": dsg}.get(self.questions)
         for item in prompt_set(self.split, self.per_case, tuple(self.cases)):
-            yield Prompt(item.id, item.text, item.subject, item.metadata())
+            asked = {"questions": ask(item.text)} if ask else {}
+            yield Prompt(item.id, item.text, item.subject, {**item.metadata(), **asked})
 
 
 @dataclass

@@ -13,6 +13,9 @@ def realism_register(registry: Registry) -> None:
     registry.reward("garden_species", "realism_garden.rewards:GardenSpecies")
     registry.reward("garden_count", "realism_garden.rewards:GardenCount")
     registry.reward("garden_scene", "realism_garden.rewards:GardenScene")
+    registry.reward("garden_facts", "realism_garden.rewards:GardenFacts")
+    registry.reward("garden_all", "realism_garden.rewards:GardenAll")
+    registry.reward("garden_beauty", "realism_garden.rewards:GardenBeauty")
     for name in ("flux", "clip", "judge", "unet"):
         registry.model(f"garden/{name}", f"realism_garden:models/{name}")
     registry.command("garden", "realism_garden.cli:app")
