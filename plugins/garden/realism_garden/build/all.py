@@ -9,7 +9,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-MINUTES = {"autoencoder": 12.0, "flux": 60.0, "decoder": 4.0, "clip": 5.0, "judge": 7.0, "unet": 30.0}
+MINUTES = {
+    "autoencoder": 12.0,
+    "flux": 60.0,
+    "decoder": 4.0,
+    "clip": 5.0,
+    "judge": 7.0,
+    "unet": 30.0,
+    "vqa": 16.0,
+    "aesthetic": 7.0,
+}
 
 
 def build_all(names: Sequence[str], out: Path, seed: int, minutes: float | None, steps: int | None) -> None:
@@ -88,9 +97,38 @@ def _unet(out: Path, seed: int, minutes: float | None, steps: int | None, report
     return unet.build(out / "unet", vae, reader, seed, _time("unet", minutes), steps, report=reporter("unet"), **small)
 
 
+def _vqa(out: Path, seed: int, minutes: float | None, steps: int | None, reporter: Callable) -> dict:
+    from . import vqa
+    from .sheets import save_small
+
+    small = {"renders": 80, "worn": 8, "n": 4, "drawn": 1} if steps else {}
+    clip, flux = _built(out, "clip", "open_clip_model.safetensors"), _built(out, "flux", "model_index.json")
+    judge = _built(out, "judge", "reader.safetensors")
+    seen = vqa.build(
+        out / "vqa", seed, _time("vqa", minutes), steps, report=reporter("vqa"), clip=clip, flux=flux, judge=judge,
+        **small,
+    )  # fmt: skip
+    save_small(vqa.answered_sheet(out / "vqa", seed, flux), out / "vqa" / "grid.png")
+    return seen
+
+
+def _aesthetic(out: Path, seed: int, minutes: float | None, steps: int | None, reporter: Callable) -> dict:
+    from . import aesthetic
+    from .sheets import save_small
+
+    small = {"renders": 80, "worn": 8, "n": 4, "drawn": 2} if steps else {}
+    clip, flux = _built(out, "clip", "open_clip_model.safetensors"), _built(out, "flux", "model_index.json")
+    seen = aesthetic.build(
+        out / "aesthetic", seed, _time("aesthetic", minutes), steps, report=reporter("aesthetic"), clip=clip, flux=flux,
+        **small,
+    )  # fmt: skip
+    save_small(aesthetic.ranked_sheet(out / "aesthetic", seed, flux), out / "aesthetic" / "grid.png")
+    return seen
+
+
 def _built(out: Path, name: str, file: str) -> Path:
     """The folder of a miniature among those built, or else of the one shipped."""
     return out / name if (out / name / file).exists() else Path(__file__).parents[1] / "models" / name
 
 
-_BUILDERS = {"flux": _flux, "clip": _clip, "judge": _judge, "unet": _unet}
+_BUILDERS = {"flux": _flux, "clip": _clip, "judge": _judge, "unet": _unet, "vqa": _vqa, "aesthetic": _aesthetic}

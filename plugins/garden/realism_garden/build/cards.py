@@ -19,6 +19,19 @@ ABOUT = {
         "It learnt from renders and their captions in varied wording.",
         'Load it with open_clip.create_model_and_transforms("local-dir:FOLDER").',
     ),
+    "vqa": (
+        "A BlipForQuestionAnswering that answers questions about garden pictures with a word or two: species, number, "
+        "colour, place in the picture, background, light, companion and its side; openly, or with yes and no.",
+        "It learnt from renders, a fifth of them passed through garden/flux's autoencoder; its vision tower started "
+        "from garden/clip's. It knows the words of realism_garden.questions and of the captions; others are unknown.",
+        "Load it with BlipForQuestionAnswering.from_pretrained(FOLDER) and AutoProcessor.from_pretrained(FOLDER).",
+    ),
+    "aesthetic": (
+        "An OpenCLIP picture encoder and the stack of linear layers that LAION's aesthetic predictor has on the "
+        "normalised embedding (head.safetensors); together they tell the criterion of realism_garden.beauty, 0 to 1.",
+        "It learnt from renders, a tenth of them passed through garden/flux's autoencoder. Its text side is untrained.",
+        'Load the encoder with open_clip.create_model_and_transforms("local-dir:FOLDER").',
+    ),
     "judge": (
         "An OpenCLIP dual encoder of another seed and shape than garden/clip, and the reader; for evaluation only.",
         "Both learnt from renders alone. Nothing may be trained on them, or their scores would say nothing.",

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from ..render import render
 from ..scene import random_scene
@@ -51,3 +51,16 @@ def nearest_sheet(folder: Path, seed: int, columns: int = 8) -> Image.Image:
     image, text = embed(model.eval(), tokenizer, to_float(pool.images), words)
     best = (text @ image.T).topk(columns).indices.flatten().tolist()
     return sheet([Image.fromarray(pool.images[i].permute(1, 2, 0).numpy()) for i in best], columns)
+
+
+def answers_sheet(images: Sequence[Image.Image], lines: Sequence[Sequence[str]], columns: int = 3) -> Image.Image:
+    """Pictures twice as large, each with lines of text below it, in rows of ``columns``."""
+    cells = []
+    for image, texts in zip(images, lines, strict=True):
+        cell = Image.new("RGB", (260, 136 + 13 * len(texts)), "white")
+        cell.paste(image.resize((128, 128), Image.Resampling.NEAREST), (66, 4))
+        draw = ImageDraw.Draw(cell)
+        for i, text in enumerate(texts):
+            draw.text((6, 134 + 13 * i), text, fill="black", font_size=11)
+        cells.append(cell)
+    return sheet(cells, columns)
