@@ -17,7 +17,9 @@ import tiny_amused
 import tiny_chat
 import tiny_databases
 import tiny_emu
+import tiny_endpoint
 import tiny_pipelines
+import tiny_vqa
 import tiny_preference
 
 ENCODER = "encoder"
@@ -77,6 +79,18 @@ def llava() -> str:
 
 
 @functools.cache
+def asked(kind: str) -> str:
+    """The folder of a tiny model that answers questions: blip, blip2, blip2_decoder, llava or qwen; or sentence, which
+    compares answers."""
+    if kind == "llava":
+        return llava()
+    made = folder() / f"asked-{kind}"
+    if kind == "blip2_decoder":
+        return str(tiny_vqa.blip2_folder(made, decoder=True))
+    return str(getattr(tiny_vqa, f"{kind}_folder")(made))
+
+
+@functools.cache
 def clip() -> str:
     return str(tiny.openclip_folder(folder() / "clip"))
 
@@ -119,6 +133,12 @@ def embeddings() -> str:
 
 
 @functools.cache
+def endpoint() -> str:
+    """Where an endpoint runs, until the session ends."""
+    return tiny_endpoint.serve().url
+
+
+@functools.cache
 def prompt_file() -> str:
     path = folder() / "prompts.jsonl"
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in ("a rose", "sand")))
@@ -140,6 +160,10 @@ def benchmarks() -> str:
 
 def openclip() -> dict[str, Any]:
     return {"use": "openclip", "model": clip(), "device": "cpu"}
+
+
+def vqa() -> dict[str, Any]:
+    return {"use": "vqa", "model": asked("blip"), "embedder": "none", "device": "cpu"}
 
 
 def options(name: str) -> dict[str, Any]:
@@ -164,7 +188,8 @@ def options(name: str) -> dict[str, Any]:
         "amused": lambda: {"model": amused(), **drawing},
         "lora": lambda: {"generator": {"use": "amused", "model": amused(), "lora": {"rank": 2}, **drawing}},
         "emu3": lambda: {"model": pipeline("emu3"), "size": 32, "dtype": "float32", "device": "cpu"},
-        "chat": lambda: {"model": llava(), "dtype": "float32", "device": "cpu", "max_tokens": 12},
+        "chat": lambda: {"model": llava(), "dtype": "float32", "device": "cpu", "max_tokens": 12, "cache": False},
+        "endpoint": lambda: {"url": endpoint(), "model": "tiny", "sees": True, "cache": False},
         "openclip": lambda: {"model": clip(), "device": "cpu"},
         "clip_t": lambda: {ENCODER: openclip()},
         "clip_i": lambda: {ENCODER: openclip()},
@@ -179,6 +204,10 @@ def options(name: str) -> dict[str, Any]:
             "weights": preference("imagereward_folder"),
             "tokenizer": preference("imagereward_folder"),
         },
+        "vqa": lambda: {k: v for k, v in vqa().items() if k != "use"},
+        "vqa_absolute": lambda: {"of": vqa()},
+        "vqa_dsg": lambda: {"of": vqa()},
+        "vqascore": lambda: {"model": asked("blip2"), "device": "cpu"},
         "kid": lambda: {ENCODER: openclip()},
         "fid": lambda: {ENCODER: openclip()},
         "image_folder": lambda: {"path": photos()},

@@ -160,6 +160,8 @@ def _saved(model, folder: Path, head, ends: int) -> Path:
         for name, weight in model.named_parameters():
             if weight.ndim == 2 and "relative" not in name:
                 weight.mul_(8)
+            elif "patch_embedding" in name or "query_tokens" in name:
+                weight.normal_()
         head.weight[ends] *= 0.3
     with quiet():
         model.save_pretrained(folder, safe_serialization=True)

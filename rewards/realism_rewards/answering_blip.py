@@ -24,6 +24,8 @@ class Blip(Answerer):
         decoder.generation_config.eos_token_id = config.sep_token_id
         decoder.generation_config.pad_token_id = config.pad_token_id
         plain(decoder, self.tokenizer)
+        for layer in decoder.bert.encoder.layer:
+            layer.crossattention.self.register_forward_pre_hook(_masked, with_kwargs=True)
 
     def wording(self, question: str, choices: Sequence[str]) -> str:
         return question
@@ -42,7 +44,7 @@ class Blip(Answerer):
         read = self.model.text_encoder(
             input_ids=words.input_ids, attention_mask=words.attention_mask, encoder_hidden_states=torch.stack(seen)
         )[0]
-        # The model's own generate would let the answer see the padding of the question.
+        # not the model's own generate, which lets the answer see the padding of the question
         begin = torch.full((len(texts), 1), self.model.decoder_start_token_id, device=self.model.device)
         made = self.model.text_decoder.generate(
             input_ids=begin, encoder_hidden_states=read, encoder_attention_mask=words.attention_mask,
@@ -88,3 +90,9 @@ class Blip2(Answerer):
 def _pixels(answerer: Answerer, images: list[Image.Image]) -> torch.Tensor:
     pixels = answerer.reader.image_processor(images, return_tensors="pt").pixel_values
     return pixels.to(answerer.model.device, answerer.model.dtype)
+
+
+def _masked(module: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The inputs of a cross-attention with the mask where it looks for it: transformers 5 gives it under another name,
+    so that padding is seen."""
+    return inputs, {"encoder_attention_mask": named.get("attention_mask"), **named}
