@@ -19,8 +19,8 @@ import tiny_databases
 import tiny_emu
 import tiny_endpoint
 import tiny_pipelines
-import tiny_vqa
 import tiny_preference
+import tiny_vqa
 
 ENCODER = "encoder"
 
