@@ -14,7 +14,7 @@ from realism import Chat, RealismError
 from realism.testing import LanguageModelSuite
 from realism_generators.chat import TransformersChat, drawn
 
-FAST = {"dtype": "float32", "device": "cpu", "max_tokens": 12}
+FAST = {"dtype": "float32", "device": "cpu", "max_tokens": 12, "cache": False}
 ROSE = Chat("a red rose")
 ASKED = [
     ROSE,
@@ -217,6 +217,17 @@ def test_what_is_found_only_at_loading_is_a_sentence_too(copied, harm, sentence)
     with pytest.raises(RealismError, match=sentence) as said:
         TransformersChat(str(copied), **FAST).reply([ROSE])
     assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize("model", [examples.chat, examples.llava])
+def test_variables_of_the_chat_template_reach_it(model, tmp_path):
+    folder = Path(shutil.copytree(model(), tmp_path / "model"))
+    file = folder / "chat_template.jinja"
+    file.write_text(file.read_text() + "{% if thinking %} {{ thinking }}{% endif %}")
+    plain, told = (TransformersChat(str(folder), **FAST, template=t) for t in ({}, {"thinking": "two blue daisy"}))
+    assert plain.reply([ROSE]) == TransformersChat(model(), **FAST).reply([ROSE]) != told.reply([ROSE])
+    wrong = TransformersChat(str(folder), **FAST, template={"tokenize": True}).options_error() or ""
+    assert wrong.startswith("template: 'tokenize' is not the template's to know")
 
 
 def test_a_folder_that_is_not_there_is_named():

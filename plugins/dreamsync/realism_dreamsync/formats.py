@@ -143,7 +143,7 @@ def _parents(i: int, said: str, known: Mapping[int, str]) -> list[int]:
     wrong = next((w for w in words if not w.isdecimal() or (int(w) and int(w) not in known)), None)
     if wrong is not None:
         raise Malformed(f"id {i} depends on '{_shown(wrong)}', which is no id")
-    return [int(w) for w in dict.fromkeys(words) if int(w)]
+    return [int(w) for w in dict.fromkeys(words) if int(w) not in (0, i)]  # itself, as 35 published items have it
 
 
 def _above_itself(i: int, parents: Mapping[int, list[int]]) -> bool:

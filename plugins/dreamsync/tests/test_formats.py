@@ -108,17 +108,21 @@ def test_the_demonstrations_are_as_the_paper_has_them():
     assert len(demonstrations(None, "dsg", 2)) == 2
 
 
-def test_the_published_questions_of_dsg_survive_writing_and_reading(data):
-    table = pd.read_csv(data / "dsg" / "dsg-1k-anns.csv").dropna(subset="question_natural_language").head(2000)
-    for _, rows in list(table.groupby("item_id"))[:200]:
-        if not rows.dependency.astype(str).str.fullmatch(r"[\d,\s]+").all() or rows.proposition_id.duplicated().any():
-            continue
+def test_the_published_questions_of_dsg_can_be_read_and_written(data):
+    """All but twelve items, whose dependencies are malformed as published: words among the ids, or a circle."""
+    table = pd.read_csv(data / "dsg" / "dsg-1k-anns.csv", dtype=str, keep_default_na=False)
+    unread = 0
+    for _, rows in table.groupby("item_id"):
         columns = {"tuples": "tuple", "dependencies": "dependency", "questions": "question_natural_language"}
         blocks = ([f"{name}:", *map("{} | {}".format, rows.proposition_id, rows[c])] for name, c in columns.items())
-        reply = "\n".join(line for block in blocks for line in block)
-        questions = read_graph(reply)
+        try:
+            questions = read_graph("\n".join(line for block in blocks for line in block))
+        except Malformed:
+            unread += 1
+            continue
         assert [q["question"] for q in questions] == rows.question_natural_language.str.strip().tolist()
         assert read_graph(write_graph(questions)) == questions
+    assert unread == 12
 
 
 def test_near_duplicates_are_found_as_by_comparing_all_with_all():

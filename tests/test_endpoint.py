@@ -1,0 +1,199 @@
+"""Language models behind an endpoint, on one that runs in this process; and replies that are kept."""
+
+from __future__ import annotations
+
+import base64
+import io
+import logging
+from pathlib import Path
+
+import examples
+import pytest
+import tiny
+import tiny_endpoint
+from PIL import Image
+from realism import Chat, RealismError
+from realism_generators.chat import TransformersChat
+from realism_generators.endpoint import Endpoint
+
+ROSE, BEE = Chat("a red rose"), Chat("a bee", system="name the insect")
+KEY = "sk-the-secret-itself"
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("A_KEY", KEY)
+    with tiny_endpoint.serving() as server:
+        yield server
+
+
+def bodies(server):
+    return [request["body"] for request in server.requests]
+
+
+def test_a_chat_is_sent_as_the_protocol_has_it(server):
+    [reply] = Endpoint(server.url, "tiny", key="A_KEY", seed=3, more={"top_p": 0.5}).reply([BEE])
+    assert reply and reply == reply.strip()
+    [request] = server.requests
+    assert (request["path"], request["key"]) == ("/v1/chat/completions", f"Bearer {KEY}")
+    assert request["body"] == {
+        "model": "tiny", "seed": 3, "temperature": 0.0, "max_tokens": 512, "top_p": 0.5,
+        "messages": [{"role": "system", "content": "name the insect"}, {"role": "user", "content": "a bee"}],
+    }  # fmt: skip
+
+
+def test_images_are_sent_whole_before_the_text(server):
+    image = tiny.picture(1)
+    Endpoint(server.url, "tiny", sees=True).reply([Chat("what is it?", (image,))])
+    shown, text = bodies(server)[0]["messages"][0]["content"]
+    assert text == {"type": "text", "text": "what is it?"}
+    sent = Image.open(io.BytesIO(base64.b64decode(shown["image_url"]["url"].removeprefix("data:image/png;base64,"))))
+    assert sent.tobytes() == image.tobytes()
+
+
+def test_a_busy_or_broken_endpoint_is_asked_again(server):
+    server.failing = [429, 500, 503]
+    assert Endpoint(server.url, "tiny").reply([ROSE]) != [""]
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("status", "requests", "sentence"),
+    [
+        (500, 2, "cannot answer for model 'tiny', asked 2 times: .*a bad day"),
+        (429, 2, "has too many requests, asked 2 times; set or lower 'rate', or lower 'concurrency'"),
+        (401, 1, "refuses the key in the environment variable 'A_KEY'; give it a valid key"),
+        (404, 1, "cannot answer for model 'tiny': .*a bad day"),
+    ],
+)
+def test_it_gives_up_in_one_sentence(server, status, requests, sentence):
+    server.failing = [status] * 9
+    with pytest.raises(RealismError, match=sentence) as said:
+        Endpoint(server.url, "tiny", key="A_KEY", attempts=2, concurrency=1).reply([ROSE])
+    assert "\n" not in str(said.value)
+    assert len(server.requests) == requests
+
+
+def test_it_does_not_wait_forever_and_says_when_nothing_is_there(server):
+    server.delay = 0.6
+    with pytest.raises(RealismError, match=r"gave no reply within 0\.1 s, asked once; raise 'timeout'"):
+        Endpoint(server.url, "tiny", timeout=0.1, attempts=1).reply([ROSE])
+    with pytest.raises(RealismError, match="cannot be reached, tried once; check that it runs"):
+        Endpoint("http://127.0.0.1:9/v1", "tiny", attempts=1).reply([ROSE])
+
+
+def test_what_is_no_chat_completion_is_said(server, monkeypatch):
+    monkeypatch.setattr(tiny_endpoint.Handler, "_send", lambda self, *_: plain_page(self))
+    with pytest.raises(RealismError, match="does not reply as OpenAI's chat completions do; check 'url'"):
+        Endpoint(server.url, "tiny", attempts=1).reply([ROSE])
+
+
+def plain_page(handler):
+    handler.send_response(200)
+    handler.send_header("Content-Length", "5")
+    handler.end_headers()
+    handler.wfile.write(b"hello")
+
+
+def test_requests_keep_the_rate_also_those_that_are_repeated(server):
+    server.failing = [429]
+    Endpoint(server.url, "tiny", rate=600, concurrency=4).reply([ROSE, BEE, Chat("sand")])
+    times = sorted(request["at"] for request in server.requests)
+    assert len(times) == 4 and times[-1] - times[0] >= 0.29
+
+
+def test_several_requests_are_under_way_at_once_and_come_back_in_order(server):
+    chats = [Chat(f"rose {i}") for i in range(8)]
+    alone = Endpoint(server.url, "tiny", concurrency=1, cache=False).reply(chats)
+    server.delay = 0.3
+    server.requests.clear()
+    assert Endpoint(server.url, "tiny", concurrency=8, cache=False).reply(chats) == alone
+    times = [request["at"] for request in server.requests]
+    assert max(times) - min(times) < 1.5, "one after the other they would take 2.4 s"
+
+
+def test_the_key_is_written_nowhere(server, tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    server.failing, server.said = [400], f"the key {KEY} is odd"
+    part = Endpoint(server.url, "tiny", key="A_KEY")
+    with pytest.raises(RealismError) as error:
+        part.reply([ROSE])
+    part.reply([ROSE])
+    kept = [path.read_text() for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert kept
+    assert not any(KEY in text for text in (str(error.value), repr(error.value), repr(part), caplog.text, *kept))
+    assert error.value.__cause__ is None and error.value.__suppress_context__
+
+
+def test_a_chat_is_asked_once_and_its_reply_kept(server):
+    first = Endpoint(server.url, "tiny").reply([ROSE, BEE, ROSE])
+    assert len(server.requests) == 2 and first[0] == first[2]
+    assert Endpoint(server.url, "tiny", concurrency=1).reply([BEE, ROSE]) == first[1::-1]
+    assert len(server.requests) == 2
+    for other in ({"seed": 1}, {"temperature": 1.0}, {"max_tokens": 9}, {"more": {"top_p": 0.5}}, {"cache": False}):
+        before = len(server.requests)
+        Endpoint(server.url, "tiny", **other).reply([ROSE])
+        assert len(server.requests) == before + 1, other
+
+
+def test_replies_that_came_before_a_failure_are_kept(server):
+    Endpoint(server.url, "tiny").reply([BEE])
+    server.failing = [400]
+    with pytest.raises(RealismError):
+        Endpoint(server.url, "tiny", concurrency=1).reply([ROSE, Chat("sand"), BEE])
+    asked = len(server.requests)
+    Endpoint(server.url, "tiny").reply([Chat("sand"), BEE])
+    assert len(server.requests) == asked
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"url": "localhost:8000"}, "url is not one such as http://localhost:8000/v1"),
+        ({"url": "http://me:secret@host/v1"}, "url is not one such as http://localhost:8000/v1, without name"),
+        ({"key": "sk-proj-123"}, "key is not the name of an environment variable, such as OPENAI_API_KEY; put the key"),
+        ({"key": "NOT_SET_HERE"}, "the environment variable 'NOT_SET_HERE' is not set; it should hold the key of http"),
+        ({"more": {"model": "x"}}, "more: 'model' is not allowed there; allowed is any field but model, messages"),
+    ],
+)
+def test_options_that_cannot_work_are_found_when_the_recipe_is_checked(options, sentence):
+    said = Endpoint(**{"url": "http://localhost:1/v1", "model": "tiny"} | options).options_error() or ""
+    assert said.startswith(("key: " if "NOT_SET" in sentence else "") + sentence)
+    assert "sk-proj" not in said and "secret" not in said
+
+
+def test_replies_of_a_folder_are_kept_by_its_contents(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    options = {"dtype": "float32", "device": "cpu", "max_tokens": 4}
+    written = []
+
+    def write(self, chats):
+        written.append(len(chats))
+        return [chat.text for chat in chats]
+
+    monkeypatch.setattr(TransformersChat, "_write", write)
+    model = Path(examples.chat())
+    assert TransformersChat(str(model), **options).reply([ROSE, ROSE]) == [ROSE.text] * 2
+    TransformersChat(str(model), **options, batch=1).reply([ROSE])
+    TransformersChat(str(model), **options, seed=1).reply([ROSE])
+    assert written == [1], "one chat, once; without a temperature the seed decides nothing"
+    TransformersChat(str(model), **options, template={"mood": "gay"}).reply([ROSE])
+    copy = tmp_path / "model"
+    copy.mkdir()
+    for file in model.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    TransformersChat(str(copy), **options).reply([ROSE])
+    assert written == [1, 1], "a copy of the folder is the same model"
+    (copy / "config.json").write_text((copy / "config.json").read_text() + " ")
+    TransformersChat(str(copy), **options).reply([ROSE])
+    assert written == [1, 1, 1]
+
+
+def test_a_file_of_the_cache_that_is_damaged_is_asked_for_again(server, tmp_path):
+    [reply] = Endpoint(server.url, "tiny").reply([ROSE])
+    [file] = (tmp_path / "cache").rglob("*.json")
+    file.write_text("")
+    assert Endpoint(server.url, "tiny").reply([ROSE]) == [reply]
+    assert len(server.requests) == 2
