@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +17,7 @@ from realism.errors import RealismError
 from realism.files import fingerprint_path
 from realism.models import find_model, local_folder
 from realism.parts import Chat, LanguageModel
+from realism.pretrained import parted, special_tokens
 
 from realism_generators.replies import kept_replies
 
@@ -177,23 +177,13 @@ class TransformersChat(LanguageModel):
 def as_messages(chat: Chat, sees: bool, special: Sequence[str]) -> list[dict[str, Any]]:
     """A chat as chat templates take it. special: tokens that mean something to the model, which are parted where the
     chat's own text has them, so that a text cannot end its message or show an image that is not there."""
-    known = re.compile("|".join(re.escape(token) for token in sorted(special, key=len, reverse=True)) or "(?!)")
-
-    def said(text: str) -> str:
-        return known.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
     def content(text: str, images: int = 0) -> Any:
-        return [*[{"type": "image"}] * images, {"type": "text", "text": said(text)}] if sees else said(text)
+        said = parted(text, special)
+        return [*[{"type": "image"}] * images, {"type": "text", "text": said}] if sees else said
 
     task = [{"role": "system", "content": content(chat.system)}] if chat.system else []
     return [*task, {"role": "user", "content": content(chat.text, len(chat.images))}]
-
-
-def special_tokens(reader: Any, tokenizer: Any) -> list[str]:
-    """The tokens, written out, that no text of a user should become."""
-    added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
-    image = getattr(reader, "image_token", None)
-    return [*added, image] if isinstance(image, str) else added
 
 
 def chat_seed(seed: int, chat: Chat) -> int:

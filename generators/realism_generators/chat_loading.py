@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realism.errors import RealismError
-
-from realism_generators.loading import quiet, said
+from realism.pretrained import load_whole, place_options, quiet, read_json, said, weights_error
 
 if TYPE_CHECKING:
     import torch
@@ -29,13 +27,9 @@ class ChatModel:
 
 def chat_folder_error(folder: Path) -> str | None:
     """One sentence if the folder holds no chat model of transformers, as far as its files' names and JSON tell."""
-    if not isinstance(_json(folder / "config.json").get("model_type"), str):
-        return f"{folder} is no model of transformers: it has no config.json that names its model_type"
-    if not any(folder.glob("*.safetensors")):
-        if any(folder.glob("*.bin")):
-            return f"{folder} has weights as .bin only; only safetensors are read: convert them first"
-        return f"{folder} is not whole: it has no weights (*.safetensors)"
-    named = any("chat_template" in _json(folder / f"{kind}_config.json") for kind in ("tokenizer", "processor"))
+    if error := weights_error(folder):
+        return error
+    named = any("chat_template" in read_json(folder / f"{kind}_config.json") for kind in ("tokenizer", "processor"))
     if not named and not any((folder / name).is_file() for name in TEMPLATES):
         return f"{folder} {NO_TEMPLATE}"
     return None
@@ -53,7 +47,7 @@ def model_sees(source: str | Path, revision: str | None) -> bool:
         MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
     )
 
-    where = _where(source, revision)
+    where = place_options(source, revision)
     with quiet(), said(source):
         kind = PreTrainedConfig.get_config_dict(str(source), **where)[0].get("model_type")
         if kind not in CONFIG_MAPPING_NAMES:
@@ -61,7 +55,7 @@ def model_sees(source: str | Path, revision: str | None) -> bool:
                 f"model '{source}' is of type '{kind}', which transformers {__version__} does not have, and code that "
                 "comes with a model is not run; choose another model or a newer transformers"
             )
-        config = type(AutoConfig.from_pretrained(str(source), trust_remote_code=False, **where))
+        config = type(AutoConfig.from_pretrained(str(source), **where))
     if config in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
         return True
     if config in MODEL_FOR_CAUSAL_LM_MAPPING:
@@ -81,21 +75,15 @@ def load_chat_model(
     """
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
-    where = {"trust_remote_code": False, **_where(source, revision)}
+    where = place_options(source, revision)
     with quiet(), said(source):
         reader = (AutoProcessor if sees else AutoTokenizer).from_pretrained(str(source), **where)
         tokenizer = reader.tokenizer if sees else reader
         reader.chat_template = reader.chat_template or tokenizer.chat_template
         if reader.chat_template is None:
             raise RealismError(f"model '{source}' {NO_TEMPLATE}")
-        model, found = (AutoModelForImageTextToText if sees else AutoModelForCausalLM).from_pretrained(
-            str(source), dtype=dtype, use_safetensors=True, output_loading_info=True, **where
-        )
-        if missing := sorted(found["missing_keys"]):  # transformers would make them up
-            raise RealismError(
-                f"model '{source}' lacks {len(missing)} of its weights, such as {missing[0]}; it is not whole, or its "
-                "config.json belongs to another model"
-            )
+        kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
+        model = load_whole(kind, source, dtype=dtype, **where)
         tokenizer.padding_side = "left"
         _end_replies(model, tokenizer)
         return ChatModel(model.to(device).eval(), reader, tokenizer)
@@ -116,16 +104,3 @@ def _end_replies(model: Any, tokenizer: Any) -> None:
     model.generation_config = GenerationConfig(
         eos_token_id=ends, bos_token_id=kept.bos_token_id, pad_token_id=tokenizer.pad_token_id
     )
-
-
-def _where(source: str | Path, revision: str | None) -> dict[str, Any]:
-    return {"local_files_only": True} if isinstance(source, Path) else {"revision": revision}
-
-
-def _json(file: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty if there is none."""
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

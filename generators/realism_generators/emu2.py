@@ -71,8 +71,7 @@ class Emu2(ModelGenerator):
             raise RealismError(problem)
         import diffusers
         import transformers
-
-        from realism_generators.loading import quiet, said
+        from realism.pretrained import quiet, said
 
         device = pick_device(self.device)
         source = find_model(self.model)

@@ -64,9 +64,8 @@ class Emu3(ModelGenerator):
 
     def load(self) -> Any:
         """The model and its processor."""
+        from realism.pretrained import quiet, said
         from transformers import Emu3ForConditionalGeneration, Emu3Processor
-
-        from realism_generators.loading import quiet, said
 
         device = pick_device(self.device)
         source = find_model(self.model)

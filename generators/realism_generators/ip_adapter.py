@@ -63,7 +63,7 @@ class IPAdapter(DiffusersGenerator):
         return {"ip_adapter_image": references[0].convert("RGB") if references else Image.new("RGB", (64, 64))}
 
     def extend(self, pipeline: Any) -> None:
-        from realism_generators.loading import first_line, quiet, said
+        from realism.pretrained import first_line, quiet, said
 
         if not self.adapter:
             return
@@ -105,8 +105,7 @@ class IPAdapter(DiffusersGenerator):
     def _add_encoder(self, pipeline: Any) -> None:
         """Give the pipeline the adapter's image encoder, which would else be looked for beside the adapter."""
         import transformers
-
-        from realism_generators.loading import quiet, said
+        from realism.pretrained import quiet, said
 
         source = find_model(self.image_encoder)
         with quiet(), said(source):

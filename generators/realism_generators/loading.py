@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from realism.errors import RealismError
 from realism.models import find_model
+from realism.pretrained import quiet, said
 
 if TYPE_CHECKING:
     import torch
@@ -86,27 +87,6 @@ def load_pipeline(
     return pipeline
 
 
-@contextlib.contextmanager
-def said(source: str | Path) -> Iterator[None]:
-    """Whatever goes wrong while a model is loaded from there becomes a RealismError of one sentence."""
-    try:
-        yield
-    except RealismError:
-        raise
-    except Exception as error:
-        where = (
-            "the folder is damaged"
-            if isinstance(source, Path)
-            else "no such folder, or the hub has no such model or is out of reach"
-        )
-        raise RealismError(f"model '{source}' cannot be loaded ({where}): {first_line(error)}") from error
-
-
-def first_line(error: Exception) -> str:
-    """The kind of an error and the first line of what it says."""
-    return f"{type(error).__name__}: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
-
-
 def same_components(name: str, pipeline: Any) -> Any:
     """A pipeline of diffusers' class `name` on the components and settings of another."""
     import diffusers
@@ -161,19 +141,3 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars of diffusers and transformers, as the run has its own."""
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    loud = [log for log in (diffusers_logging, transformers_logging) if log.is_progress_bar_enabled()]
-    for log in loud:
-        log.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for log in loud:
-            log.enable_progress_bar()

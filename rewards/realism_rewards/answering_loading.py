@@ -95,8 +95,7 @@ def load_answerer(
 
     where = place_options(source, revision)
     with quiet(), said(source):
-        place = {key: value for key, value in where.items() if key != "trust_remote_code"}
-        config = PreTrainedConfig.get_config_dict(str(source), **place)[0]
+        config = PreTrainedConfig.get_config_dict(str(source), **where)[0]
         kind, answerer = _kind(source, str(config.get("model_type")))
         model = load_whole(kind, source, dtype=dtype, **where)
         reader = AutoProcessor.from_pretrained(str(source), **where)
