@@ -24,6 +24,9 @@ class Server(ThreadingHTTPServer):
         self.delay = 0.0
         self.requests: list[dict] = []
         """What was asked: path, key, body and the time in seconds."""
+        self.open = self.most_open = 0
+        """Requests under way now, and the most there were."""
+        self.lock = threading.Lock()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -34,12 +37,19 @@ class Handler(BaseHTTPRequestHandler):
         seen = {"path": self.path, "key": self.headers["Authorization"], "body": body, "at": time.monotonic()}
         self.server.requests.append(seen)
         status = self.server.failing.pop(0) if self.server.failing else 200
+        self._count(1)
         time.sleep(self.server.delay)
+        self._count(-1)
         if status == 200:
             text = " " + blake2b(json.dumps(body["messages"]).encode(), digest_size=6).hexdigest() + "\n"
             self._send(200, {"id": "1", "choices": [{"index": 0, "message": {"role": "assistant", "content": text}}]})
         else:
             self._send(status, {"error": {"message": self.server.said}})
+
+    def _count(self, change: int) -> None:
+        with self.server.lock:
+            self.server.open += change
+            self.server.most_open = max(self.server.most_open, self.server.open)
 
     def _send(self, status: int, what: dict) -> None:
         data = json.dumps(what).encode()

@@ -103,14 +103,24 @@ class Endpoint(LanguageModel):
             client.close()
 
     def _answer(self, chats: Sequence[Chat]) -> Iterator[tuple[int, str]]:
-        """The number of each chat with its reply, as they come. What is asked already is waited for if one fails."""
+        """The number of each chat with its reply, as they come. If one fails, those under way are waited for, so that
+        no reply is lost, and the others are not asked."""
+        failed: BaseException | None = None
         pool = ThreadPoolExecutor(self.concurrency)
         try:
             asked = {pool.submit(self._ask, chat): i for i, chat in enumerate(chats)}
             for future in as_completed(asked):
-                yield asked[future], future.result()
+                if future.cancelled():
+                    continue
+                if error := future.exception():
+                    failed = failed or error
+                    pool.shutdown(wait=False, cancel_futures=True)
+                else:
+                    yield asked[future], future.result()
         finally:
             pool.shutdown(cancel_futures=True)
+        if failed:
+            raise failed
 
     def _ask(self, chat: Chat) -> str:
         import openai

@@ -11,11 +11,13 @@ from typing import Annotated, Any
 
 from annotated_types import Ge
 from realism.errors import RealismError
+from realism.nouns import Prompt
 from realism.parts import LanguageModel
 from realism.parts.step import Step
 from realism.run.state import State
 from realism.run.work import Work
 from realism.tables import Aside, PromptRow, Row, chunks, count_rows, read
+from realism_rewards.questions import questions_of
 
 from realism_dreamsync.asking import Unread, ask
 from realism_dreamsync.formats import read_verdict
@@ -70,7 +72,7 @@ class FilterQuestions(Step):
 
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
         prompts = state.path("prompts")
-        asked = sum(len(_questions(row)) for row in read(prompts, PromptRow))
+        asked = sum(len(questions_of(_noun(row))) for row in read(prompts, PromptRow))
         if not asked:
             raise RealismError("filter_questions: no prompt has questions; put a step 'write_questions' before")
         verdicts = work.map(
@@ -108,6 +110,10 @@ class FilterQuestions(Step):
         return rows, aside
 
 
+def _noun(row: PromptRow) -> Prompt:
+    return Prompt(row.id, row.text, row.subject, row.metadata)
+
+
 def _questions(prompt: PromptRow) -> list[dict[str, Any]]:
     return prompt.metadata.get("questions", [])
 
@@ -124,4 +130,4 @@ def _with_verdicts(prompts: Path, verdicts: Path) -> Iterator[tuple[PromptRow, l
 def _without_lost(questions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Questions that depend only on one another."""
     ids = {q["id"] for q in questions if "id" in q}
-    return [{**q, "parents": [p for p in q["parents"] if p in ids]} if "id" in q else q for q in questions]
+    return [{**q, "parents": [p for p in q.get("parents", ()) if p in ids]} if "id" in q else q for q in questions]

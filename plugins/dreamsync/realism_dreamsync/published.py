@@ -35,7 +35,7 @@ def _tifa(rows: Iterator[tuple[PromptRow, dict[str, Any]]], path: Path) -> Path:
     with write_aside(path) as aside, aside.open("w", encoding="utf-8") as file:
         start = "["
         for prompt, question in rows:
-            row = {"id": prompt.id, "caption": prompt.text, **{name: question[name] for name in names}}
+            row = {"id": prompt.id, "caption": prompt.text, **{name: question.get(name, "") for name in names}}
             file.write(f"{start}\n{json.dumps(row, ensure_ascii=False)}")
             start = ","
         file.write("\n]\n" if start == "," else "[]\n")
@@ -48,11 +48,12 @@ def _dsg(rows: Iterator[tuple[PromptRow, dict[str, Any]]], path: Path) -> Path:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(DSG_COLUMNS)
         for prompt, q in rows:
-            broad, _, detailed = q["element_type"].partition(" - ")
+            broad, _, detailed = q.get("element_type", "").partition(" - ")
+            element = q.get("element", "")
             detailed = detailed or "-"
-            above = ",".join(map(str, q["parents"])) or "0"
-            named = f"{broad} - {detailed} ({q['element']})"
+            above = ",".join(map(str, q.get("parents", ()))) or "0"
+            named = f"{broad} - {detailed} ({element})"
             table.writerow(
-                (prompt.id, prompt.text, q["element"], q["id"], above, broad, detailed, named, q["question"])
+                (prompt.id, prompt.text, element, q["id"], above, broad, detailed, named, q["question"])
             )
     return path

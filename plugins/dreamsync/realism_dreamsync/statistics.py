@@ -51,9 +51,10 @@ def statistics(prompts: Iterable[tuple[str, Sequence[Question]]]) -> Statistics:
         asked += len(questions)
         words += len(text.split())
         binary += sum({c.lower() for c in q["choices"]} == {"yes", "no"} for q in questions)
-        elements += len({q["element"].lower() for q in questions})
-        for q in questions:
-            sources.setdefault(q["element_type"], set()).add(q["element"].lower())
+        named = [(q.get("element_type") or "other", str(q.get("element") or "").lower()) for q in questions]
+        elements += len({element for _, element in named})
+        for kind, element in named:
+            sources.setdefault(kind, set()).add(element)
     sizes = {kind: len(found) for kind, found in sources.items()}
     means = [n / count if count else float("nan") for n in (asked, words, elements)]
     return Statistics(
