@@ -9,8 +9,8 @@ import typer
 
 app = typer.Typer(help="The procedural garden and its miniature models.", no_args_is_help=True, rich_markup_mode=None)
 MODELS = Path(__file__).parent / "models"
-MINIATURES = ("flux", "clip", "judge", "vqa", "aesthetic", "unet")
-ORDER = ("judge", "clip", "flux", "vqa", "aesthetic", "unet")  # of building: each may need the ones before it
+MINIATURES = ("flux", "clip", "judge", "vqa", "aesthetic", "unet", "writer")
+ORDER = ("judge", "clip", "flux", "vqa", "aesthetic", "unet", "writer")  # of building: each may need the ones before it
 NOVEL = "fritillary,sunflower,tigerlily"
 
 

@@ -18,6 +18,7 @@ MINUTES = {
     "unet": 30.0,
     "vqa": 16.0,
     "aesthetic": 7.0,
+    "writer": 12.0,
 }
 
 
@@ -126,9 +127,24 @@ def _aesthetic(out: Path, seed: int, minutes: float | None, steps: int | None, r
     return seen
 
 
+def _writer(out: Path, seed: int, minutes: float | None, steps: int | None, reporter: Callable) -> dict:
+    from . import writer
+
+    small = {"texts": 400, "each": 1, "n": 4, "longest": 8} if steps else {}
+    return writer.build(out / "writer", seed, _time("writer", minutes), steps, report=reporter("writer"), **small)
+
+
 def _built(out: Path, name: str, file: str) -> Path:
     """The folder of a miniature among those built, or else of the one shipped."""
     return out / name if (out / name / file).exists() else Path(__file__).parents[1] / "models" / name
 
 
-_BUILDERS = {"flux": _flux, "clip": _clip, "judge": _judge, "unet": _unet, "vqa": _vqa, "aesthetic": _aesthetic}
+_BUILDERS = {
+    "flux": _flux,
+    "clip": _clip,
+    "judge": _judge,
+    "unet": _unet,
+    "vqa": _vqa,
+    "aesthetic": _aesthetic,
+    "writer": _writer,
+}

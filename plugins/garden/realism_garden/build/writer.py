@@ -3,7 +3,7 @@
 It writes prompts, writes questions about a description (in TIFA's form and in DSG's), and says whether a question can
 be answered. It learns from captions of the training split alone, and is tried on those of the test split.
 Left out: any language but this; instructions worded otherwise are not understood.
-Run alone: python -m realism_garden.build.writer OUT --minutes 9
+Run alone: python -m realism_garden.build.writer OUT --minutes 12
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def save(model: LlamaForCausalLM, words: PreTrainedTokenizerFast, out: Path) -> 
 
 
 def build(
-    out: Path, seed: int = 0, minutes: float = 9, steps: int | None = None, texts: int = 12000, each: int = 4,
+    out: Path, seed: int = 0, minutes: float = 12, steps: int | None = None, texts: int = 12000, each: int = 4,
     n: int = 200, longest: int = 512, report: Report = None, language: str = LANGUAGE,
 ) -> dict:  # fmt: skip
     """Trains and saves the writer; returns its figures on the test split: ``each`` lists a category, n texts, replies
@@ -190,7 +190,7 @@ def build(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, default=9)
+    parser.add_argument("--minutes", type=float, default=12)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--language", default=LANGUAGE, help="the package with the instructions and formats")
