@@ -76,7 +76,7 @@ def main() -> None:
         same = sum(a == b for x, y in zip(together, alone, strict=True) for a, b in zip(x, y, strict=True))
         count = given.images * given.questions
         print(
-            f"{name:7s} one at a time {count / min(single):6.2f} questions/s   vqa {count / min(ours):6.2f} questions/s   "
+            f"{name:7s} one at a time {count / min(single):6.2f} q/s   vqa {count / min(ours):6.2f} q/s   "
             f"{min(single) / min(ours):.2f} x (goal: at least 3 x)   same answers {same} of {count}"
         )
 

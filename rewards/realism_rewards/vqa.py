@@ -12,9 +12,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from realism.models import local_folder
+from realism.errors import RealismError
+from realism.models import find_model, local_folder
 from realism.nouns import Prompt
 from realism.parts import Reward
+from realism.pretrained import weights_error
 
 from realism_rewards.answering_loading import AnsweringReward
 from realism_rewards.choosing import SENTENCES, Sentences, bare, literally
@@ -61,7 +63,21 @@ class Vqa(AnsweringReward):
 
     def inputs(self) -> list[Path]:
         folder = None if self.embedder in ("auto", "none") else local_folder(self.embedder)
-        return [*AnsweringReward.inputs(self), *([folder] if folder else [])]
+        return [*super().inputs(), *([folder] if folder else [])]
+
+    def options_error(self) -> str | None:
+        if self.embedder not in ("auto", "none"):
+            try:
+                source = find_model(self.embedder)
+            except RealismError as error:
+                return f"embedder: {error}"
+            if isinstance(source, Path) and (sentence := weights_error(source)):
+                return f"embedder: {sentence}"
+        return super().options_error()
+
+    def release(self) -> None:
+        self.__dict__.pop("_sentences", None)
+        super().release()
 
     def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
         return _scores(self.answers(images, prompts), lambda those: fmean(answer.right for answer in those))
