@@ -23,9 +23,9 @@ def write_published(prompts: Iterable[PromptRow], folder: Path) -> Path:
 
     Raises KeyError if the questions are of both forms.
     """
-    rows = ((prompt, question) for prompt in prompts for question in prompt.metadata["questions"])
-    first = next(rows, None)
-    rows = itertools.chain([first] if first else [], rows)
+    every = ((prompt, question) for prompt in prompts for question in prompt.metadata["questions"])
+    first = next(every, None)
+    rows = itertools.chain([first] if first else [], every)
     return _dsg(rows, folder / "dsg.csv") if first and "id" in first[1] else _tifa(rows, folder / "tifa.json")
 
 
@@ -53,7 +53,5 @@ def _dsg(rows: Iterator[tuple[PromptRow, dict[str, Any]]], path: Path) -> Path:
             detailed = detailed or "-"
             above = ",".join(map(str, q.get("parents", ()))) or "0"
             named = f"{broad} - {detailed} ({element})"
-            table.writerow(
-                (prompt.id, prompt.text, element, q["id"], above, broad, detailed, named, q["question"])
-            )
+            table.writerow((prompt.id, prompt.text, element, q["id"], above, broad, detailed, named, q["question"]))
     return path

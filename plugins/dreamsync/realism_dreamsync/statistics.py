@@ -56,7 +56,6 @@ def statistics(prompts: Iterable[tuple[str, Sequence[Question]]]) -> Statistics:
         for kind, element in named:
             sources.setdefault(kind, set()).add(element)
     sizes = {kind: len(found) for kind, found in sources.items()}
-    means = [n / count if count else float("nan") for n in (asked, words, elements)]
-    return Statistics(
-        count, asked, binary, asked - binary, *means, dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
-    )
+    mean = [n / count if count else float("nan") for n in (asked, words, elements)]
+    largest_first = dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
+    return Statistics(count, asked, binary, asked - binary, mean[0], mean[1], mean[2], largest_first)
