@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from realism.errors import RealismError
 from realism.nouns import Prompt
-from realism.parts import Images, ReferenceReward, Retriever, Reward
+from realism.parts import DifferentiableReward, Images, PixelEncoder, ReferenceReward, Retriever, Reward
 from realism.tables import chunks
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ AT_ONCE = 64
 
 
 @dataclass
-class ClipT(Reward):
+class ClipT(DifferentiableReward):
     """CLIP-T: cosine of the image with its prompt, in [-1, 1]; higher is closer to the text.
 
     It is the plain cosine, as in most tables; CLIPScore (Hessel et al. 2021) is 2.5 max(cosine, 0).
@@ -39,10 +40,23 @@ class ClipT(Reward):
 
         if not images:
             return torch.empty(0)
+        return _cosines(self.encoder.encode_images(images), self._texts(prompts))
+
+    def score_pixels(self, pixels: torch.Tensor, prompts: Sequence[Prompt]) -> torch.Tensor:
+        """See `DifferentiableReward.score_pixels`. Raises RealismError if the encoder gives no gradient."""
+        import torch
+
+        if not isinstance(self.encoder, PixelEncoder):
+            raise RealismError(
+                f"encoder {type(self.encoder).__name__} gives no gradient to pixels; use openclip, or another that does"
+            )
+        rows = self.encoder.encode_pixels(pixels)
+        return (rows * torch.from_numpy(self._texts(prompts)).to(rows.device)).sum(1)
+
+    def _texts(self, prompts: Sequence[Prompt]) -> np.ndarray:
+        """The row of each prompt's text (n, d); a text that several prompts share is encoded once."""
         distinct = {text: i for i, text in enumerate(dict.fromkeys(prompt.text for prompt in prompts))}
-        texts = self.encoder.encode_texts(list(distinct))
-        rows = texts[[distinct[prompt.text] for prompt in prompts]]
-        return _cosines(self.encoder.encode_images(images), rows)
+        return self.encoder.encode_texts(list(distinct))[[distinct[prompt.text] for prompt in prompts]]
 
 
 @dataclass

@@ -56,8 +56,8 @@ class HpsV2(Preference):
             config = read_json(folder / "open_clip_config.json").get("model_cfg") if isinstance(folder, Path) else None
         if not isinstance(config, dict):
             raise RealismError(
-                f"no architecture '{self.architecture}'; expected a name of OpenCLIP such as ViT-H-14, or a folder with "
-                "open_clip_config.json"
+                f"no architecture '{self.architecture}'; expected a name of OpenCLIP such as ViT-H-14, or a folder "
+                "with open_clip_config.json"
             )
         model = load_weights_into(open_clip.CLIP(**config), read_weights(self.weights, WEIGHTS), self.weights)
         return RankedClip(model.float().to(device), device)

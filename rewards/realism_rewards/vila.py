@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
+KAGGLE = re.compile(r"[\w-]+/[\w.-]+/tensorFlow2/[\w.-]+(/\d+)?", re.IGNORECASE)
 TRIES = 4
 BUSY = (429, 500, 502, 503, 504)
 """Answers of a server that may be another one a little later."""
@@ -33,21 +35,22 @@ BUSY = (429, 500, 502, 503, 504)
 class Vila(Reward):
     """How beautiful the picture is, whatever its prompt: VILA-R's mean opinion score in [0, 1], trained on AVA.
 
-    Published: google/vila/image/1. The model takes the bytes of one picture (PNG here, which loses nothing) and
-    prepares it itself. DreamSync keeps pictures of at least 0.6. It has no gradient here, as the model is TensorFlow's.
+    Published: google/vila/tensorFlow2/image of Kaggle, once google/vila/image/1 of TensorFlow Hub. The model takes the
+    bytes of one picture (PNG here, which loses nothing) and prepares it itself. DreamSync keeps pictures of at least 0.6. It has no
+    gradient here, as the model is TensorFlow's.
     Source: Ke et al. 2023, "VILA: Learning Image Aesthetics from User Comments".
-    The published model could not be reached where this was written; how it is called follows its page
-    on TensorFlow Hub.
+    The published model could not be reached where this was written; how it is called follows its page.
     """
 
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    speed_options: ClassVar[tuple[str, ...]] = ("endpoint", "timeout", "workers")
+    speed_options: ClassVar[tuple[str, ...]] = ("timeout", "workers")
 
     endpoint: str | None = None
     """Where TensorFlow Serving serves the model, such as http://localhost:8501/v1/models/vila; None loads it in this
     process, which needs `pip install realism[vila]`."""
-    model: str = "https://tfhub.dev/google/vila/image/1"
-    """Without an endpoint: the model's page on TensorFlow Hub, or a folder with its saved_model.pb."""
+    model: str = "google/vila/tensorFlow2/image"
+    """Without an endpoint: the model's name on Kaggle, where TensorFlow Hub has moved, or a folder with its
+    saved_model.pb."""
     timeout: Annotated[float, Gt(0)] = 60.0
     """Seconds after which a request is given up and asked again."""
     workers: Annotated[int, Ge(1)] = 8
@@ -61,8 +64,11 @@ class Vila(Reward):
             if not self.endpoint.startswith(("http://", "https://")):
                 return f"endpoint '{self.endpoint}' is no address; expected one such as http://localhost:8501/v1/models/vila"
             return None
-        if not self.model.startswith("https://") and not (Path(self.model) / "saved_model.pb").is_file():
-            return f"no saved_model.pb in '{self.model}'; expected a saved model's folder, or a page of TensorFlow Hub"
+        if not KAGGLE.fullmatch(self.model) and not (Path(self.model) / "saved_model.pb").is_file():
+            return (
+                f"no saved_model.pb in '{self.model}'; expected a saved model's folder, or a name on Kaggle, such as "
+                "google/vila/tensorFlow2/image"
+            )
         return None
 
     def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
@@ -83,15 +89,16 @@ class Vila(Reward):
     def _predict(self) -> Callable[[bytes], float]:
         """The model in this process: the bytes of a picture -> its value."""
         try:
+            import kagglehub
             import tensorflow
-            import tensorflow_hub
         except ImportError as error:
             raise RealismError(
                 "vila runs in TensorFlow, which is not installed: pip install realism[vila], or serve the model and "
                 "give its address as endpoint"
             ) from error
         try:
-            loaded = tensorflow_hub.load(self.model)
+            folder = self.model if Path(self.model).is_dir() else kagglehub.model_download(self.model)
+            loaded = tensorflow.saved_model.load(folder)
             call = loaded.signatures["serving_default"]
         except Exception as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
