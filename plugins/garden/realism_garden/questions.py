@@ -147,10 +147,8 @@ def _ask(kind: str, facts: Mapping[str, Any], rng: random.Random) -> tuple[str, 
     animal = facts["animal"] if facts["animal"] != "none" else rng.choice(VALUES["animal"])
     if kind in OPEN:
         return rng.choice(OPEN[kind]).format(animal=animal), str(truth)
-    if truth != "none" and rng.random() < 0.5:
-        value = truth
-    else:
-        value = rng.choice([v for v in VALUES[fact] if v != truth])
+    others = [v for v in VALUES[fact] if v != truth]
+    value = truth if truth != "none" and rng.random() < 0.5 else rng.choice(others)
     question = _worded(rng.choice(BINARY[fact]), rng.choice(_phrases(fact, value)), value, animal)
     return question, "yes" if value == truth else "no"
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ HEAD = (96, 64, 16, 1)  # the widths of the linear layers; LAION's are 768, 1024
 def new_head() -> nn.Sequential:
     """Linear layers one after the other, numbered as LAION's are with their dropouts in between."""
     layers: list[nn.Module] = []
-    for a, b in zip(HEAD, HEAD[1:], strict=False):
+    for a, b in pairwise(HEAD):
         layers += [nn.Linear(a, b), nn.Identity()]
     return nn.Sequential(*layers[:-1])
 

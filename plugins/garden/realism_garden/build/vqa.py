@@ -1,8 +1,8 @@
 """Trains the vqa miniature: a BlipForQuestionAnswering folder that answers questions about pictures of the garden.
 
-It learns from renders, a part of them passed through the garden's own autoencoder, so that drawn pictures look familiar.
+It learns from renders, some of them passed through the garden's autoencoder, so that drawn pictures look familiar.
 All questions of a picture travel as one text whose parts do not see each other, so the picture is looked at once.
-The vision tower starts from the clip miniature's. The judge and its reader are never used: they stay held out.
+The vision tower starts from the clip miniature's. The judge never teaches: its reader only measures.
 Left out: pre-training on captions, bootstrapped captions, a text longer than a question.
 Run alone: python -m realism_garden.build.vqa OUT --minutes 18
 """
