@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 
@@ -37,6 +38,7 @@ def prompt(*rows, text="a rose"):
 PROMPTS = [prompt(*map(row, ASKED)), prompt(row(ASKED[2])), prompt(*map(row, ASKED[:0:-1]))]
 
 
+@functools.cache
 def part(kind, reward=Vqa, **options):
     if reward is Vqa:
         options.setdefault("embedder", "none")
@@ -84,12 +86,13 @@ def test_an_answer_depends_on_neither_batch_nor_order(kind):
 )
 def test_each_picture_is_looked_at_once_for_all_questions_and_rewards(kind, tower):
     vqa, looks = part(kind), []
+    images = [tiny.picture(10 + i, size) for i, size in enumerate(SIZES)]
     vqa.answerer.model.get_submodule(tower).register_forward_hook(lambda *_: looks.append(1))
-    values = vqa.score(IMAGES, PROMPTS)
+    values = vqa.score(images, PROMPTS)
     assert len(looks) == len(set(SIZES)), "pictures of one size are looked at together, once"
-    VqaAbsolute(vqa).score(IMAGES, PROMPTS), VqaDsg(vqa).score(IMAGES, PROMPTS)
-    vqa.explain([image.copy() for image in IMAGES], PROMPTS)
-    assert vqa.score(IMAGES, PROMPTS).tolist() == values.tolist() and len(looks) == len(set(SIZES))
+    VqaAbsolute(vqa).score(images, PROMPTS), VqaDsg(vqa).score(images, PROMPTS)
+    vqa.explain([image.copy() for image in images], PROMPTS)
+    assert vqa.score(images, PROMPTS).tolist() == values.tolist() and len(looks) == len(set(SIZES))
 
 
 class Parrot:
