@@ -36,8 +36,8 @@ class Vila(Reward):
     """How beautiful the picture is, whatever its prompt: VILA-R's mean opinion score in [0, 1], trained on AVA.
 
     Published: google/vila/tensorFlow2/image of Kaggle, once google/vila/image/1 of TensorFlow Hub. The model takes the
-    bytes of one picture (PNG here, which loses nothing) and prepares it itself. DreamSync keeps pictures of at least 0.6. It has no
-    gradient here, as the model is TensorFlow's.
+    bytes of one picture (PNG here, which loses nothing) and prepares it itself. DreamSync keeps pictures of at least
+    0.6. It has no gradient here, as the model is TensorFlow's.
     Source: Ke et al. 2023, "VILA: Learning Image Aesthetics from User Comments".
     The published model could not be reached where this was written; how it is called follows its page.
     """
