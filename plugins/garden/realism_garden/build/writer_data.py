@@ -72,8 +72,8 @@ class Captions:
         text = self.rng.choice(self.texts)
         if task == "questions":
             shown = [self.rng.choice(self.texts)] if self.rng.random() < 0.15 else []
-            chat = language.questions_chat(text, "tifa", [language.Demonstration(t, tifa(t)) for t in shown])
-            return chat, language.write_questions(tifa(text))
+            chat = language.questions_chat(text, "tifa", [language.Demonstration(t, questions(t)) for t in shown])
+            return chat, language.write_questions(questions(text))
         if task == "graph":
             return language.questions_chat(text, "dsg", []), language.write_graph(graph(text))
         text, question, case = self.judged(language.CASES)
@@ -81,7 +81,7 @@ class Captions:
 
     def _prompts(self, language: Language) -> tuple[Any, str]:
         rng = self.rng
-        category, count = rng.choice(language.CATEGORIES), rng.choice((4, 5, 6, 8, 10, 10))
+        category, count = rng.choice(language.CATEGORIES), rng.choice((5, 8, 10, 10))
         words, number = rng.randint(6, 25), rng.randint(1, 10 ** rng.randint(1, 3))
         examples = rng.sample(self.known[""], rng.choice((3, 5, 5, 5, 6)))
         pool = self.known.get(category, self.known[""])
@@ -101,9 +101,8 @@ class Captions:
             if made and self.rng.random() < 0.5:
                 return *made, cases[case]
             text = made[0] if made and self.rng.random() < 0.5 else text
-            fine = [
-                q for q in [*tifa(text), what(text, self.rng, 1)] if not made or q["question"] != made[1]["question"]
-            ]
+            rows = questions(text) if self.rng.random() < 0.5 else tifa(text)
+            fine = [q for q in [*rows, what(text, self.rng, 1)] if not made or q["question"] != made[1]["question"]]
             if fine:
                 return text, self.rng.choice(fine), ""
 
@@ -114,6 +113,21 @@ def fits(text: str, category: str) -> bool:
     if category == "counting":
         return facts.get("count", 1) > 1
     return any(f in facts or (f == "wings" and "butterfly" in text) for f in CATEGORIES.get(category, ("species",)))
+
+
+def questions(text: str) -> list[dict]:
+    """The garden's questions of a text, with choices that follow from the answer: itself and the three values after it.
+
+    Were they drawn at random, as ``tifa`` does, the likeliest reply would name the answer four times.
+    """
+    all_values = [[str(v) for v in values] for values in VALUES.values()]
+    out = []
+    for q in tifa(text):
+        values = min((v for v in all_values if set(q["choices"]) <= set(v)), key=len, default=q["choices"])
+        first = values.index(q["answer"])
+        near = {values[(first + i) % len(values)] for i in range(4)}
+        out.append({**q, "choices": [v for v in values if v in near]})
+    return out
 
 
 def graph(text: str) -> list[dict]:
