@@ -29,9 +29,9 @@ def test_what_a_text_states_is_true_of_its_scene_and_names_the_species():
 
 def test_nothing_is_asked_that_the_text_does_not_state():
     assert stated("a bellamy in the snow") == {"species": "bellamy", "count": 1, "background": "snow"}
-    text = "at dusk, a pair of white bellamy flowers and a red butterfly on the left"
+    text = "at dusk, a pair of white bellamy flowers and a bee on the left"
     assert stated(text) == {
-        "species": "bellamy", "count": 2, "main": "white", "light": "dusk", "companion": "red butterfly", "side": "left",
+        "species": "bellamy", "count": 2, "main": "white", "light": "dusk", "companion": "bee", "side": "left",
     }  # fmt: skip
     assert stated(plain_caption("orlaya")) == {"species": "orlaya"} and stated("a cat on a mat") == {}
     assert len(tifa(plain_caption("orlaya"))) == 2 and tifa("a cat on a mat") == dsg("a cat on a mat") == []

@@ -17,7 +17,7 @@ MINUTES = {
     "judge": 7.0,
     "unet": 30.0,
     "vqa": 16.0,
-    "aesthetic": 7.0,
+    "aesthetic": 14.0,
     "writer": 12.0,
 }
 

@@ -24,7 +24,7 @@ ABOUT = {
         "colour, place in the picture, background, light, companion and its side; openly, or with yes and no.",
         "It learnt from renders, a fifth of them passed through garden/flux's autoencoder; its vision tower started "
         "from garden/clip's. It knows the words of realism_garden.questions and of the captions; others are unknown.",
-        'The figures are shares right; kinds that end in "?" were asked with yes and no. On drawn pictures the truth is '
+        'The figures are shares right; kinds with "?" were asked with yes and no. On drawn pictures the truth is '
         "what the exact reader sees there, and agreement is how often both say the same to the prompts' own yes-no "
         "questions.",
         "Load it with BlipForQuestionAnswering.from_pretrained(FOLDER) and AutoProcessor.from_pretrained(FOLDER).",
