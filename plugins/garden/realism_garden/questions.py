@@ -167,8 +167,8 @@ def _phrases(fact: str, value: Any) -> tuple[str, ...]:
         return (value, *TIMES[value])
     if fact == "background":
         return PLACES[value]
-    words: Mapping = {"count": NUMBERS, "layout": LAYOUT_WORDS}.get(fact, {})
-    return (words.get(value, value),)
+    words: dict[str, Mapping] = {"count": NUMBERS, "layout": LAYOUT_WORDS}
+    return (words.get(fact, {}).get(value, value),)
 
 
 def _guest(companion: str) -> dict[str, str]:

@@ -73,8 +73,8 @@ def agreement(model: Any, head: nn.Module, x: torch.Tensor) -> dict[str, float]:
     """Pearson's and Spearman's correlation of the values told with the criterion's, and the mean absolute error."""
     told = torch.cat([predicted(model, head, b) for b in x.split(64)]).numpy().astype(float)
     truth = beauty((x + 1) / 2).numpy().astype(float)
-    ranks = [v.argsort().argsort() for v in (told, truth)]
-    pearson, spearman = np.corrcoef(told, truth)[0, 1], np.corrcoef(*ranks)[0, 1]
+    ranks = [v.argsort().argsort().astype(float) for v in (told, truth)]
+    pearson, spearman = np.corrcoef(told, truth)[0, 1], np.corrcoef(ranks[0], ranks[1])[0, 1]
     error = float(np.abs(told - truth).mean())
     figures = {
         "pearson": pearson,

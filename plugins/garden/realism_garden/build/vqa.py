@@ -211,10 +211,10 @@ def on_drawn(
     own = [[(f"{k}?", q["question"], q["answer"]) for k, q in zip(f, dsg(items[i // each].text), strict=True)]
            for i, f in enumerate(facts)]  # fmt: skip
     said = iter(answer(model, processor, x, [[question for _, question, _ in those] for those in own]))
-    pairs = [
+    every = [
         (next(said) == "yes", s.get(k) == v, k) for s, f in zip(seen_there, facts, strict=True) for k, v in f.items()
     ]
-    pairs = [(a, b) for a, b, k in pairs if k != "side"]
+    pairs = [(yes, so) for yes, so, k in every if k != "side"]
     return {
         **share_right(model, processor, x, asked), "agreement": round(sum(a == b for a, b in pairs) / len(pairs), 4),
         "model says yes": round(sum(a for a, _ in pairs) / len(pairs), 4),
