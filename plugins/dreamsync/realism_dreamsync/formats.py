@@ -60,8 +60,18 @@ def write_questions(questions: Sequence[Question]) -> str:
 
 
 def read_questions(reply: str) -> list[dict[str, Any]]:
-    """The questions of a reply in TIFA's form, each once, in order."""
-    rows = [_question(fields, line) for line in reply.splitlines() if (fields := _fields(line, "element"))]
+    """The questions of a reply in TIFA's form, each once, in order. Lines that cannot be read are passed over while
+    they are fewer than the others, as each question stands by itself."""
+    rows: list[dict[str, Any]] = []
+    wrong: list[Malformed] = []
+    for line in reply.splitlines():
+        if fields := _fields(line, "element"):
+            try:
+                rows.append(_question(fields, line))
+            except Malformed as reason:
+                wrong.append(reason)
+    if len(wrong) >= max(1, len(rows)):
+        raise wrong[0]
     if not rows:
         raise Malformed("it has no line of the form: element | type | question | choices | answer")
     return list({row["question"].lower(): row for row in reversed(rows)}.values())[::-1]

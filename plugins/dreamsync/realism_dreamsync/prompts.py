@@ -16,7 +16,7 @@ from realism.parts import LanguageModel, Prompts
 from realism.parts.step import Step
 from realism.run.state import State
 from realism.run.work import Work
-from realism.tables import Aside, PromptRow, Row, chunks, part_path, read, read_part
+from realism.tables import Aside, PromptRow, Row, chunks, count_rows, part_path, read, read_part, write_part
 
 from realism_dreamsync.alike import Unlike
 from realism_dreamsync.asking import Unread, ask
@@ -101,11 +101,11 @@ class WritePrompts(Step):
             "lists",
             unit="lists",
         )
-        prompts = islice(self._prompts(lists, seeds), self.count)
-        table = work.map(
-            chunks(prompts, SHARD), lambda _, rows: (rows, []), PromptRow, "prompts", total=self.count, unit="prompts"
-        )
-        written = sum(1 for _ in read(table, PromptRow))
+        table = work.folder / "prompts"
+        written = 0
+        for number, rows in enumerate(chunks(islice(self._prompts(lists, seeds), self.count), SHARD)):
+            write_part(rows, PromptRow, table, number)
+            written += len(rows)
         if not written:
             raise RealismError("write_prompts: every prompt written is like a seed prompt; raise 'alike'")
         if written < self.count:
@@ -113,6 +113,7 @@ class WritePrompts(Step):
                 f"write_prompts: {written} of {self.count} prompts, as all others were like earlier ones; give the "
                 "writer a higher temperature or raise 'alike'"
             )
+        work.run.view.say(f"  {written:,} prompts of {count_rows(lists):,} lists")
         return {"prompts": table}
 
     def _orders(self, seeds: Sequence[str], work: Work) -> Iterator[list[ListRow]]:

@@ -59,6 +59,13 @@ def test_what_chat_models_put_around_questions_is_passed_over(reply):
     assert read_questions(reply) == [FLOWERS, FIELD]
 
 
+def test_a_line_that_cannot_be_read_costs_no_more_than_itself_unless_half_of_them_cannot():
+    cut = write_questions([FLOWERS, FIELD]) + "\nflowers | object | what is"
+    assert read_questions(cut) == [FLOWERS, FIELD]
+    with pytest.raises(Malformed, match="3 stand in: flowers"):
+        read_questions(cut + "\nflowers | object")
+
+
 def test_what_chat_models_put_around_lists_graphs_and_verdicts_is_passed_over():
     assert read_prompts('Here you go:\n\n1) "A rose."\n2) **Two  bees**\n2) Two bees\nEnjoy!') == [
         "A rose.",
