@@ -26,7 +26,7 @@ def amused(folder: Path, seed: int = 0) -> Path:
     vqvae = VQModel(
         block_out_channels=(8, 8, 8), down_block_types=("DownEncoderBlock2D",) * 3,
         up_block_types=("UpDecoderBlock2D",) * 3, latent_channels=4, num_vq_embeddings=codes, norm_num_groups=2,
-        sample_size=32,
+        sample_size=32, lookup_from_codebook=True,
     )  # fmt: skip
     pipeline = AmusedPipeline(
         vqvae=vqvae, tokenizer=tokenizer(), text_encoder=CLIPTextModelWithProjection(config), transformer=transformer,

@@ -25,7 +25,7 @@ class Amused(Guided, LoRATunable):
 
     It is drawn one by one, as its scheduler takes one random generator for a whole batch. Diffusers gives its pipeline
     no `load_lora_weights`: what was learnt loads into a plain one by
-    `pipeline.transformer.load_lora_adapter(folder, prefix=None)`.
+    `pipeline.transformer.load_lora_adapter(folder, prefix=None, weight_name="pytorch_lora_weights.safetensors")`.
     """
 
     pipeline_class: ClassVar[str] = "AmusedPipeline"

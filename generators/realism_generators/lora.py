@@ -16,7 +16,7 @@ from realism.scores import known_rewards, scores_of
 from realism.tables import Sample, read
 
 from realism_generators.diffusers_pipeline import Pixels
-from realism_generators.tuning import LoRATunable
+from realism_generators.tuning import FILE, LoRATunable, settle
 
 if TYPE_CHECKING:
     import lightning
@@ -89,8 +89,13 @@ class LoRATrainer(Trainer):
         return sentences
 
     def reads(self, there: Collection[str]) -> list[str]:
-        weights = [s for s in there if self.weight and s.startswith("scores:") and s.endswith(f":{self.weight}")]
-        return [s for s in there if s == f"samples:{self.arm}"] + weights
+        return [s for s in there if s == f"samples:{self.arm}"] + (self._scores(there) if self.weight else [])
+
+    def _scores(self, there: Collection[str]) -> list[str]:
+        """The slots of the weights: those of the arm, or of the arms that it was selected from."""
+        of_arm = f"scores:{self.arm}:{self.weight}"
+        found = [s for s in there if s.startswith("scores:") and s.endswith(f":{self.weight}")]
+        return [of_arm] if of_arm in found else found
 
     def module(self) -> lightning.LightningModule:
         from realism_generators.lora_learning import Learning
@@ -101,26 +106,29 @@ class LoRATrainer(Trainer):
         from realism_generators.lora_learning import Lessons
 
         samples = list(read(state.path(f"samples:{self.arm}"), Sample))
-        weights = _weights(samples, self.weight, state) if self.weight else {s.id: 1.0 for s in samples}
-        rows = [(root / s.image, s.text, weights[s.id]) for s in samples if s.id in weights]
+        weights = self._weights(samples, state) if self.weight else [1.0] * len(samples)
+        rows = [(root / s.image, s.text, w) for s, w in zip(samples, weights, strict=True) if w is not None]
         if not rows:
             raise RealismError(f"{self.part_name}: arm '{self.arm}' has no sample to learn from")
         return Lessons(rows, self.batch, self.steps * self.accumulate, self.generator.learnt)
 
+    def _weights(self, samples: list[Sample], state: State) -> list[float | None]:
+        """The value of each sample, None where it has no score."""
+        arms = [slot.split(":")[1] for slot in self._scores(state)]
+        scores = {arm: scores_of(state, arm) for arm in arms}
+        found = []
+        for s in samples:
+            value = scores.get(arms[0] if arms == [self.arm] else s.arm, {}).get(s.id, {}).get(self.weight)
+            if value is not None and value < 0:
+                raise RealismError(
+                    f"weight: reward '{self.weight}' is {value:g} for sample '{s.id}'; weights must be 0 or more: take "
+                    "a reward that is, or leave 'weight' out"
+                )
+            found.append(value)
+        if {value for value in found if value is not None} == {0}:
+            raise RealismError(f"weight: reward '{self.weight}' is 0 for every sample, so there is nothing to learn")
+        return found
+
     def save(self, module: lightning.LightningModule, folder: Path) -> None:
         self.generator.write(module.pipeline, folder)
-
-
-def _weights(samples: list[Sample], reward: str, state: State) -> dict[str, float]:
-    """Of each sample that was scored, its value."""
-    scores = {arm: scores_of(state, arm) for arm in {s.arm for s in samples}}
-    found = {s.id: scores[s.arm][s.id][reward] for s in samples if reward in scores[s.arm].get(s.id, {})}
-    for name, value in found.items():
-        if value < 0:
-            raise RealismError(
-                f"weight: reward '{reward}' is {value:g} for sample '{name}'; weights must be 0 or more: take a reward "
-                "that is, or leave 'weight' out"
-            )
-    if found and not any(found.values()):
-        raise RealismError(f"weight: reward '{reward}' is 0 for every sample, so there is nothing to learn")
-    return found
+        settle(folder / FILE)

@@ -48,7 +48,7 @@ class Learning(lightning.LightningModule):
         self.pipeline = options.generator.trainable(FROZEN[options.precision])
         inner = {k: v for k, v in self.pipeline.components.items() if isinstance(v, torch.nn.Module)}
         for name in inner.keys() & {"vae", "vqvae"}:
-            inner[name].to(torch.float32)  # in 16 bits some overflow
+            torch.nn.Module.float(inner[name])  # in 16 bits some overflow; diffusers' own float() warns
         self.inner = torch.nn.ModuleDict(inner)  # so that Lightning moves them
         if options.checkpointing:
             inner[options.generator.network].enable_gradient_checkpointing()

@@ -6,6 +6,7 @@ Hu et al. 2022, arXiv 2106.09685.
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -167,6 +168,18 @@ class LoRATunable(DiffusersGenerator, Tunable):
                 f"lora.targets: the {self.network} of '{self.model}' has no layers {', '.join(targets)}; name the ends "
                 "of names of its linear layers, or leave 'targets' out"
             ) from error
+
+
+def settle(file: Path) -> None:
+    """Put the metadata of a safetensors file in order, which else changes from one writing to the next: the same
+    adapter is then the same bytes, by which runs know it."""
+    raw = file.read_bytes()
+    end = 8 + int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    file.write_bytes(len(text).to_bytes(8, "little") + text + raw[end:])
 
 
 def kl_latents(pipeline: Any, pixels: torch.Tensor, random: torch.Generator) -> torch.Tensor:

@@ -34,7 +34,7 @@ def diffusion_target(kind: str, clean: torch.Tensor, noise: torch.Tensor, kept: 
     if kind == "sample":
         return clean
     raise RealismError(
-        f"prediction_type '{kind}' of the scheduler is not known; expected epsilon, v_prediction, sample"
+        f"prediction_type '{kind}' is not known; expected epsilon, v_prediction or sample in scheduler_config.json"
     )
 
 
