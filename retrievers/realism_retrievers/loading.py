@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from realism.devices import pick_device, pick_dtype
@@ -77,8 +77,8 @@ class Loaded:
                 f"a model that takes images of size {size}, resized by '{resize}', gives no gradient to pixels here; "
                 "expected a square size, and 'shortest' or 'squash'"
             )
-        interpolation = "bilinear" if config.get("interpolation") == "bilinear" else "bicubic"
-        return Preprocessing(sides.pop(), tuple(config["mean"]), tuple(config["std"]), resize, interpolation)
+        kernel: Literal["bicubic", "bilinear"] = "bilinear" if config.get("interpolation") == "bilinear" else "bicubic"
+        return Preprocessing(sides.pop(), tuple(config["mean"]), tuple(config["std"]), resize, kernel)
 
 
 def model_error(name: str) -> str | None:

@@ -134,7 +134,8 @@ class Patches:
         """Pixels (n, 3, H, W) in [0, 1] -> the same, with a gradient to the pixels."""
         from torch.nn import functional
 
-        size = unit_size(*pixels.shape[2:], self.patch * self.merge)
+        height, width = pixels.shape[2:]
+        size = unit_size(height, width, self.patch * self.merge)
         made = functional.interpolate(pixels.float(), size, mode="bicubic", antialias=True).clamp(0, 1)
         return [self._cut(picture) for picture in made]
 

@@ -36,7 +36,10 @@ class PreferenceModel(Protocol):
     """A loaded model with its preprocessing, on its device."""
 
     device: torch.device
-    prepare: Prepares
+
+    @property
+    def prepare(self) -> Prepares:
+        """Its preprocessing."""
 
     def values(self, inputs: Any, texts: Sequence[str]) -> torch.Tensor:
         """The input of n images and their texts -> (n,) float32."""
@@ -60,13 +63,16 @@ class Preference(DifferentiableReward):
     def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
         import torch
 
+        if not images:
+            return torch.empty(0)
+        loaded = self._loaded
+
         def values(batch: list[int]) -> list[float]:
             with torch.inference_mode():
                 inputs = loaded.prepare.of_images([images[i] for i in batch])
                 return loaded.values(inputs, [prompts[i].text for i in batch]).float().cpu().tolist()
 
-        loaded = self._loaded if images else None
-        return torch.tensor(self._batches.run(range(len(images)), values) if loaded else [], dtype=torch.float32)
+        return torch.tensor(self._batches.run(range(len(images)), values), dtype=torch.float32)
 
     def score_pixels(self, pixels: torch.Tensor, prompts: Sequence[Prompt]) -> torch.Tensor:
         loaded = self._loaded
