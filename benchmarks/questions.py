@@ -48,6 +48,7 @@ MODELS = ("blip", "blip-2", "llava")
 def main() -> None:
     """Print both sides."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--images", type=int, default=4)
     parser.add_argument("--questions", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
@@ -62,7 +63,7 @@ def main() -> None:
         ]
         for _ in images
     ]
-    for name in MODELS:
+    for name in given.models:
         torch.manual_seed(0)
         answerer = model_of(name)
         ours, single = [], []

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-SHARING = ("llava", "llava_next", "llava_onevision", "vipllava", "qwen2_vl", "qwen2_5_vl")
+SHARING = ("llava", "llava_next", "vipllava", "qwen2_vl", "qwen2_5_vl")
 """Model types that read from left to right, image before question, so that questions can share the image."""
 
 

@@ -75,8 +75,8 @@ def folder_error(folder: Path) -> str | None:
     if error := weights_error(folder):
         return error
     config = read_json(folder / "config.json")
-    kind, classes = config["model_type"], config.get("architectures") or ()
-    if kind == "blip" and not any("QuestionAnswering" in name for name in classes or ("QuestionAnswering",)):
+    kind, classes = config["model_type"], list(config.get("architectures") or [])
+    if kind == "blip" and classes and "BlipForQuestionAnswering" not in classes:
         return f"{folder} is a {classes[0]}; {EXPECTED}"
     if kind in ("blip", "blip-2"):
         return None
