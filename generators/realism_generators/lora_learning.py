@@ -51,7 +51,7 @@ class Learning(lightning.LightningModule):
             torch.nn.Module.float(inner[name])  # in 16 bits some overflow; diffusers' own float() warns
         self.inner = torch.nn.ModuleDict(inner)  # so that Lightning moves them
         if options.checkpointing:
-            inner[options.generator.network].enable_gradient_checkpointing()
+            getattr(self.pipeline, options.generator.network).enable_gradient_checkpointing()
         size = options.resolution or options.generator.size
         self.width, self.height = fitting_size(self.pipeline, size)
         self.strict_loading = False  # checkpoints hold the adapter alone
