@@ -1,9 +1,9 @@
 """Questions answered a second by the reward `vqa` against one question at a time, same model and questions, in one go.
 
-Random models of the real classes, with depth and width shrunk alike, so that vision and language cost in proportion
-what they do in blip-vqa-base, blip2-flan-t5-xl and llava-1.5-7b; tokens an image are as in the real ones. One question
-at a time is what the models' cards show: processor, generate, decode. Left out: loading, and choosing among choices,
-which is the same for both. Answers end after 3 tokens. Rounds alternate, and the best of each side counts.
+Random models of the real classes, with depth and width shrunk alike, so that vision, language and vocabulary cost in
+proportion what they do in blip-vqa-base, blip2-flan-t5-xl and llava-1.5-7b; tokens an image are as in the real ones.
+One question at a time is what the models' cards show: processor, generate, decode. Left out: loading, and choosing
+among choices, which is the same for both. Answers end after 3 tokens. Rounds alternate; the best of each side counts.
 Run: .venv/bin/python benchmarks/questions.py --images 4 --questions 8 --rounds 3
 """
 
@@ -107,7 +107,7 @@ def model_of(name: str) -> Answerer:
     if name == "blip":  # ViT-B/16 at 384, BERT-base twice
         names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
         words = tf.BertTokenizer(vocab={word: i for i, word in enumerate(names)}, model_max_length=35)
-        text = {**sizes(192, 3), "vocab_size": 30524, "encoder_hidden_size": 192, "max_position_embeddings": 512}
+        text = {**sizes(192, 3), "vocab_size": 2000, "encoder_hidden_size": 192, "max_position_embeddings": 512}
         ids = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "sep_token_id": 3}
         config = tf.BlipConfig(
             text_config=text | ids, vision_config=sizes(192, 3) | {"image_size": 384, "patch_size": 16}
@@ -123,7 +123,7 @@ def model_of(name: str) -> Answerer:
             vision_config=sizes(352, 10, 8) | {"image_size": 224, "patch_size": 14},
             qformer_config=sizes(192, 3) | {"encoder_hidden_size": 352},
             text_config=tf.T5Config(
-                vocab_size=32128, d_model=512, d_kv=64, d_ff=1280, num_layers=6, num_heads=8, pad_token_id=0,
+                vocab_size=1500, d_model=512, d_kv=64, d_ff=1280, num_layers=6, num_heads=8, pad_token_id=0,
                 eos_token_id=2, decoder_start_token_id=0, feed_forward_proj="gated-gelu",
             ).to_dict(),
             num_query_tokens=32, image_token_index=words.convert_tokens_to_ids("<image>"),
@@ -137,7 +137,7 @@ def model_of(name: str) -> Answerer:
         vision_feature_select_strategy="default", num_additional_image_tokens=1, chat_template=words.chat_template,
     )  # fmt: skip
     llama = tf.LlamaConfig(
-        vocab_size=32064, hidden_size=512, intermediate_size=1376, num_hidden_layers=4, num_attention_heads=4,
+        vocab_size=500, hidden_size=512, intermediate_size=1376, num_hidden_layers=4, num_attention_heads=4,
         bos_token_id=1, eos_token_id=2, pad_token_id=0,
     )  # fmt: skip
     vision = tf.CLIPVisionConfig(**sizes(128, 3, 2), image_size=336, patch_size=14)
