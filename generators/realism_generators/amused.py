@@ -31,6 +31,8 @@ class Amused(Guided, LoRATunable):
     pipeline_class: ClassVar[str] = "AmusedPipeline"
     one_by_one: ClassVar[Literal["none", "references", "all"]] = "all"
 
+    recomputes: ClassVar[bool] = False  # as of diffusers 0.42.1 its checkpointed layers refuse their arguments
+
     model: str = "amused/amused-512"
     """A folder as diffusers saves it, or a hub id."""
     steps: int = 12

@@ -69,6 +69,11 @@ class LoRATrainer(Trainer):
     def trains(self) -> LoRATunable:
         return self.generator
 
+    def options_error(self) -> str | None:
+        if self.checkpointing and not self.generator.recomputes:
+            return f"checkpointing: '{self.generator.part_name}' cannot; leave it out"
+        return None
+
     def length(self, batches: int) -> int:
         return batches // self.accumulate
 

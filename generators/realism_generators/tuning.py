@@ -59,6 +59,9 @@ class LoRATunable(DiffusersGenerator, Tunable):
     targets: ClassVar[tuple[str, ...]] = ("to_q", "to_k", "to_v", "to_out.0")
     """The attention's projections in it."""
 
+    recomputes: ClassVar[bool] = True
+    """Whether diffusers can compute the network's activations again rather than keep them."""
+
     lora: LoRA = field(default_factory=LoRA)
     """The adapter that trainers make."""
 
