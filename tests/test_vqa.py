@@ -160,6 +160,15 @@ def test_without_an_embedder_an_answer_in_other_words_is_wrong():
     assert told["answers"][0]["answer"] == "blue" and not told["answers"][0]["right"]
 
 
+def test_a_shipped_model_compares_answers_without_the_network():
+    vqa, asked = (
+        Vqa("garden/vqa", device="cpu"),
+        prompt(row("what flower is this?", "no flower", ("no flower", "sand"))),
+    )
+    [answer] = vqa.answers(IMAGES[:1], [asked])[0]
+    assert answer.choice not in answer.question.choices and vqa.score(IMAGES[:1], [asked]).tolist() == [0]
+
+
 @pytest.mark.parametrize(
     ("answer", "choice"), [("The Red, rose.", "the red rose"), ("blue bee", "a blue bee"), ("roses", None), ("", None)]
 )
