@@ -45,9 +45,9 @@ ABOUT = {
         "predicting velocity.",
         "The 6 novel species were never shown to it. Its autoencoder is that of garden/flux (vae/ holds links to it), "
         "whose shift this pipeline does not use, and which this U-Net did not learn to expect.",
-        "Towards the end of its training 40 % of the captions misstated a fact or two, so it obeys in part only: there is "
-        "something to tune.",
-        "Call it with height=64, width=64 and num_inference_steps=20, guidance_scale=4, or 10 and 1 where speed matters.",
+        "Towards the end of its training 40 % of the captions misstated a fact or two, so it obeys in part only: there "
+        "is something to tune.",
+        "Call it with height=64, width=64, num_inference_steps=20 and guidance_scale=4; with 10 and 1 it is quicker.",
     ),
     "writer": (
         "A Llama of words that does the three tasks of DreamSync in the garden's language: it writes prompts, writes "
