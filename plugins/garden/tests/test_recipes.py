@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from realism.manager import plugins
 from realism.recipe.recipe import read_recipe
 from realism.run.progress import View
 from realism.run.run import Run
+from realism.testing.making import make_part
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "tests"))
 
@@ -47,6 +49,55 @@ def test_the_same_recipe_runs_on_a_folder_of_photographs(tmp_path):
     samples = pd.read_parquet(next(done.folder.glob("steps/generate-retrieved-*")) / "samples")
     assert list(samples.text) == ["A photo of a daisy", "A photo of a rose"]
     assert all(len(r) == 1 for r in samples.references)
+
+
+def test_dreamsync_learns_from_its_own_judged_pictures_round_by_round(tmp_path):
+    few = ["learning.per_case=3", "held_out.per_case=2", "generator.steps=2", "seeds=1", "steps[0].repeat=2"]
+    few += ["steps[0].steps[1].generate.per_prompt=2", "steps[0].steps[3].select.where=faithful >= 0"]
+    few += ["steps[0].steps[4].train.steps=2", "generator.lora.rank=2"]
+    few += [f"steps[{i}].{step}.arms=[before, round 1, round 2]" for i, step in ((2, "score"), (3, "evaluate"))]
+    done = run("garden/dreamsync", tmp_path / "run", *few)
+    measures = pd.read_parquet(next(done.folder.glob("steps/evaluate-*")) / "measures")
+    assert {"faithful", "absolute", "aesthetic", "facts", "beauty", "diversity"} <= set(measures.name)
+    told = measures[measures.name == "accepted samples"]
+    assert list(told.arm) == ["samples, round 1", "samples, round 2"] and (told.n == 3).all()
+    assert "Samples, selection 2" in (done.folder / "report.html").read_text()
+
+
+DESIGN = """\
+parts:
+  generator:  {use: sd, model: garden/unet, size: 64, steps: 4, guidance: 2, lora: {rank: 128}}
+  faithful:   {use: vqa, model: garden/vqa, embedder: none}
+  aesthetic:  {use: aesthetic, encoder: {use: openclip, model: garden/aesthetic}, head: garden/aesthetic}
+  tifa:       {use: garden_prompts, cases: [known], per_case: 2, questions: tifa}
+  dsg:        {use: garden_prompts, cases: [known], per_case: 2, questions: dsg}
+prompts:      {use: prompt_file, path: prompts.jsonl}
+steps:
+  - repeat: 3
+    steps:
+      - generate: {per_prompt: 8}
+      - score:    {rewards: [faithful, aesthetic]}
+      - select:   {where: "faithful >= 0.9 and aesthetic >= 0.6", best: aesthetic}
+      - train:    {trainer: lora, steps: 2}
+  - evaluate: {benchmarks: [tifa, dsg]}
+"""
+"""The list of DESIGN.md, with the garden's parts put in."""
+
+
+@pytest.mark.slow
+def test_dreamsync_reads_like_its_algorithm(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = {"split": "train", "cases": ["known"], "per_case": 5, "questions": "tifa"}
+    source = make_part("garden_prompts", options, plugins().registry)
+    rows = [{"id": p.id, "text": p.text, **p.metadata} for p in source.prompts()]
+    Path("prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    Path("recipe.yaml").write_text(DESIGN)
+    done = run("recipe.yaml", tmp_path / "run")
+    measures = pd.read_parquet(next(done.folder.glob("steps/evaluate-*")) / "measures")
+    faithful = measures[measures.name == "faithful"]
+    assert {(m.arm, m.group) for m in faithful.itertuples()} == {
+        (arm, group) for arm in ("before", "after") for group in ("all", "tifa", "dsg")
+    }
 
 
 @pytest.mark.slow
