@@ -16,6 +16,6 @@ def realism_register(registry: Registry) -> None:
     registry.reward("garden_facts", "realism_garden.rewards:GardenFacts")
     registry.reward("garden_all", "realism_garden.rewards:GardenAll")
     registry.reward("garden_beauty", "realism_garden.rewards:GardenBeauty")
-    for name in ("flux", "clip", "judge", "vqa", "aesthetic", "unet"):
+    for name in ("flux", "clip", "judge", "vqa", "aesthetic", "unet", "writer"):
         registry.model(f"garden/{name}", f"realism_garden:models/{name}")
     registry.command("garden", "realism_garden.cli:app")

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from realism.parts import LanguageModel
-from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from ..questions import stated, tifa
 from .common import Average, Clock, Report, begin, plain_attention, set_rate
@@ -24,9 +24,9 @@ from .writer_data import CATEGORIES, TASKS, Captions, Language, fits, graph, lan
 from .writer_model import Example, chat_ids, new_writer, reply_loss, word_tokenizer
 
 LANGUAGE = "realism_dreamsync"
-SHARES = {"prompts": 0.25, "questions": 0.35, "graph": 0.15, "filter": 0.25}
+SHARES = {"prompts": 0.22, "questions": 0.3, "graph": 0.2, "filter": 0.28}
 SIZES = {"prompts": 16, "questions": 16, "graph": 16, "filter": 48}
-RATE = 3e-3
+RATE = 4e-3
 
 
 def example(captions: Captions, task: str, language: Language) -> Example:
@@ -158,17 +158,17 @@ def save(model: LlamaForCausalLM, words: PreTrainedTokenizerFast, out: Path) -> 
 
 def build(
     out: Path, seed: int = 0, minutes: float = 12, steps: int | None = None, texts: int = 12000, each: int = 4,
-    n: int = 200, longest: int = 512, report: Report = None, language: str = LANGUAGE,
+    n: int = 200, longest: int = 512, start: Path | None = None, report: Report = None, language: str = LANGUAGE,
 ) -> dict:  # fmt: skip
     """Trains and saves the writer; returns its figures on the test split: ``each`` lists a category, n texts, replies
-    of ``longest`` tokens at most."""
+    of ``longest`` tokens at most. ``start`` is a writer to train on from."""
     from realism_generators.chat import TransformersChat
 
     begin(seed)
     started, spoken = time.process_time(), language_of(language)
     captions = Captions("train", seed, texts)
-    words = word_tokenizer(all_words(captions, spoken))
-    model = new_writer(len(words))
+    words = AutoTokenizer.from_pretrained(start) if start else word_tokenizer(all_words(captions, spoken))
+    model = LlamaForCausalLM.from_pretrained(start, dtype=torch.float32) if start else new_writer(len(words))
     average = Average(model, 0.995)
     clock = Clock(minutes, steps, report)
     with plain_attention():
@@ -193,6 +193,7 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=12)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", type=Path, help="a writer to train on from")
     parser.add_argument("--language", default=LANGUAGE, help="the package with the instructions and formats")
     args = parser.parse_args()
-    print(build(args.out, args.seed, args.minutes, args.steps, language=args.language))
+    print(build(args.out, args.seed, args.minutes, args.steps, start=args.start, language=args.language))
