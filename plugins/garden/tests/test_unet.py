@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from realism import Prompt, Request
 from realism.files import fingerprint_path
@@ -60,6 +61,7 @@ def test_no_training_picture_shows_a_novel_species(monkeypatch):
     assert not any(name in captions for name in set(NAMES) - set(KNOWN_NAMES))
 
 
+@pytest.mark.slow
 def test_a_build_of_two_steps_writes_the_folder_and_its_card(tmp_path: Path):
     from realism_garden.cli import app
 
