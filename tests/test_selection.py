@@ -6,6 +6,8 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
+import toys
 from hypothesis import given
 from hypothesis import strategies as st
 from realism.errors import RecipeError
@@ -88,6 +90,14 @@ def test_what_stands_behind_a_score_is_kept_with_it(loop):
     _, state = loop
     row = next(iter(read(state.path("scores:before:bright"), Score)))
     assert row.detail["answers"][0]["question"] == "is it bright?"
+
+
+def test_nine_of_ten_meets_a_threshold_of_0_9(run, write_recipe, monkeypatch):
+    monkeypatch.setattr(toys.ToyBright, "score", lambda _, images, prompts: torch.full((len(images),), 9 / 10))
+    text = LOOP[: LOOP.index("  - repeat")] + (
+        "  - generate: {}\n  - score: {rewards: [bright]}\n  - select: {where: bright >= 0.9}\n"
+    )
+    assert len(list(read(run(write_recipe(text)).execute().path("samples:samples"), Sample))) == 8
 
 
 def test_scores_of_pictures_that_were_made_anew_no_longer_count(write_recipe, read):

@@ -19,6 +19,7 @@ from realism.run.work import Work
 from realism.tables import Aside, Sample, Score, parts, read_part
 
 if TYPE_CHECKING:
+    import torch
     from PIL import Image
 
 
@@ -97,7 +98,13 @@ def _values(
     else:
         assert isinstance(reward, Reward)
         values = reward.score(images, prompts)
-    return values.tolist(), reward.explain(images, prompts)
+    return _decimals(values), reward.explain(images, prompts)
+
+
+def _decimals(values: torch.Tensor) -> list[float]:
+    """The shortest decimals that round to these float32 values: 9 of 10 is 0.9, which meets `>= 0.9`; as it stands it
+    would be 0.89999998, which does not."""
+    return [float(str(value)) for value in values.detach().cpu().float().numpy()]
 
 
 def _read(paths: Iterable[Path | str], max_side: int | None = None) -> list[Image.Image]:
