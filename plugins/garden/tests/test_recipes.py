@@ -67,7 +67,7 @@ def test_dreamsync_learns_from_its_own_judged_pictures_round_by_round(tmp_path):
 DESIGN = """\
 parts:
   generator:  {use: sd, model: garden/unet, size: 64, steps: 4, guidance: 2, lora: {rank: 128}}
-  faithful:   {use: vqa, model: garden/vqa, embedder: none}
+  faithful:   {use: vqa, model: garden/vqa}
   aesthetic:  {use: aesthetic, encoder: {use: openclip, model: garden/aesthetic}, head: garden/aesthetic}
   tifa:       {use: garden_prompts, cases: [known], per_case: 2, questions: tifa}
   dsg:        {use: garden_prompts, cases: [known], per_case: 2, questions: dsg}
