@@ -15,7 +15,7 @@ from realism.nouns import Request
 from realism_generators.diffusers_pipeline import DiffusersGenerator
 from realism_generators.ip_adapter import IPAdapter
 from realism_generators.references import filling
-from realism_generators.tuning import JOINT_ATTENTION, Conditions, LoRATunable, kl_latents, training_sigmas
+from realism_generators.tuning import JOINT_ATTENTION, Conditions, LoRATunable, kl_latents
 
 if TYPE_CHECKING:
     import torch
@@ -74,7 +74,7 @@ class TunableFlux(BaseFlux, LoRATunable):
 
         b, channels, height, width = latents.shape
         noise = draw_normal(latents, random)
-        sigmas = draw_sigmas(training_sigmas(pipeline.scheduler), b, random).to(latents.device)
+        sigmas = draw_sigmas(pipeline.scheduler.sigmas, b, random).to(latents.device)
         noisy, target = (
             pipeline._pack_latents(t, b, channels, height, width)
             for t in (flowing(latents, noise, sigmas), noise - latents)

@@ -11,7 +11,7 @@ from realism.nouns import Request
 
 from realism_generators.diffusers_pipeline import DiffusersGenerator
 from realism_generators.ip_adapter import IPAdapter
-from realism_generators.tuning import JOINT_ATTENTION, Conditions, LoRATunable, kl_latents, training_sigmas
+from realism_generators.tuning import JOINT_ATTENTION, Conditions, LoRATunable, kl_latents
 
 if TYPE_CHECKING:
     import torch
@@ -169,7 +169,7 @@ class StableDiffusion3(Guided, LoRATunable, IPAdapter):
         from realism_generators.tuning_losses import draw_normal, draw_sigmas, flowing, squared_error
 
         noise = draw_normal(latents, random)
-        sigmas = draw_sigmas(training_sigmas(pipeline.scheduler), len(latents), random).to(latents.device)
+        sigmas = draw_sigmas(pipeline.scheduler.sigmas, len(latents), random).to(latents.device)
         times = sigmas * pipeline.scheduler.config.num_train_timesteps
         noisy = flowing(latents, noise, sigmas)
         return squared_error(pipeline.transformer(noisy, timestep=times, **conditions).sample, noise - latents)

@@ -85,7 +85,10 @@ class LoRATunable(DiffusersGenerator, Tunable):
     def losses(
         self, pipeline: Any, latents: torch.Tensor, conditions: Conditions, random: torch.Generator
     ) -> torch.Tensor:
-        """The training loss (b,) float32 of each sample, its noise and time drawn from a generator on the CPU."""
+        """The training loss (b,) float32 of each sample, its noise and time drawn from a generator on the CPU.
+
+        The pipeline is one from `trainable` that has drawn nothing: its scheduler has the noise levels to train on.
+        """
 
     def use_weights(self, folder: Path | None) -> None:
         self._learnt = folder
@@ -189,9 +192,3 @@ def kl_latents(pipeline: Any, pixels: torch.Tensor, random: torch.Generator) -> 
     """Latents (b, c, h', w') of pixels (b, 3, h, w) in [0, 1], drawn from the autoencoder's posterior, not scaled."""
     latents: torch.Tensor = pipeline.vae.encode(2 * pixels.to(pipeline.vae.dtype) - 1).latent_dist.sample(random)
     return latents.float()
-
-
-def training_sigmas(scheduler: Any) -> torch.Tensor:
-    """The noise levels (t,) that a flow-matching scheduler was made with, from 1 down, whatever it last drew with."""
-    sigmas: torch.Tensor = type(scheduler).from_config(scheduler.config).sigmas
-    return sigmas
