@@ -69,6 +69,10 @@ class Select(Step):
         made = [self.into or arm for arm in chosen(there, self.arms)]
         return [slot for arm in made for slot in (f"samples:{arm}", *_told(arm, there))]
 
+    def voids(self, there: Collection[str]) -> list[str]:
+        replaced = self.into not in ("", *self.arms)
+        return [s for s in there if replaced and s.startswith(f"scores:{self.into}:")]
+
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
         slots: dict[str, Path] = {}
         for arm in chosen(state, self.arms):
