@@ -59,8 +59,9 @@ class Step(Part):
         return True
 
     def voids(self, there: Collection[str]) -> list[str]:
-        """Which of the slots that are there no longer hold once it is done, as what they speak of is replaced."""
-        return []
+        """Which of the slots that are there no longer hold once it is done, as what they speak of is replaced: here
+        what was found for earlier prompts, if it makes prompts."""
+        return [s for s in there if s.startswith("references:")] if "prompts" in self.makes(there) else []
 
     def stands_for(self, before: Sequence[Step]) -> Sequence[Step]:
         """The steps to do in its place, after those before; most stand for themselves. Raises ValueError, in one

@@ -38,9 +38,6 @@ class WritePrompts(Step):
     def makes(self, there: Collection[str]) -> list[str]:
         return ["prompts"]
 
-    def voids(self, there: Collection[str]) -> list[str]:
-        return [s for s in there if s.startswith("references:")]
-
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
         shards = chunks(_once(self.source.prompts()), SHARD)
         table = work.map(shards, lambda _, shard: (shard, []), PromptRow, "prompts", unit="prompts")

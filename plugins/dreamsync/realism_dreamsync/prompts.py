@@ -88,9 +88,6 @@ class WritePrompts(Step):
     def makes(self, there: Collection[str]) -> list[str]:
         return ["prompts"]
 
-    def voids(self, there: Collection[str]) -> list[str]:
-        return [s for s in there if s.startswith("references:")]
-
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
         seeds = list(dict.fromkeys(seed_texts(self.seeds)))
         random.Random(f"{work.seed} seeds").shuffle(seeds)

@@ -58,9 +58,6 @@ class WriteQuestions(Step):
     def makes(self, there: Collection[str]) -> list[str]:
         return ["prompts", exhibits_slot(there)]
 
-    def voids(self, there: Collection[str]) -> list[str]:
-        return [s for s in there if s.startswith("references:")]
-
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
         shown = demonstrations(self.demonstrations, self.form, self.shown)
         prompts = state.path("prompts")
