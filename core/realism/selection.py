@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from realism.evaluation import ArmScores
 from realism.tables import Exhibit, Row, Sample
@@ -54,27 +54,35 @@ def budgets(rounds: Mapping[str, Sequence[Verdict]]) -> list[int]:
     return [*doubling, most] if most else []
 
 
-def measured(rounds: Mapping[str, Sequence[Verdict]]) -> Iterator[tuple[str, str, dict[str, ArmScores], bool]]:
-    """What to measure of the selections, by the name of each round: (name, group, values by round, whether a share).
+class Told(NamedTuple):
+    """Something to measure of the selections: its name and group ("" for all), one value a prompt by the name of each
+    round, and the reward whose values they are, "" for shares."""
+
+    name: str
+    group: str
+    values: dict[str, ArmScores]
+    reward: str = ""
+
+
+def measured(rounds: Mapping[str, Sequence[Verdict]]) -> Iterator[Told]:
+    """What to measure of the selections, given by the name of each round.
 
     First the share of samples that were accepted, then of prompts with an accepted one within so many samples
     (DreamSync, figure 5, is the last of these), then each reward's mean over all samples.
     """
 
-    if not rounds:
-        return
-
     def values(of: Mapping[str, list[float]]) -> dict[str, ArmScores]:
         return {name: ArmScores(of[name], [v.prompt_id for v in verdicts]) for name, verdicts in rounds.items()}
 
     shares = {name: [v.accepted / v.samples for v in verdicts] for name, verdicts in rounds.items()}
-    yield "accepted samples", "", values(shares), True
+    if shares:
+        yield Told("accepted samples", "", values(shares))
     for k in budgets(rounds):
         chances = {name: [within(v.samples, v.accepted, k) for v in verdicts] for name, verdicts in rounds.items()}
-        yield "prompts with an accepted sample", f"of {k}", values(chances), True
+        yield Told("prompts with an accepted sample", f"of {k}", values(chances))
     for reward in dict.fromkeys(r for verdicts in rounds.values() for v in verdicts for r in v.means):
         means = {name: [v.means.get(reward, math.nan) for v in verdicts] for name, verdicts in rounds.items()}
-        yield f"{reward} of samples to select from", "", values(means), False
+        yield Told(f"{reward} of samples to select from", "", values(means), reward)
 
 
 def example(

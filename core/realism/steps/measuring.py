@@ -63,12 +63,13 @@ def of_selections(state: State, work: Work) -> Iterator[Measure]:
     """What each `select` before made of the samples, beside the first of them."""
     names = named(state, "selection")
     rounds = {round_name(name, state): list(read(state.path(f"selection:{name}"), Verdict)) for name in names}
-    for name, group, values, share in measured(rounds):
+    for told in measured(rounds):
         detail = {"seed": work.seed, "interval": OF_SCORES, SELECTED_FROM: "those to select from; n counts prompts"}
-        detail |= {"unit": "share"} if share else {}
-        row = partial(Measure, name=name, group=group or ALL, detail=detail)
-        better = share or work.run.higher_is_better(name.split()[0])
-        yield from (row(higher_is_better=better, **n) for n in measure_scores(values, next(iter(rounds)), work.seed))
+        detail |= {} if told.reward else {"unit": "share"}
+        row = partial(Measure, name=told.name, group=told.group or ALL, detail=detail)
+        better = not told.reward or work.run.higher_is_better(told.reward)
+        numbers = measure_scores(told.values, next(iter(rounds)), work.seed)
+        yield from (row(higher_is_better=better, **n) for n in numbers)
 
 
 def of_diversity(
