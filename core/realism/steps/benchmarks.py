@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realism.nouns import Prompt
-from realism.parts import Prompts
 from realism.parts.step import Step
+from realism.sources.benchmarks import KEY, Benchmarks
 from realism.steps.generate import Generate
 from realism.steps.prompts import WritePrompts
 from realism.steps.score import ScoreSamples
@@ -19,25 +17,6 @@ if TYPE_CHECKING:
     from realism.steps.evaluate import Evaluate
 
 BEFORE, AFTER = "before", "after"
-KEY = "benchmark"
-"""The key of the prompts' metadata that tells the benchmark."""
-
-
-@dataclass
-class Benchmarks(Prompts):
-    """The prompts of several benchmarks; ids begin with the benchmark, whose name is in the metadata."""
-
-    sources: list[Prompts]
-    """The benchmarks."""
-
-    def inputs(self) -> list[Path]:
-        return [path for source in self.sources for path in source.inputs()]
-
-    def prompts(self) -> Iterator[Prompt]:
-        for source in self.sources:
-            for prompt in source.prompts():
-                named = {**prompt.metadata, KEY: source.part_name}
-                yield replace(prompt, id=f"{source.part_name}/{prompt.id}", metadata=named)
 
 
 def misfit(step: Evaluate) -> str | None:

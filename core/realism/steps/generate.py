@@ -17,6 +17,7 @@ from realism.parts import Generator
 from realism.parts.step import NAME, NAME_SAID, NONE, Step, named
 from realism.run.state import State
 from realism.run.work import Work
+from realism.sources.benchmarks import Benchmarks
 from realism.tables import Aside, PromptRow, Reference, Sample, chunks, parts, read_part
 
 if TYPE_CHECKING:
@@ -81,6 +82,15 @@ class Generate(Step):
                 "generator that does, move this step up or say 'references: none'"
             )
         return wanted
+
+    def stands_for(self, before: Sequence[Step]) -> Sequence[Step]:
+        writers = [step for step in before if "prompts" in step.makes(())]
+        if writers and isinstance(getattr(writers[-1], "source", None), Benchmarks):
+            raise ValueError(
+                "the prompts here are those of the benchmarks evaluated before, which nothing should learn from: put a "
+                "step 'prompts' before this"
+            )
+        return [self]
 
     def _slot(self, there: Collection[str]) -> str | None:
         """The slot of the references to use, None for none."""
