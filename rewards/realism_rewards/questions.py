@@ -45,8 +45,8 @@ def questions_of(prompt: Prompt) -> list[Question]:
     for question in questions:
         if unknown := next((i for i in question.parents if i not in ids or i == question.id), None):
             raise RealismError(
-                f"question {question.id} of prompt '{prompt.id}' has the parent {unknown}; expected ids of the prompt's "
-                "other questions"
+                f"question {question.id} of prompt '{prompt.id}' has the parent {unknown}; expected ids of the "
+                "prompt's other questions"
             )
     return questions
 
