@@ -92,20 +92,32 @@ def test_pickscore_is_the_scaled_cosine_of_transformers_own_clip():
     assert part("pickscore").score(IMAGES, PROMPTS).numpy() == pytest.approx(wanted, abs=1e-5)
 
 
-def test_hpsv2_is_the_cosine_of_plain_open_clip_on_pictures_that_torch_resizes():
+def between_bars(pixels, side):
+    """The whole picture, its longest side so long, as the package hpsv2 prepares it."""
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms.functional import pad, resize
+
+    height, width = (round(length * side / max(pixels.shape[1:])) for length in pixels.shape[1:])
+    left, top = (side - width) // 2, (side - height) // 2
+    made = resize(pixels, [height, width], InterpolationMode.BICUBIC, antialias=True)
+    return pad(made, [left, top, side - width - left, side - height - top])
+
+
+def test_hpsv2_is_the_cosine_of_plain_open_clip_on_whole_pictures_that_torch_resizes():
     import open_clip
-    from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Normalize, Resize, ToTensor
+    from torchvision.transforms import Normalize
+    from torchvision.transforms.functional import to_tensor
 
     folder = Path(examples.preference("hps_folder"))
     model = open_clip.CLIP(**json.loads((folder / "open_clip_config.json").read_text())["model_cfg"]).eval()
     model.load_state_dict(torch.load(folder / "HPS_v2.1_compressed.pt", weights_only=True)["state_dict"])
     colours = Normalize(CLIP_MEAN, CLIP_STD)
-    prepare = Compose([ToTensor(), Resize(32, InterpolationMode.BICUBIC), CenterCrop(32), colours])
     tokenizer = open_clip.SimpleTokenizer(context_length=16)
     wanted = []
     for image, prompt in zip(IMAGES, PROMPTS, strict=True):
         with torch.no_grad():
-            made = model.encode_image(prepare(image)[None], normalize=True)[0]
+            seen = colours(between_bars(to_tensor(image), 32))
+            made = model.encode_image(seen[None], normalize=True)[0]
             wanted.append(float(made @ model.encode_text(tokenizer([prompt.text]), normalize=True)[0]))
     assert part("hpsv2").score(IMAGES, PROMPTS).numpy() == pytest.approx(wanted, abs=1e-5)
 

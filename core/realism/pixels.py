@@ -29,8 +29,9 @@ class Preprocessing:
     """Height and width of the result."""
     mean: tuple[float, ...] = CLIP_MEAN
     std: tuple[float, ...] = CLIP_STD
-    resize: Literal["shortest", "squash"] = "shortest"
-    """The shortest side becomes `side` and the rest is cut off; or both sides do, whatever the shape."""
+    resize: Literal["shortest", "longest", "squash"] = "shortest"
+    """The shortest side becomes `side` and the rest is cut off; or the longest does, between black bars; or both sides
+    do, whatever the shape."""
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     crop: Literal["round", "floor"] = "round"
     """Where half a pixel is left over when cropping: as torchvision does, or as the transformers library does."""
@@ -60,7 +61,8 @@ class Preprocessing:
             made = functional.interpolate(made, (height, width), mode=self.interpolation, antialias=True)
             made = made.clamp(0, 1) if self.eight_bits else made
         top, left = self._corner(height), self._corner(width)
-        return self._normalised(made[:, :, top : top + self.side, left : left + self.side])
+        bars = (-left, left + self.side - width, -top, top + self.side - height)  # what is below 0 is cut off
+        return self._normalised(functional.pad(made, bars))
 
     def _of_image(self, image: Image.Image) -> torch.Tensor:
         import numpy as np
@@ -80,11 +82,17 @@ class Preprocessing:
         """Height and width before the crop."""
         if self.resize == "squash":
             return self.side, self.side
+        if self.resize == "longest":
+            scale = self.side / max(height, width)
+            return max(1, round(height * scale)), max(1, round(width * scale))
         short = min(height, width)
         return int(self.side * height / short), int(self.side * width / short)
 
     def _corner(self, length: int) -> int:
+        """Where the crop begins along a side of that length; below 0, after a bar."""
         spare = length - self.side
+        if spare < 0:
+            return -(-spare // 2)
         return spare // 2 if self.crop == "floor" else round(spare / 2)
 
     def _normalised(self, colours: torch.Tensor) -> torch.Tensor:

@@ -26,9 +26,10 @@ class HpsV2(Preference):
     """How well people would like the picture for its prompt: the cosine of picture and text, in [-1, 1]; about 0.2 to
     0.35 with the published model. Its authors print it times 100.
 
-    Published: version 2.1, ViT-H-14 of OpenCLIP. Pictures are resized in float by torch, antialiased, not by Pillow: so
-    does the package hpsv2 with torchvision 0.17 or later (before, it did not antialias), and `score` and
-    `score_pixels` agree to rounding. Source: Wu et al. 2023, "Human Preference Score v2", section 4.
+    Published: version 2.1, ViT-H-14 of OpenCLIP. Pictures are not cropped: the longest side becomes 224, between black
+    bars. They are resized in float by torch, antialiased, not by Pillow: so does the package hpsv2 with torchvision
+    0.17 or later (before, it did not antialias), and `score` and `score_pixels` agree to rounding.
+    Source: Wu et al. 2023, "Human Preference Score v2", section 4, and its code.
     The published weights could not be reached where this was written; names of weights are those of OpenCLIP.
     """
 
@@ -72,7 +73,8 @@ class RankedClip:
         side = model.visual.image_size
         self.model, self.device = model, device
         self.tokenizer = SimpleTokenizer(context_length=model.context_length)
-        self.prepare = Preprocessing(side[0] if isinstance(side, (list, tuple)) else side, eight_bits=False)
+        side = side[0] if isinstance(side, (list, tuple)) else side
+        self.prepare = Preprocessing(side, resize="longest", eight_bits=False)
 
     def values(self, inputs: torch.Tensor, texts: Sequence[str]) -> torch.Tensor:
         different, places = distinct(texts)
