@@ -67,9 +67,6 @@ class FilterQuestions(Step):
     def makes(self, there: Collection[str]) -> list[str]:
         return ["prompts", exhibits_slot(there)]
 
-    def voids(self, there: Collection[str]) -> list[str]:
-        return [s for s in there if s.startswith("references:")]
-
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
         prompts = state.path("prompts")
         asked = sum(len(questions_of(_noun(row))) for row in read(prompts, PromptRow))
@@ -115,7 +112,7 @@ def _noun(row: PromptRow) -> Prompt:
 
 
 def _questions(prompt: PromptRow) -> list[dict[str, Any]]:
-    return prompt.metadata.get("questions", [])
+    return prompt.metadata.get("questions") or []
 
 
 def _each_question(prompts: Path) -> Iterator[tuple[PromptRow, dict[str, Any]]]:

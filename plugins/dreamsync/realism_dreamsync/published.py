@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from realism.errors import RealismError
 from realism.files import write_aside
 from realism.tables import PromptRow
 
@@ -21,12 +22,23 @@ DSG_COLUMNS = (
 def write_published(prompts: Iterable[PromptRow], folder: Path) -> Path:
     """Write `dsg.csv` if the first prompt's questions have ids, else `tifa.json`, into the folder; whole or not at all.
 
-    Raises KeyError if the questions are of both forms.
+    Raises RealismError if the questions are of both forms.
     """
     every = ((prompt, question) for prompt in prompts for question in prompt.metadata["questions"])
     first = next(every, None)
     rows = itertools.chain([first] if first else [], every)
-    return _dsg(rows, folder / "dsg.csv") if first and "id" in first[1] else _tifa(rows, folder / "tifa.json")
+    numbered = first is not None and "id" in first[1]
+    alike = (_alike(prompt, question, numbered) for prompt, question in rows)
+    return _dsg(alike, folder / "dsg.csv") if numbered else _tifa(alike, folder / "tifa.json")
+
+
+def _alike(prompt: PromptRow, question: dict[str, Any], numbered: bool) -> tuple[PromptRow, dict[str, Any]]:
+    if ("id" in question) != numbered:
+        raise RealismError(
+            f"some questions have an 'id', as DSG's, and some have none, as TIFA's, such as one of prompt "
+            f"'{prompt.id}'; give all of them one, or none"
+        )
+    return prompt, question
 
 
 def _tifa(rows: Iterator[tuple[PromptRow, dict[str, Any]]], path: Path) -> Path:
@@ -35,7 +47,7 @@ def _tifa(rows: Iterator[tuple[PromptRow, dict[str, Any]]], path: Path) -> Path:
     with write_aside(path) as aside, aside.open("w", encoding="utf-8") as file:
         start = "["
         for prompt, question in rows:
-            row = {"id": prompt.id, "caption": prompt.text, **{name: question.get(name, "") for name in names}}
+            row = {"id": prompt.id, "caption": prompt.text, **{name: question.get(name) or "" for name in names}}
             file.write(f"{start}\n{json.dumps(row, ensure_ascii=False)}")
             start = ","
         file.write("\n]\n" if start == "," else "[]\n")
@@ -48,8 +60,8 @@ def _dsg(rows: Iterator[tuple[PromptRow, dict[str, Any]]], path: Path) -> Path:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(DSG_COLUMNS)
         for prompt, q in rows:
-            broad, _, detailed = q.get("element_type", "").partition(" - ")
-            element = q.get("element", "")
+            broad, _, detailed = str(q.get("element_type") or "").partition(" - ")
+            element = str(q.get("element") or "")
             detailed = detailed or "-"
             above = ",".join(map(str, q.get("parents", ()))) or "0"
             named = f"{broad} - {detailed} ({element})"

@@ -105,6 +105,10 @@ def test_questions_that_were_written_in_the_published_forms_are_read_again(tmp_p
     part = Tifa(str(write_published([as_tifa], tmp_path)))
     assert list(part.prompts()) == [Prompt("my_5", "a grey cat", "", {"source": "my", "questions": [ASKED]})]
 
+    for mixed in ([as_dsg, as_tifa], [as_tifa, as_dsg]):
+        with pytest.raises(RealismError, match="some questions have an 'id', as DSG's, and some have none"):
+            write_published(mixed, tmp_path)
+
 
 def test_t2i_compbench_gives_a_prompt_a_line(tmp_path):
     (tmp_path / "color_val.txt").write_text("a red cup\tseen\n\na blue cat\n")
