@@ -114,7 +114,8 @@ class LoRATrainer(Trainer):
         weights = self._weights(samples, state) if self.weight else [1.0] * len(samples)
         rows = [(root / s.image, s.text, w) for s, w in zip(samples, weights, strict=True) if w is not None]
         if not rows:
-            raise RealismError(f"{self.part_name}: arm '{self.arm}' has no sample to learn from")
+            lacking = f": none has a score of '{self.weight}'" if samples and self.weight else ""
+            raise RealismError(f"{self.part_name}: arm '{self.arm}' has no sample to learn from{lacking}")
         return Lessons(rows, self.batch, self.steps * self.accumulate, self.generator.learnt)
 
     def _weights(self, samples: list[Sample], state: State) -> list[float | None]:
