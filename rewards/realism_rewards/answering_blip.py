@@ -54,7 +54,8 @@ class Blip(Answerer):
 
 
 class Blip2(Answerer):
-    """Blip2ForConditionalGeneration, asked "Question: ... Choices: a, b, c. Answer:".
+    """Blip2ForConditionalGeneration, asked "Answer the multiple-choice question. Question: ... Choices: a, b, c
+    Answer:", as TIFA's authors ask it; without choices "Question: ... Answer:".
 
     Shared by the questions of an image: vision tower, Q-Former and projection.
     """
@@ -64,8 +65,9 @@ class Blip2(Answerer):
         plain(model.language_model, self.tokenizer)
 
     def wording(self, question: str, choices: Sequence[str]) -> str:
-        shown = f" Choices: {', '.join(choices)}." if choices else ""
-        return f"Question: {question}{shown} Answer:"
+        if not choices:
+            return f"Question: {question} Answer:"
+        return f"Answer the multiple-choice question. Question: {question} Choices: {', '.join(choices)} Answer:"
 
     def look(self, images: list[Image.Image]) -> list[torch.Tensor]:
         return list(self.model.get_image_features(_pixels(self, images), return_dict=True).pooler_output)

@@ -52,8 +52,9 @@ class Vqa(AnsweringReward):
     answer is the choice with the same words (but for case, articles and punctuation), else the nearest choice by
     sentence embedding; it is right if it is the expected choice. NaN for a prompt without questions.
 
-    BLIP is asked the question alone; BLIP-2 "Question: ... Choices: a, b, c. Answer:"; a chat model "... Answer with
-    one of these: a, b, c.".
+    BLIP is asked the question alone; BLIP-2 as in TIFA, "Answer the multiple-choice question. Question: ... Choices:
+    a, b, c Answer:"; a chat model "... Answer with one of these: a, b, c.". Answers are the likeliest word by word,
+    where TIFA's BLIP-2 searches five beams.
     """
 
     embedder: str = "auto"
