@@ -131,6 +131,14 @@ def test_what_is_kept_can_be_an_arm_of_its_own(run, write_recipe):
     assert told == {"bright ones", "dark ones"}
 
 
+def test_scores_of_an_arm_that_a_selection_replaces_no_longer_count(run, write_recipe):
+    text = LOOP[: LOOP.index("  - repeat")] + (
+        "  - generate: {}\n  - generate: {arm: other}\n  - score: {rewards: [bright]}\n"
+        "  - select: {best: bright, arms: [samples], into: other}\n"
+    )
+    assert [s for s in run(write_recipe(text)).execute() if s.startswith("scores:")] == ["scores:samples:bright"]
+
+
 def test_diversity_is_the_mean_distance_of_the_pictures_of_one_prompt():
     random = np.random.default_rng(0)
     features, prompts = random.normal(size=(9, 5)), ["a", "b", "a", "c", "b", "a", "b", "b", "a"]
