@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from realism import Prompt, RealismError
 from realism.manager import plugins
-from realism.pixels import CLIP_MEAN, CLIP_STD, Preprocessing
+from realism.pixels import Preprocessing
 from realism.testing.making import make_part
 from realism_retrievers.openclip import OpenClip
 from realism_rewards import hpsv3
@@ -24,6 +24,7 @@ from realism_rewards.aesthetic import Aesthetic
 from realism_rewards.hps import HpsV2
 from realism_rewards.hpsv3 import HpsV3
 from realism_rewards.imagereward import ImageReward
+from realism_rewards.preference import CLIP_MEAN, CLIP_STD
 from realism_rewards.vila import Vila
 from safetensors.torch import load_file, save_file
 
@@ -241,7 +242,7 @@ def test_vila_says_what_is_wrong_before_anything_runs():
 @pytest.mark.parametrize("resize", ["shortest", "squash"])
 @pytest.mark.parametrize("size", [(40, 57), (91, 33), (32, 32), (20, 17)])
 def test_pixels_are_prepared_as_pillow_prepares_pictures(size, resize):
-    prepare = Preprocessing(32, resize=resize)
+    prepare = Preprocessing(32, CLIP_MEAN, CLIP_STD, resize=resize)
     image = tiny.picture(7, size)
     apart = (prepare.of_images([image]) - prepare.of_pixels(pixels_of([image]))).abs().amax((0, 2, 3))
     assert (apart * torch.tensor(prepare.std)).max() <= 1.5 / 255

@@ -12,10 +12,6 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-"""What OpenAI's CLIP, and BLIP after it, subtract from red, green and blue in [0, 1], and divide by."""
-
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -27,8 +23,10 @@ class Preprocessing:
 
     side: int
     """Height and width of the result."""
-    mean: tuple[float, ...] = CLIP_MEAN
-    std: tuple[float, ...] = CLIP_STD
+    mean: tuple[float, ...]
+    """What is subtracted from red, green and blue in [0, 1]."""
+    std: tuple[float, ...]
+    """What they are then divided by."""
     resize: Literal["shortest", "longest", "squash"] = "shortest"
     """The shortest side becomes `side` and the rest is cut off; or the longest does, between black bars; or both sides
     do, whatever the shape."""

@@ -48,8 +48,8 @@ def within(samples: int, accepted: int, k: int) -> float:
 
 
 def budgets(rounds: Mapping[str, Sequence[Verdict]]) -> list[int]:
-    """The numbers of samples for which `within` is told: 1, 2, 4, ... and as many as every prompt has."""
-    most = min((v.samples for verdicts in rounds.values() for v in verdicts), default=0)
+    """The numbers of samples for which `within` is told: 1, 2, 4, ... and as many as the prompts have."""
+    most = max((v.samples for verdicts in rounds.values() for v in verdicts), default=0)
     doubling = [2**i for i in range(most.bit_length()) if 2**i < most]
     return [*doubling, most] if most else []
 
@@ -74,12 +74,18 @@ def measured(rounds: Mapping[str, Sequence[Verdict]]) -> Iterator[Told]:
     def values(of: Mapping[str, list[float]]) -> dict[str, ArmScores]:
         return {name: ArmScores(of[name], [v.prompt_id for v in verdicts]) for name, verdicts in rounds.items()}
 
+    def accepted_within(k: int) -> dict[str, ArmScores]:
+        enough = {name: [v for v in verdicts if v.samples >= k] for name, verdicts in rounds.items()}
+        return {
+            name: ArmScores([within(v.samples, v.accepted, k) for v in some], [v.prompt_id for v in some])
+            for name, some in enough.items()
+        }
+
     shares = {name: [v.accepted / v.samples for v in verdicts] for name, verdicts in rounds.items()}
     if shares:
         yield Told("accepted samples", "", values(shares))
     for k in budgets(rounds):
-        chances = {name: [within(v.samples, v.accepted, k) for v in verdicts] for name, verdicts in rounds.items()}
-        yield Told("prompts with an accepted sample", f"of {k}", values(chances))
+        yield Told("prompts with an accepted sample", f"of {k}", accepted_within(k))
     for reward in dict.fromkeys(r for verdicts in rounds.values() for v in verdicts for r in v.means):
         means = {name: [v.means.get(reward, math.nan) for v in verdicts] for name, verdicts in rounds.items()}
         yield Told(f"{reward} of samples to select from", "", values(means), reward)

@@ -20,7 +20,10 @@ SENTENCES = "sentence-transformers/all-mpnet-base-v2"
 
 
 def literally(answer: str, choices: Sequence[str]) -> str | None:
-    """The first choice that the answer is but for case, articles, punctuation and spaces, else None."""
+    """The choice that the answer is, or else the first that it is but for case, articles, punctuation and spaces; None
+    if it is none."""
+    if answer in choices:  # "3+" is not "3"
+        return answer
     wanted = bare(answer)
     return next((choice for choice in choices if bare(choice) == wanted), None)
 

@@ -12,7 +12,7 @@ from realism.models import find_model
 from realism.pixels import Preprocessing
 from realism.pretrained import read_json
 
-from realism_rewards.preference import Preference, distinct, load_weights_into
+from realism_rewards.preference import CLIP_MEAN, CLIP_STD, Preference, distinct, load_weights_into
 from realism_rewards.weights import local_weights, read_weights, weights_error
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class RankedClip:
         self.model, self.device = model, device
         self.tokenizer = SimpleTokenizer(context_length=model.context_length)
         side = side[0] if isinstance(side, (list, tuple)) else side
-        self.prepare = Preprocessing(side, resize="longest", eight_bits=False)
+        self.prepare = Preprocessing(side, CLIP_MEAN, CLIP_STD, resize="longest", eight_bits=False)
 
     def values(self, inputs: torch.Tensor, texts: Sequence[str]) -> torch.Tensor:
         different, places = distinct(texts)

@@ -13,10 +13,16 @@ from typing import TYPE_CHECKING, Any
 from realism.devices import DType, pick_dtype
 from realism.errors import RealismError
 from realism.models import find_model
-from realism.pixels import CLIP_MEAN, CLIP_STD
 from realism.pretrained import parted, place_options, said, special_tokens
 
-from realism_rewards.preference import Preference, load_weights_into, model_error, model_folders
+from realism_rewards.preference import (
+    CLIP_MEAN,
+    CLIP_STD,
+    Preference,
+    load_weights_into,
+    model_error,
+    model_folders,
+)
 from realism_rewards.weights import local_weights, read_weights, weights_error
 
 if TYPE_CHECKING:

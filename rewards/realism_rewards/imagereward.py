@@ -14,7 +14,14 @@ from realism.pixels import Preprocessing
 from realism.pretrained import place_options, said
 
 from realism_rewards.aesthetic import apply_layers, linear_layers
-from realism_rewards.preference import Preference, load_weights_into, model_error, model_folders
+from realism_rewards.preference import (
+    CLIP_MEAN,
+    CLIP_STD,
+    Preference,
+    load_weights_into,
+    model_error,
+    model_folders,
+)
 from realism_rewards.weights import local_weights, read_weights, weights_error
 
 if TYPE_CHECKING:
@@ -84,7 +91,7 @@ class LookingReader:
     def __init__(self, vision: Any, text: Any, layers: list[tuple[torch.Tensor, torch.Tensor]], tokenizer: Any):
         self.vision, self.text, self.layers, self.tokenizer = vision, text, layers, tokenizer
         self.device = vision.device
-        self.prepare = Preprocessing(vision.config.image_size)
+        self.prepare = Preprocessing(vision.config.image_size, CLIP_MEAN, CLIP_STD)
 
     def values(self, inputs: torch.Tensor, texts: Sequence[str]) -> torch.Tensor:
         tokens = self.tokenizer(

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+"""What OpenAI's CLIP, and BLIP after it, subtract from red, green and blue in [0, 1], and divide by."""
+
 
 class Prepares(Protocol):
     """How pictures become a model's input, such as `realism.pixels.Preprocessing`."""

@@ -97,9 +97,9 @@ class Vqa(AnsweringReward):
             wanted |= {_key(mark, question): (i, question) for question in those}
         known = {key: self._kept[key] for key in wanted if key in self._kept}
         if new := {key: value for key, value in wanted.items() if key not in known}:
-            choices = self._ask(images, list(new.values()))
-            self._keep(dict(zip(new, choices, strict=True)))
-            known |= dict(zip(new, choices, strict=True))
+            taken = dict(zip(new, self._ask(images, list(new.values())), strict=True))
+            self._keep(taken)
+            known |= taken
         return [
             [Answer(question, known[_key(mark, question)]) for question in those]
             for mark, those in zip(marks, questions, strict=True)

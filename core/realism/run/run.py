@@ -28,7 +28,7 @@ from realism.run.progress import View
 from realism.run.seeds import pool
 from realism.run.state import State, describe, step_fingerprint
 from realism.run.work import Work, asides
-from realism.steps.prompts import WritePrompts
+from realism.steps.prompts import ReadPrompts
 from realism.steps.report import WriteReport
 from realism.tables import Measure, read, write_part
 
@@ -118,7 +118,7 @@ class Run:
 
     def _sequence(self) -> Iterator[Step]:
         if self.recipe.prompts is not None:
-            yield WritePrompts(self.recipe.prompts)
+            yield ReadPrompts(self.recipe.prompts)
         yield from self.recipe.steps
 
     def _steps(self) -> State:

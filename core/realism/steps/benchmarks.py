@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING
 from realism.parts.step import Step
 from realism.sources.benchmarks import KEY, Benchmarks
 from realism.steps.generate import Generate
-from realism.steps.prompts import WritePrompts
+from realism.steps.prompts import ReadPrompts
 from realism.steps.score import ScoreSamples
 
 if TYPE_CHECKING:
     from realism.steps.evaluate import Evaluate
 
 BEFORE, AFTER = "before", "after"
+PER_PROMPT = 4  # DreamSync's K in evaluation, table 1
 
 
 def misfit(step: Evaluate) -> str | None:
     """One sentence if the options of the step do not go together with benchmarks, else None."""
     if not step.benchmarks:
-        return "'rewards' judge the pictures of benchmarks: name 'benchmarks' too" if step.rewards else None
+        idle = next((name for name in ("rewards", "per_prompt") if getattr(step, name)), None)
+        return f"'{idle}' is about the pictures of benchmarks: name 'benchmarks' too" if idle else None
     names = [source.part_name for source in step.benchmarks]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
@@ -47,12 +49,12 @@ def steps_of(step: Evaluate, before: Sequence[Step]) -> list[Step]:
     by = [step.by] if isinstance(step.by, str) and step.by else list(step.by)
     source = Benchmarks(step.benchmarks)
     source.part_name = ", ".join(s.part_name for s in step.benchmarks)
-    draw = partial(Generate, generators[-1], per_prompt=step.per_prompt, references="none")
+    draw = partial(Generate, generators[-1], per_prompt=step.per_prompt or PER_PROMPT, references="none")
     arms = [BEFORE, AFTER]
     return [
-        WritePrompts(source),
+        ReadPrompts(source),
         draw(arm=BEFORE, learnt=False),
         draw(arm=AFTER),
         ScoreSamples(rewards, arms=arms),
-        replace(step, benchmarks=[], rewards=[], arms=arms, control=BEFORE, by=[KEY, *by]),
+        replace(step, benchmarks=[], rewards=[], per_prompt=None, arms=arms, control=BEFORE, by=[KEY, *by]),
     ]

@@ -47,8 +47,8 @@ class Evaluate(Step):
     with (arm `before`) and with what it has learnt (arm `after`), each benchmark a group."""
     rewards: list[BaseReward] = field(default_factory=list)
     """What judges the pictures of benchmarks; the rewards that scored before, if none is named."""
-    per_prompt: Annotated[int, Ge(1)] = 4
-    """How many pictures of each prompt of a benchmark."""
+    per_prompt: Annotated[int, Ge(1)] | None = None
+    """How many pictures of each prompt of a benchmark; 4, if it is left out."""
 
     evaluates_against = ("real",)
 

@@ -18,7 +18,7 @@ SHARD = 256
 
 
 @dataclass
-class WritePrompts(Step):
+class ReadPrompts(Step):
     """Read prompts once, so that the steps after this all see the same ones, in place of any before.
 
     What the key `prompts` of a recipe names is read so before all steps.
