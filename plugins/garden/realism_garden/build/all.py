@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -130,7 +131,7 @@ def _aesthetic(out: Path, seed: int, minutes: float | None, steps: int | None, r
 def _writer(out: Path, seed: int, minutes: float | None, steps: int | None, reporter: Callable) -> dict:
     from . import writer
 
-    small = {"texts": 400, "each": 1, "n": 4, "longest": 8} if steps else {}
+    small: dict[str, Any] = {"texts": 400, "each": 1, "n": 4, "longest": 8} if steps else {}
     return writer.build(out / "writer", seed, _time("writer", minutes), steps, report=reporter("writer"), **small)
 
 
