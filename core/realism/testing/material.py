@@ -8,6 +8,7 @@ from realism.nouns import Prompt
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from PIL import Image
 
 TEXTS = ("a photo of a red rose", "two blue daisies", "a bee on a yellow flower", "sand")
@@ -25,6 +26,15 @@ def picture(seed: int, size: tuple[int, int] = (64, 64)) -> Image.Image:
 def pictures() -> list[Image.Image]:
     """Four pictures, of different sizes and proportions."""
     return [picture(i, size) for i, size in enumerate([(64, 64), (48, 80), (120, 30), (33, 47)])]
+
+
+def pixels() -> torch.Tensor:
+    """Two pictures of one size as pixels (2, 3, 64, 64) in [0, 1], that take a gradient."""
+    import numpy as np
+    import torch
+
+    stacked = np.stack([np.asarray(picture(i)) for i in range(2)])
+    return (torch.from_numpy(stacked).permute(0, 3, 1, 2).float() / 255).requires_grad_()
 
 
 def prompts() -> list[Prompt]:

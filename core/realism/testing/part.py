@@ -40,3 +40,13 @@ def farthest(a: Any, b: Any) -> float:
     assert x.shape == y.shape, f"shapes {x.shape} and {y.shape} differ"
     same = np.isnan(x) & np.isnan(y)
     return float(np.max(np.where(same, 0, np.nan_to_num(np.abs(x - y), nan=np.inf)), initial=0))
+
+
+def check_gradient(pixels: Any) -> None:
+    """Fails unless the pixels have got a gradient that is finite and not zero for each picture."""
+    import torch
+
+    assert pixels.grad is not None, "no gradient reaches the pixels"
+    assert torch.isfinite(pixels.grad).all(), "the gradient to the pixels is not finite"
+    reached = pixels.grad.flatten(1).abs().amax(1) > 0
+    assert reached.all(), "the gradient to the pixels of a picture is zero"

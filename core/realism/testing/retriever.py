@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realism.errors import RealismError
-from realism.parts import Index, Retriever
-from realism.testing.material import TEXTS, pictures, unit_rows
-from realism.testing.part import PartSuite, farthest
+from realism.parts import Index, PixelEncoder, Retriever
+from realism.testing.material import TEXTS, picture, pictures, pixels, unit_rows
+from realism.testing.part import PartSuite, check_gradient, farthest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +49,15 @@ class RetrieverSuite(PartSuite):
 
         rows = part.encode_texts(["rose " * 1000, ""])
         assert np.isfinite(rows).all(), "a long or an empty text gives a row that is not finite"
+
+    def test_a_pixel_encoder_has_a_gradient_and_agrees_with_itself(self, part: Retriever) -> None:
+        if isinstance(part, PixelEncoder):
+            given = pixels()
+            rows = part.encode_pixels(given)
+            gap = farthest(rows.detach().cpu().numpy(), part.encode_images([picture(0), picture(1)]))
+            assert gap < 0.05, f"pixels and images of one picture have other rows, by {gap:.2g}"
+            rows[:, 0].sum().backward()
+            check_gradient(given)
 
     def test_nothing_gives_no_rows(self, part: Retriever) -> None:
         assert len(part.encode_images([])) == 0, "no images should give no rows"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from realism.nouns import Prompt
-from realism.parts import ReferenceReward, Reward
-from realism.testing.material import picture, pictures, prompts
-from realism.testing.part import PartSuite, farthest
+from realism.parts import DifferentiableReward, ReferenceReward, Reward
+from realism.testing.material import picture, pictures, pixels, prompts
+from realism.testing.part import PartSuite, check_gradient, farthest
 
 if TYPE_CHECKING:
     import torch
@@ -44,6 +45,25 @@ class RewardSuite(PartSuite):
 
     def test_no_image_gives_no_value(self, part: Reward | ReferenceReward) -> None:
         assert tuple(_score(part, [], []).shape) == (0,), "no image should give a tensor of shape (0,)"
+
+    def test_it_explains_each_image_in_json(self, part: Reward | ReferenceReward) -> None:
+        images, texts = pictures(), prompts()
+        _score(part, images, texts)
+        said = part.explain(images, texts)
+        assert len(said) == 4, f"4 images gave {len(said)} explanations"
+        assert all(isinstance(one, dict) for one in said), "an explanation should be a dict"
+        json.dumps(said)  # raises if it is not JSON
+        keys = {"question", "expected", "answer", "right"}
+        lacking = [answer for one in said for answer in one.get("answers", ()) if not keys <= set(answer)]
+        assert not lacking, f"of 'answers', each should have {', '.join(sorted(keys))}; got {lacking[0]}"
+
+    def test_a_differentiable_one_has_a_gradient_to_the_pixels(self, part: Reward | ReferenceReward) -> None:
+        if isinstance(part, DifferentiableReward):
+            given = pixels()
+            values = part.score_pixels(given, prompts()[:2])
+            assert tuple(values.shape) == (2,), f"2 images gave values of shape {tuple(values.shape)}, not (2,)"
+            values.sum().backward()
+            check_gradient(given)
 
     def test_an_image_without_references_has_no_value(self, part: Reward | ReferenceReward) -> None:
         import torch
