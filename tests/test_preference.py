@@ -274,6 +274,7 @@ def test_aesthetic_refuses_the_encoder_without_quickgelu():
         ("owner/name", "write which file of the hub's model"),
         (examples.clip(), "has no head.safetensors"),
     ],
+    ids=["a file", "no file of a hub's model", "a folder without one"],
 )
 def test_aesthetic_says_where_no_head_is(head, sentence):
     assert sentence in Aesthetic(OpenClip(model=examples.clip()), head=head).options_error()

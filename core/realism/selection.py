@@ -94,15 +94,16 @@ def measured(rounds: Mapping[str, Sequence[Verdict]]) -> Iterator[Told]:
 def example(
     kept: Sequence[Sample],
     rejected: Sequence[Sample],
+    samples: int,
     scores: Mapping[str, Mapping[str, float]],
     details: Mapping[str, Mapping[str, Mapping[str, Any]]],
 ) -> Exhibit:
     """The first kept sample of a prompt and the first two rejected ones, each with its scores and what it got wrong.
 
-    scores and details: sample id -> reward -> value, and what stands behind it."""
+    samples: how many there were. scores and details: sample id -> reward -> value, and what stands behind it."""
     shown = [("accepted", s) for s in kept[:1]] + [("rejected", s) for s in rejected[: 2 if kept else 3]]
     said = [f"{word}: {_reasons(scores.get(s.id, {}), details.get(s.id, {}))}" for word, s in shown]
-    text = f"{len(kept)} kept, {len(rejected)} not accepted"
+    text = f"{len(kept)} kept, {len(rejected)} of {samples} not accepted"
     return Exhibit((kept or rejected)[0].text, text, [s.image for _, s in shown], said)
 
 

@@ -83,8 +83,8 @@ def headline(view: ReportView) -> Headline:
 
     Each measure gives its clearest before any gives its second, and what got worse is never crowded out: if all the
     places went to gains, the last goes to the clearest loss. Where nothing is beyond its interval, that is what is
-    said, of the same number. Counted, but not shown, are a biased distance where an unbiased one says the same thing,
-    and what is told of samples to learn from; tables of many groups are left to their readers.
+    said, of the same number. A biased distance is counted, but not shown where an unbiased one says the same thing;
+    tables of many groups and what is told of samples to learn from are left to their readers.
     """
     found = sorted(_findings(view), key=lambda pair: -pair[0])
     beyond = [pair for pair in found if pair[1].change.verdict in ("better", "worse")]
@@ -101,13 +101,15 @@ def _findings(view: ReportView) -> Iterator[tuple[float, Finding]]:
     """Every difference to a control that was measured too, with how telling it is."""
     fair = {_compared(row) for row in view.measures if "extractor" in row.detail and "bias" not in row.detail}
     for every in _by_name(view.measures):
-        rows, _ = split(every)
+        rows, _ = split([row for row in every if SELECTED_FROM not in row.detail])
+        if not rows:
+            continue
         scale, at = Scale.of(rows), {(row.arm, row.group): row for row in rows}
         for row in rows:
             before = at.get((row.control or view.control, row.group))
             made = change(row, scale)
             if made is not None and before is not None and before is not row:
-                passed_over = SELECTED_FROM in row.detail or ("bias" in row.detail and _compared(row) in fair)
+                passed_over = "bias" in row.detail and _compared(row) in fair
                 yield _strength(row), _finding(row, before, made, scale, passed_over)
 
 

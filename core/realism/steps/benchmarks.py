@@ -47,6 +47,7 @@ def steps_of(step: Evaluate, before: Sequence[Step]) -> list[Step]:
     if not rewards:
         raise ValueError("nothing judges the benchmarks' pictures: name 'rewards', or put a step 'score' before this")
     by = [step.by] if isinstance(step.by, str) and step.by else list(step.by)
+    by = [KEY, *by] if len(step.benchmarks) > 1 else by
     source = Benchmarks(step.benchmarks)
     source.part_name = ", ".join(s.part_name for s in step.benchmarks)
     draw = partial(Generate, generators[-1], per_prompt=step.per_prompt or PER_PROMPT, references="none")
@@ -56,5 +57,13 @@ def steps_of(step: Evaluate, before: Sequence[Step]) -> list[Step]:
         draw(arm=BEFORE, learnt=False),
         draw(arm=AFTER),
         ScoreSamples(rewards, arms=arms),
-        replace(step, benchmarks=[], rewards=[], per_prompt=None, arms=arms, control=BEFORE, by=[KEY, *by]),
+        replace(
+            step,
+            benchmarks=[],
+            rewards=[],
+            per_prompt=None,
+            arms=arms,
+            control=BEFORE,
+            by=[KEY, *by] if len(step.benchmarks) > 1 else by,
+        ),
     ]

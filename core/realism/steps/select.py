@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -14,7 +14,7 @@ from realism.run.state import State
 from realism.run.work import Work
 from realism.scores import details_of, known_rewards, scores_of
 from realism.selection import Verdict, example, shown_as_examples
-from realism.tables import Exhibit, Sample, chunks, read, write_part
+from realism.tables import Aside, Exhibit, Sample, chunks, count_rows, read, write_part
 
 SHARD = 256
 Judged = tuple[list[Sample], list[Sample], list[Sample]]
@@ -86,22 +86,18 @@ class Select(Step):
         def judged() -> Iterator[Judged]:
             return self._judged(table, scores, work)
 
-        verdicts = work.map(
-            chunks(judged(), SHARD),
-            lambda _, shard: ([_verdict(a + r, len(a), scores) for _, a, r in shard], []),
-            Verdict,
-            f"verdicts/{arm}",
-            unit="prompts",
-        )
-        selected = work.map(
-            chunks((sample for kept, *_ in judged() for sample in kept), SHARD),
-            lambda _, shard: (shard, []),
-            Sample,
-            f"samples/{arm}",
-            unit="images",
-        )
-        if not any(selected.iterdir()):
-            raise RealismError(f"select: no sample of arm '{arm}' is good enough; loosen 'where' ({self.where})")
+        selected = work.folder / "samples" / arm
+
+        def judge(number: int, shard: list[Judged]) -> tuple[Sequence[Verdict], Sequence[Aside]]:
+            write_part([sample for kept, *_ in shard for sample in kept], Sample, selected, number)
+            return [_verdict(a + r, len(a), scores) for _, a, r in shard], []
+
+        verdicts = work.map(chunks(judged(), SHARD), judge, Verdict, f"verdicts/{arm}", unit="prompts")
+        if not count_rows(selected):
+            raise RealismError(
+                f"select: none of {len(scores):,} samples of arm '{arm}' meets 'where' ({self.where}); the best have "
+                f"{_best(scores)}: loosen it, or draw more prompts or more pictures of each"
+            )
         examples = work.folder / "examples" / arm
         write_part(list(_examples(judged, state, arm)), Exhibit, examples, 0)
         name = self.into or arm
@@ -126,6 +122,14 @@ def _told(arm: str, there: Collection[str]) -> tuple[str, str]:
     return f"selection:{arm}:{number}", f"exhibits:{arm}, selection {number}"
 
 
+def _best(scores: Mapping[str, Mapping[str, float]]) -> str:
+    """The greatest value of each reward, in words."""
+    best: dict[str, float] = {}
+    for values in scores.values():
+        best |= {reward: max(value, best.get(reward, value)) for reward, value in values.items()}
+    return ", ".join(f"{reward} {value:.3g}" for reward, value in best.items()) or "no score at all"
+
+
 def _verdict(samples: list[Sample], accepted: int, scores: Mapping[str, Mapping[str, float]]) -> Verdict:
     given: dict[str, list[float]] = {}
     for s in samples:
@@ -140,4 +144,5 @@ def _examples(judged: Callable[[], Iterator[Judged]], state: State, arm: str) ->
     of_shown = [one for one in judged() if (one[1] or one[2])[0].prompt_id in shown]
     ids = {s.id for _, accepted, rejected in of_shown for s in (*accepted, *rejected)}
     scores, details = scores_of(state, arm), details_of(state, arm, ids)
-    yield from (example(kept, rejected, scores, details) for kept, _, rejected in of_shown)
+    for kept, accepted, rejected in of_shown:
+        yield example(kept, rejected, len(accepted) + len(rejected), scores, details)
