@@ -199,7 +199,11 @@ def options(name: str) -> dict[str, Any]:
         "vila": lambda: {"endpoint": vila_endpoint()},
         "pickscore": lambda: {"model": preference("pickscore_folder"), "processor": preference("pickscore_folder")},
         "hpsv2": lambda: {"weights": preference("hps_folder"), "architecture": preference("hps_folder")},
-        "hpsv3": lambda: {"weights": preference("hpsv3_folder"), "base": preference("hpsv3_folder")},
+        "hpsv3": lambda: {
+            "weights": preference("hpsv3_folder"),
+            "base": preference("hpsv3_folder"),
+            "instruction": preference("hpsv3_folder") + "/instruction.txt",
+        },
         "imagereward": lambda: {
             "weights": preference("imagereward_folder"),
             "tokenizer": preference("imagereward_folder"),

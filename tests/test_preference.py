@@ -162,7 +162,7 @@ def test_hpsv3_is_the_head_on_the_state_of_the_reward_token():
         units = int(seen["image_grid_thw"].prod()) // 4
         text = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n<|vision_start|>"
         text += "<|image_pad|>" * units + "<|vision_end|>"
-        text += hpsv3.INSTRUCTION.read_text().replace("{prompt}", prompt.text)
+        text += Path(f"{folder}/instruction.txt").read_text().replace("{prompt}", prompt.text)
         tokens = tokenizer(text + "<|im_end|>\n<|im_start|>assistant\n", return_tensors="pt").input_ids
         with torch.no_grad():
             rows = torch.nn.functional.embedding(tokens, file["model.embed_tokens.weight"])
@@ -175,6 +175,12 @@ def test_hpsv3_is_the_head_on_the_state_of_the_reward_token():
             row = file[f"rm_head.{layer}.weight"] @ row + file[f"rm_head.{layer}.bias"]
         wanted.append(float(row[0]))
     assert part("hpsv3").score(IMAGES, PROMPTS).numpy() == pytest.approx(wanted, abs=1e-5)
+
+
+def test_hpsv3_says_where_its_instruction_is_to_be_had(tmp_path):
+    folder = examples.preference("hpsv3_folder")
+    error = HpsV3(weights=folder, base=folder, instruction=str(tmp_path / "none.txt")).options_error()
+    assert "none.txt'" in error and "copy INSTRUCTION from the code of MizzenAI/HPSv3" in error
 
 
 def test_hpsv3_is_not_led_by_a_prompt_that_writes_its_tokens():

@@ -107,6 +107,7 @@ def hpsv3_folder(folder: Path, seed: int = 7) -> Path:
         layer = torch.nn.Linear(*size)
         weights |= {f"rm_head.{number}.{name}": value.detach() for name, value in layer.state_dict().items()}
     save_file({name: value.contiguous() for name, value in weights.items()}, folder / "HPSv3.safetensors")
+    (folder / "instruction.txt").write_text("rate the picture of: {prompt}\n<|Reward|>")
     return folder
 
 

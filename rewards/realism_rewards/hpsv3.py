@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
 WEIGHTS = "HPSv3.safetensors"
-INSTRUCTION = Path(__file__).with_name("hpsv3_instruction.txt")
-"""What HPSv3 was trained to be asked, to the letter, by its authors (MizzenAI/HPSv3, MIT licence): `{prompt}` stands
-for the prompt, and the value is read at the token <|Reward|>."""
 CHAT = (
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
     "<|im_start|>user\n<|vision_start|>{image}<|vision_end|>{text}<|im_end|>\n"
@@ -61,16 +57,30 @@ class HpsV3(Preference):
     """The weights: a file, a folder with HPSv3.safetensors in it, or 'owner/name/file' of the hub."""
     base: str = "Qwen/Qwen2-VL-7B-Instruct"
     """The model it was tuned from, of which the configuration and the tokenizer are read: a folder or a hub id."""
+    instruction: str = "hpsv3_instruction.txt"
+    """The file with what the model was trained to be asked, to the letter: INSTRUCTION in the code of MizzenAI/HPSv3,
+    with {prompt} for the prompt and <|Reward|> where the value is read. It is its authors' text, and not shipped."""
     dtype: DType = "auto"
     """The arithmetic of the model, but for the head: auto is float32 on the CPU, else bfloat16, as published. In
     anything but float32 a value depends a little on its batch."""
 
     def inputs(self) -> list[Path]:
         path = None if self.options_error() else local_weights(self.weights, WEIGHTS)
-        return [*([path] if path else []), *model_folders(self.base)]
+        return [*([path, Path(self.instruction).expanduser()] if path else []), *model_folders(self.base)]
 
     def options_error(self) -> str | None:
-        return weights_error(self.weights, WEIGHTS) or model_error(self.base)
+        return weights_error(self.weights, WEIGHTS) or model_error(self.base) or self._instruction_error()
+
+    def _instruction_error(self) -> str | None:
+        path = Path(self.instruction).expanduser()
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        if "{prompt}" in text and REWARD in text:
+            return None
+        found = f"'{path}' is no instruction of HPSv3" if path.is_file() else f"no file '{path}'"
+        return (
+            f"{found}: copy INSTRUCTION from the code of MizzenAI/HPSv3 into it, with {{prompt}} for the prompt and "
+            f"{REWARD} where the value is read"
+        )
 
     def load(self, device: torch.device) -> RatingReader:
         """See `Preference.load`."""
@@ -88,15 +98,19 @@ class HpsV3(Preference):
         with init_empty_weights(include_buffers=False):
             model = Qwen2VLModel(config)
         model = load_weights_into(model, tower, self.weights).to(device, pick_dtype(self.dtype, device))
-        return RatingReader(model, head.to(device), tokenizer)
+        if error := self._instruction_error():
+            raise RealismError(error)
+        instruction = Path(self.instruction).expanduser().read_text(encoding="utf-8")
+        return RatingReader(model, head.to(device), tokenizer, instruction)
 
 
 class RatingReader:
     """Qwen2-VL with the head. See `PreferenceModel`."""
 
-    def __init__(self, model: Any, head: Any, tokenizer: Any):
+    def __init__(self, model: Any, head: Any, tokenizer: Any, instruction: str):
         vision = model.config.vision_config
         self.model, self.head, self.tokenizer, self.device = model, head, tokenizer, model.device
+        self.instruction = instruction
         self.prepare = Patches(vision.patch_size, vision.spatial_merge_size, vision.temporal_patch_size)
         self.merged = vision.spatial_merge_size**2
 
@@ -106,7 +120,7 @@ class RatingReader:
         model = self.model
         special = special_tokens(self.tokenizer, self.tokenizer)
         asked = [
-            question(parted(text, special), rows * columns // self.merged)
+            question(self.instruction, parted(text, special), rows * columns // self.merged)
             for (_, (rows, columns)), text in zip(inputs, texts, strict=True)
         ]
         tokens = self.tokenizer(asked, padding=True, return_tensors="pt").input_ids.to(self.device)
@@ -176,14 +190,9 @@ def unit_size(height: int, width: int, unit: int) -> tuple[int, int]:
     return max(unit, whole(height * scale / unit) * unit), max(unit, whole(width * scale / unit) * unit)
 
 
-def question(prompt: str, units: int) -> str:
+def question(instruction: str, prompt: str, units: int) -> str:
     """What the model is asked about a picture of so many units."""
-    return CHAT.format(image=IMAGE * units, text=_instruction().replace("{prompt}", prompt))
-
-
-@cache
-def _instruction() -> str:
-    return INSTRUCTION.read_text(encoding="utf-8")
+    return CHAT.format(image=IMAGE * units, text=instruction.replace("{prompt}", prompt))
 
 
 def tower_and_head(weights: Mapping[str, torch.Tensor], name: str) -> tuple[dict[str, torch.Tensor], Any]:
