@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from realism.parts.step import Step
+from realism.parts.step import Step, called_twice
 from realism.sources.benchmarks import KEY, Benchmarks
 from realism.steps.generate import Generate
 from realism.steps.prompts import ReadPrompts
@@ -25,10 +25,8 @@ def misfit(step: Evaluate) -> str | None:
     if not step.benchmarks:
         idle = next((name for name in ("rewards", "per_prompt") if getattr(step, name)), None)
         return f"'{idle}' is about the pictures of benchmarks: name 'benchmarks' too" if idle else None
-    names = [source.part_name for source in step.benchmarks]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice:
-        return f"two benchmarks are called '{twice}': give each a name of its own under 'parts'"
+    if twice := called_twice(step.benchmarks, "benchmark"):
+        return twice
     if step.arms or step.control:
         return f"benchmarks make the arms '{BEFORE}' and '{AFTER}' themselves: leave out 'arms' and 'control'"
     return None
@@ -57,13 +55,5 @@ def steps_of(step: Evaluate, before: Sequence[Step]) -> list[Step]:
         draw(arm=BEFORE, learnt=False),
         draw(arm=AFTER),
         ScoreSamples(rewards, arms=arms),
-        replace(
-            step,
-            benchmarks=[],
-            rewards=[],
-            per_prompt=None,
-            arms=arms,
-            control=BEFORE,
-            by=[KEY, *by] if len(step.benchmarks) > 1 else by,
-        ),
+        replace(step, benchmarks=[], rewards=[], per_prompt=None, arms=arms, control=BEFORE, by=by),
     ]

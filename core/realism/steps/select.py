@@ -99,7 +99,7 @@ class Select(Step):
                 f"{_best(scores)}: loosen it, or draw more prompts or more pictures of each"
             )
         examples = work.folder / "examples" / arm
-        write_part(list(_examples(judged, state, arm)), Exhibit, examples, 0)
+        write_part(list(_examples(judged, scores, state, arm)), Exhibit, examples, 0)
         name = self.into or arm
         return {f"samples:{name}": selected} | dict(zip(_told(name, state), (verdicts, examples), strict=True))
 
@@ -139,10 +139,12 @@ def _verdict(samples: list[Sample], accepted: int, scores: Mapping[str, Mapping[
     return Verdict(samples[0].prompt_id, samples[0].text, len(samples), accepted, means)
 
 
-def _examples(judged: Callable[[], Iterator[Judged]], state: State, arm: str) -> Iterator[Exhibit]:
+def _examples(
+    judged: Callable[[], Iterator[Judged]], scores: Mapping[str, Mapping[str, float]], state: State, arm: str
+) -> Iterator[Exhibit]:
     shown = shown_as_examples([(accepted or rejected)[0].prompt_id for _, accepted, rejected in judged()])
     of_shown = [one for one in judged() if (one[1] or one[2])[0].prompt_id in shown]
     ids = {s.id for _, accepted, rejected in of_shown for s in (*accepted, *rejected)}
-    scores, details = scores_of(state, arm), details_of(state, arm, ids)
+    details = details_of(state, arm, ids)
     for kept, accepted, rejected in of_shown:
         yield example(kept, rejected, len(accepted) + len(rejected), scores, details)
