@@ -31,8 +31,9 @@ FLAT_MEMORY = (1_000, 10_000)
 
 def ours(encoder: Any, paths: list[Path], out: Path, arguments: argparse.Namespace) -> None:
     """Shards of rows, by the way of the step `index`."""
-    from realism.embedding import Embedder
-    from realism.tables import RecordRow, chunks
+    from realism.base.tables import chunks
+    from realism.data.rows import RecordRow
+    from realism.databases.embedding import Embedder
 
     records = (RecordRow(str(i), str(path)) for i, path in enumerate(paths))
     shutil.rmtree(out / "embeddings", ignore_errors=True)  # nothing is embedded twice, so each turn begins anew
@@ -70,7 +71,7 @@ def bare(encoder: Any, paths: list[Path], out: Path, arguments: argparse.Namespa
                 features = loaded.model.encode_image(pixels.to(loaded.device, loaded.dtype, non_blocking=True))
                 yield from torch.nn.functional.normalize(features.float(), dim=-1).cpu().numpy()
 
-    from realism.tables import chunks
+    from realism.base.tables import chunks
 
     for number, shard in enumerate(chunks(embedded(), SHARD)):
         np.save(out / f"img_emb_{number:05d}.npy", np.stack(shard))

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 import torch
-from realism.manager import plugins
-from realism.nouns import Prompt, Request, request_seed
+from realism.data.types import Prompt, Request, request_seed
+from realism.plugins.manager import plugins
 from realism.recipe.recipe import read_recipe
 from realism.run.progress import View
 from realism.run.run import Run

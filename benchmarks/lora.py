@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import LambdaCallback
 from PIL import Image
-from realism.run.state import State
-from realism.tables import Sample, write_part
+from realism.base.tables import write_part
+from realism.data.rows import Sample
+from realism.data.state import State
 from realism_generators.flux import FluxKontext
 from realism_generators.lora import LoRATrainer
 from realism_generators.tuning import JOINT_ATTENTION, LoRA
@@ -96,7 +97,7 @@ def bare_step(folder: Path, samples: list[Sample], given: argparse.Namespace) ->
     """One optimiser step, by its number."""
     from diffusers import FluxKontextPipeline
     from peft import LoraConfig
-    from realism.models import find_model
+    from realism.plugins.models import find_model
 
     torch.manual_seed(0)
     pipeline = FluxKontextPipeline.from_pretrained(str(find_model("garden/flux")), dtype=torch.float32)

@@ -35,7 +35,7 @@ def one(images: int) -> None:
     """Run one size and print its peak in MiB."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from PIL import Image
-    from realism.manager import Plugins, installed
+    from realism.plugins.manager import Plugins, installed
     from realism.recipe.recipe import read_recipe
     from realism.run.progress import View
     from realism.run.run import Run

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from realism.nouns import Prompt, Request, request_seed
+from realism.data.types import Prompt, Request, request_seed
 from realism_generators.flux import FluxKontext
 
 

@@ -17,22 +17,24 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from realism import hooks, nouns, parts
+from realism import parts
+from realism.base.errors import RealismError
 from realism.cli.app import app
 from realism.cli.listing import type_name
-from realism.errors import RealismError
-from realism.manager import Plugins, installed
+from realism.data import types
 from realism.parts import Part
+from realism.plugins import hooks
+from realism.plugins.manager import Plugins, installed
+from realism.plugins.registry import PART_FAMILIES, Entry, Registry
 from realism.recipe.load import shipped
 from realism.recipe.options import Option, told_options
 from realism.recipe.source import read_yaml
-from realism.registry import PART_FAMILIES, Entry, Registry
 from realism.testing import suite_of
 from typer.core import TyperGroup
 
 ROOT = Path(__file__).parents[1]
 TARGET = Path(__file__).parent / "reference.md"
-NOUNS = (nouns.Prompt, nouns.Record, nouns.Hit, nouns.Request, parts.Chat)
+NOUNS = (types.Prompt, types.Record, types.Hit, types.Request, parts.Chat)
 PUBLIC = [getattr(parts, name) for name in parts.__all__ if name != "Part"]
 FAMILIES: tuple[type, ...] = (Part, *(cls for cls in PUBLIC if isinstance(cls, type) and issubclass(cls, Part)))
 INTRO = """\

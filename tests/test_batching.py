@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from realism.batching import Batches
-from realism.errors import RealismError
+from realism.base.batching import Batches
+from realism.base.errors import RealismError
 
 
 def starving(limit, seen):

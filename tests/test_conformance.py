@@ -13,9 +13,9 @@ import sys
 import examples
 import pytest
 from realism import RealismError
-from realism.manager import plugins
 from realism.parts import Part
-from realism.registry import PART_FAMILIES
+from realism.plugins.manager import plugins
+from realism.plugins.registry import PART_FAMILIES
 from realism.testing.making import cases, make_part, run_case
 
 REGISTRY = plugins().registry
@@ -42,9 +42,9 @@ def test_no_plugin_is_left_out() -> None:
 def test_parts_are_known_without_loading_a_heavy_library() -> None:
     code = """
 import sys
-from realism.manager import plugins
+from realism.plugins.manager import plugins
 from realism.recipe.options import options_of
-from realism.registry import PART_FAMILIES
+from realism.plugins.registry import PART_FAMILIES
 for entry in plugins().registry.entries(*PART_FAMILIES):
     options_of(entry.load())
 print(sorted({"torch", "diffusers", "transformers", "open_clip", "faiss", "lightning"} & set(sys.modules)))

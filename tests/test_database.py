@@ -15,9 +15,9 @@ import pytest
 import toys
 from PIL import Image
 from realism import RealismError
-from realism.database import Database
-from realism.recipe.condition import Condition
-from realism.run.state import State
+from realism.data.condition import Condition
+from realism.data.state import State
+from realism.databases.database import Database
 
 RECIPE = """\
 parts:
@@ -175,10 +175,10 @@ def test_near_duplicates_are_left_out_and_are_no_failures(run, write_recipe, dat
 @pytest.mark.parametrize(
     ("owner", "method", "calls"),
     [
-        ("realism.embedding.Embedder", "embed", 3),
-        ("realism.embedding.Embedder", "look", 2),
-        ("realism.leaks.Leaks", "among", 2),
-        ("realism.indexing.Encoded", "vectors", 11),
+        ("realism.databases.embedding.Embedder", "embed", 3),
+        ("realism.databases.embedding.Embedder", "look", 2),
+        ("realism.databases.leaks.Leaks", "among", 2),
+        ("realism.databases.indexing.Encoded", "vectors", 11),
         ("toys.ToyIndex", "build", 2),
     ],
 )
@@ -186,7 +186,7 @@ def test_an_index_that_was_stopped_goes_on_and_ends_as_if_it_had_not(
     run, write_recipe, leaky, monkeypatch, encoded, owner, method, calls
 ):
     monkeypatch.setattr("realism.steps.index.SHARD", 4)
-    monkeypatch.setattr("realism.indexing.SHARD", 4)
+    monkeypatch.setattr("realism.databases.indexing.SHARD", 4)
     recipe = write_recipe(RECIPE.replace("{images: database}", "{images: database, duplicates: drop}"))
     calm = run(recipe, out="calm")
     whole = sum(encoded)

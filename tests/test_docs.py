@@ -18,10 +18,10 @@ import pytest
 import tiny
 import typer
 import yaml
-from realism import hooks
+from realism.base.errors import RealismError
 from realism.cli.app import app
-from realism.errors import RealismError
-from realism.manager import Plugins, installed
+from realism.plugins import hooks
+from realism.plugins.manager import Plugins, installed
 from realism.recipe.load import TOP
 from realism.recipe.recipe import read_recipe
 from realism.testing.making import cases, make_part, run_case

@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from realism.duplicates import Alike, all_differing_bits, differing_bits, groups, perceptual_hash, pixel_hash
+from realism.base.duplicates import Alike, all_differing_bits, differing_bits, groups, perceptual_hash, pixel_hash
 from test_database import photo
 
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from realism.errors import RealismError
-from realism.evaluation import REAL, ArmFeatures, measure_floor, measure_set
+from realism.base.errors import RealismError
+from realism.measuring.evaluation import REAL, ArmFeatures, measure_floor, measure_set
 from realism.testing.material import unit_rows
 from toys import ToyDistance, ToyRetriever
 from world import RAG

@@ -14,7 +14,7 @@ import pytest
 import tiny
 import torch
 from realism import Prompt, RealismError, Request
-from realism.manager import plugins
+from realism.plugins.manager import plugins
 from realism.testing.making import make_part
 from realism_generators.flux import FluxRedux
 from realism_generators.flux2 import Flux2Klein

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tiny
 from PIL import Image
-from realism.images import UnreadableImage, image_bytes, read_image, read_images
+from realism.base.images import UnreadableImage, image_bytes, read_image, read_images
 
 
 def jpeg(size=(64, 48)):

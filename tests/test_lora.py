@@ -15,9 +15,10 @@ import pytest
 import tiny
 import torch
 from realism import Prompt, RealismError, Request
-from realism.errors import RecipeError
-from realism.run.state import State
-from realism.tables import Sample, Score, write_part
+from realism.base.errors import RecipeError
+from realism.base.tables import write_part
+from realism.data.rows import Sample, Score
+from realism.data.state import State
 from realism_generators.amused import Amused
 from realism_generators.flux import Flux, FluxKontext
 from realism_generators.lora import LoRATrainer

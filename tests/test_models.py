@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 from realism import RealismError
-from realism.models import find_model, local_folder
-from realism.registry import Registry
+from realism.plugins.models import find_model, local_folder
+from realism.plugins.registry import Registry
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +15,7 @@ def shipped(monkeypatch):
     registry = Registry()
     registry.model("garden/flux", "realism:testing")
     registry.model("garden/lost", "realism:nowhere")
-    monkeypatch.setattr("realism.manager.plugins", lambda: SimpleNamespace(registry=registry))
+    monkeypatch.setattr("realism.plugins.manager.plugins", lambda: SimpleNamespace(registry=registry))
 
 
 def test_a_shipped_model_is_its_folder():

@@ -12,9 +12,9 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
-from realism import manager
-from realism.errors import RealismError
-from realism.manager import Plugins, installed
+from realism.base.errors import RealismError
+from realism.plugins import manager
+from realism.plugins.manager import Plugins, installed
 from realism.run.run import Run
 
 COMMAND = Path(sys.executable).parent / "realism"

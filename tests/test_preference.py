@@ -15,8 +15,8 @@ import tiny_preference
 import torch
 from PIL import Image
 from realism import Prompt, RealismError
-from realism.manager import plugins
-from realism.pixels import Preprocessing
+from realism.base.pixels import Preprocessing
+from realism.plugins.manager import plugins
 from realism.testing.making import make_part
 from realism_retrievers.openclip import OpenClip
 from realism_rewards import hpsv3

@@ -12,9 +12,9 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from realism.errors import RealismError, RecipeError
-from realism.manager import Plugins
-from realism.recipe.condition import Condition
+from realism.base.errors import RealismError, RecipeError
+from realism.data.condition import Condition
+from realism.plugins.manager import Plugins
 from realism.recipe.recipe import Recipe, read_recipe
 from world import RAG
 

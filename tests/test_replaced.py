@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from realism.errors import RecipeError
+from realism.base.errors import RecipeError
 
 START = """\
 parts:

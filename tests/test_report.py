@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
+from realism.data.rows import Aside, Exhibit, Measure, Point, Reference
 from realism.report import format, gallery, plots, thumbnails
 from realism.report.build import build
 from realism.report.measures import headline, tables
 from realism.report.view import ExhibitsView, Picture, PromptView, ReportView, StepView
-from realism.tables import Aside, Exhibit, Measure, Point, Reference
 
 NAN = math.nan
 NASTY = "<script>alert(1)</script> \"'>& ünï → 花 " + "w" * 200

@@ -13,7 +13,7 @@ import kill
 import pandas as pd
 import pytest
 from PIL import Image
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 from world import RAG, ROOT
 
 

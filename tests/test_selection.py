@@ -10,10 +10,11 @@ import torch
 import toys
 from hypothesis import given
 from hypothesis import strategies as st
-from realism.errors import RecipeError
-from realism.evaluation import ArmFeatures, spread_within
-from realism.selection import within
-from realism.tables import Exhibit, Measure, Sample, Score, read
+from realism.base.errors import RecipeError
+from realism.base.tables import read
+from realism.data.rows import Exhibit, Measure, Sample, Score
+from realism.measuring.evaluation import ArmFeatures, spread_within
+from realism.measuring.selection import within
 
 LOOP = """\
 parts:

@@ -10,8 +10,8 @@ import tiny
 import tiny_databases as made
 import yaml
 from realism import RealismError
-from realism.images import read_image
-from realism.manager import plugins
+from realism.base.images import read_image
+from realism.plugins.manager import plugins
 from realism.sources.image_folder import ImageFolder
 from realism.sources.image_table import ImageTable
 from realism.sources.stanford_dogs import StanfordDogs

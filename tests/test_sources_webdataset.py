@@ -12,9 +12,9 @@ import pytest
 import tiny
 import tiny_databases as made
 from realism import RealismError
-from realism.images import UnreadableImage, image_bytes, open_image_file, read_image, read_images
+from realism.base.images import UnreadableImage, image_bytes, open_image_file, read_image, read_images
 from realism.report.thumbnails import thumbnail
-from realism.run.state import describe
+from realism.run.fingerprint import describe
 from realism.sources.webdataset import WebDataset
 from world import RAG
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
-from realism.errors import RealismError
-from realism.stats import bootstrap_difference, bootstrap_groups, bootstrap_mean
+from realism.base.errors import RealismError
+from realism.base.stats import bootstrap_difference, bootstrap_groups, bootstrap_mean
 
 
 def test_the_interval_of_a_mean_is_scipys():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from realism import Generator, ReferenceReward, Retriever, Reward, SetMetric
-from realism.registry import PART_FAMILIES
+from realism.plugins.registry import PART_FAMILIES
 from realism.testing import GeneratorSuite, IndexSuite, RetrieverSuite, RewardSuite, SetMetricSuite, suite_of
 from realism_retrievers.flat import Flat
 

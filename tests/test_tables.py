@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 import tiny_databases as made
-from realism.manager import plugins
+from realism.plugins.manager import plugins
 from realism.recipe.recipe import read_recipe
 from realism.run.progress import View
 from realism.run.run import Run

@@ -18,7 +18,7 @@ def flux_folder(folder: Path, kontext: bool = False, seed: int = 0) -> Path:
         FluxPipeline,
         FluxTransformer2DModel,
     )
-    from realism.pretrained import quiet
+    from realism.base.pretrained import quiet
     from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
     torch.set_num_threads(1)

@@ -15,7 +15,7 @@ os.environ.setdefault("HF_MODULES_CACHE", tempfile.mkdtemp(prefix="realism-modul
 
 
 def emu3(folder: Path, seed: int = 0) -> Path:
-    from realism.pretrained import quiet
+    from realism.base.pretrained import quiet
     from transformers import Emu3Config, Emu3ForConditionalGeneration, Emu3ImageProcessor, Emu3Processor
 
     started(seed)
@@ -53,7 +53,7 @@ def emu2(folder: Path, seed: int = 0) -> Path:
     """A model whose repository brings its own code, as Emu2's does: `emu2_code/` beside this file."""
     import torch
     from diffusers import EulerDiscreteScheduler
-    from realism.pretrained import quiet
+    from realism.base.pretrained import quiet
 
     started(seed)
     code = Path(__file__).parent / "emu2_code"

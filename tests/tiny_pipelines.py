@@ -8,7 +8,7 @@ from tiny import WORDS, flux_folder, tokenizer
 
 
 def saved(pipeline, folder: Path) -> Path:
-    from realism.pretrained import quiet
+    from realism.base.pretrained import quiet
 
     with quiet():
         pipeline.save_pretrained(folder, safe_serialization=True)

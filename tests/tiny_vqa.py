@@ -154,7 +154,7 @@ def _tokenizer(special: tuple[str, ...], form: str):
 def _saved(model, folder: Path, head, ends: int) -> Path:
     """The model in a folder, with weights so large that its words depend on what it is asked, and few early ends."""
     import torch
-    from realism.pretrained import quiet
+    from realism.base.pretrained import quiet
 
     with torch.no_grad():
         for name, weight in model.named_parameters():

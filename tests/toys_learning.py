@@ -10,9 +10,10 @@ import lightning
 import torch
 from PIL import Image
 from realism import Generator, Request, Trainer, Tunable
+from realism.base.tables import read
+from realism.data.rows import Sample
+from realism.data.state import State
 from realism.parts.step import arms
-from realism.run.state import State
-from realism.tables import Sample, read
 from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
 

@@ -11,9 +11,9 @@ import pytest
 import toys
 import yaml
 from PIL import Image
-from realism import manager
 from realism.cli.app import main
-from realism.manager import Plugins, installed
+from realism.plugins import manager
+from realism.plugins.manager import Plugins, installed
 from realism.recipe.recipe import Recipe, read_recipe
 from realism.run.progress import View
 from realism.run.run import Run

@@ -1,8 +1,7 @@
 """Make text-to-image models more realistic: any method's piece with any other's, in one recipe."""
 
-from realism.errors import RealismError
-from realism.hooks import hook
-from realism.nouns import Hit, Prompt, Record, Request
+from realism.base.errors import RealismError
+from realism.data.types import Hit, Prompt, Record, Request
 from realism.parts import (
     Chat,
     DifferentiableReward,
@@ -21,6 +20,7 @@ from realism.parts import (
     Trainer,
     Tunable,
 )
+from realism.plugins.hooks import hook
 
 __all__ = [
     "Chat",

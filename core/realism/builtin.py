@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from realism.hooks import hook
-from realism.registry import Registry
+from realism.plugins.hooks import hook
+from realism.plugins.registry import Registry
 
 
 @hook

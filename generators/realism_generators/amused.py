@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from realism.nouns import Request
+from realism.data.types import Request
 
 from realism_generators.stable_diffusion import Guided
 from realism_generators.tuning import ADAPTER, FILE, Conditions, LoRATunable

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
-from realism.batching import Batches
-from realism.devices import DType, pick_device, pick_dtype
-from realism.errors import RealismError
-from realism.files import fingerprint_path
-from realism.models import find_model, local_folder
+from realism.base.batching import Batches
+from realism.base.devices import DType, pick_device, pick_dtype
+from realism.base.errors import RealismError
+from realism.base.files import fingerprint_path
+from realism.base.pretrained import parted, special_tokens
 from realism.parts import Chat, LanguageModel
-from realism.pretrained import parted, special_tokens
+from realism.plugins.models import find_model, local_folder
 
 from realism_generators.replies import kept_replies
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realism.errors import RealismError
-from realism.pretrained import load_whole, place_options, quiet, read_json, said, weights_error
+from realism.base.errors import RealismError
+from realism.base.pretrained import load_whole, place_options, quiet, read_json, said, weights_error
 
 if TYPE_CHECKING:
     import torch

@@ -13,10 +13,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
-from realism.batching import Batches
-from realism.devices import pick_device, pick_dtype
-from realism.models import find_model
-from realism.nouns import Request
+from realism.base.batching import Batches
+from realism.base.devices import pick_device, pick_dtype
+from realism.data.types import Request
+from realism.plugins.models import find_model
 
 from realism_generators.model_generator import ModelGenerator
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
-from realism.batching import Batches
-from realism.devices import pick_device, pick_dtype
-from realism.errors import RealismError
-from realism.models import find_model
-from realism.nouns import Request
+from realism.base.batching import Batches
+from realism.base.devices import pick_device, pick_dtype
+from realism.base.errors import RealismError
+from realism.data.types import Request
+from realism.plugins.models import find_model
 
 from realism_generators.diffusers_pipeline import Pixels
 from realism_generators.model_generator import ModelGenerator
@@ -71,7 +71,7 @@ class Emu2(ModelGenerator):
             raise RealismError(problem)
         import diffusers
         import transformers
-        from realism.pretrained import quiet, said
+        from realism.base.pretrained import quiet, said
 
         device = pick_device(self.device)
         source = find_model(self.model)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
-from realism.batching import Batches
-from realism.devices import pick_device, pick_dtype
-from realism.errors import RealismError
-from realism.models import find_model
-from realism.nouns import Request
+from realism.base.batching import Batches
+from realism.base.devices import pick_device, pick_dtype
+from realism.base.errors import RealismError
+from realism.data.types import Request
+from realism.plugins.models import find_model
 
 from realism_generators.diffusers_pipeline import Pixels
 from realism_generators.model_generator import ModelGenerator
@@ -64,7 +64,7 @@ class Emu3(ModelGenerator):
 
     def load(self) -> Any:
         """The model and its processor."""
-        from realism.pretrained import quiet, said
+        from realism.base.pretrained import quiet, said
         from transformers import Emu3ForConditionalGeneration, Emu3Processor
 
         device = pick_device(self.device)

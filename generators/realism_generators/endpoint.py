@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 from annotated_types import Ge, Gt
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 from realism.parts import Chat, LanguageModel
 
 from realism_generators.replies import kept_replies

@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le
-from realism.devices import pick_device
-from realism.models import find_model
-from realism.nouns import Request
+from realism.base.devices import pick_device
+from realism.data.types import Request
+from realism.plugins.models import find_model
 
 from realism_generators.diffusers_pipeline import DiffusersGenerator
 from realism_generators.ip_adapter import IPAdapter

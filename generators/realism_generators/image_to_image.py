@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Le
-from realism.nouns import Request
+from realism.data.types import Request
 
 from realism_generators.references import filling
 from realism_generators.stable_diffusion import Guided

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Gt
-from realism.errors import RealismError, listed, nearest
-from realism.models import find_model
-from realism.nouns import Request
+from realism.base.errors import RealismError, listed, nearest
+from realism.data.types import Request
+from realism.plugins.models import find_model
 
 from realism_generators.diffusers_pipeline import DiffusersGenerator
 
@@ -63,7 +63,7 @@ class IPAdapter(DiffusersGenerator):
         return {"ip_adapter_image": references[0].convert("RGB") if references else Image.new("RGB", (64, 64))}
 
     def extend(self, pipeline: Any) -> None:
-        from realism.pretrained import first_line, quiet, said
+        from realism.base.pretrained import first_line, quiet, said
 
         if not self.adapter:
             return
@@ -105,7 +105,7 @@ class IPAdapter(DiffusersGenerator):
     def _add_encoder(self, pipeline: Any) -> None:
         """Give the pipeline the adapter's image encoder, which would else be looked for beside the adapter."""
         import transformers
-        from realism.pretrained import quiet, said
+        from realism.base.pretrained import quiet, said
 
         source = find_model(self.image_encoder)
         with quiet(), said(source):

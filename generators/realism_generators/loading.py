@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realism.errors import RealismError
-from realism.models import find_model
-from realism.pretrained import quiet, said
+from realism.base.errors import RealismError
+from realism.base.pretrained import quiet, said
+from realism.plugins.models import find_model
 
 if TYPE_CHECKING:
     import torch

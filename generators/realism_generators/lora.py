@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt
-from realism.errors import RealismError, listed, nearest
+from realism.base.errors import RealismError, listed, nearest
+from realism.base.tables import read
+from realism.data.rows import Sample
+from realism.data.state import State
+from realism.measuring.scores import known_rewards, scores_of
 from realism.parts import Trainer
 from realism.parts.step import arms_missing
-from realism.run.state import State
-from realism.scores import known_rewards, scores_of
-from realism.tables import Sample, read
 
 from realism_generators.diffusers_pipeline import Pixels
 from realism_generators.tuning import FILE, LoRATunable, settle

@@ -11,9 +11,9 @@ import lightning
 import numpy as np
 import torch
 from PIL import Image
-from realism.devices import DType
-from realism.errors import RealismError
-from realism.images import UnreadableImage, read_images
+from realism.base.devices import DType
+from realism.base.errors import RealismError
+from realism.base.images import UnreadableImage, read_images
 from torch.utils.data import DataLoader
 
 from realism_generators.loading import fitting_size

@@ -10,11 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from realism.batching import Batches
-from realism.devices import DType
-from realism.models import local_folder
-from realism.nouns import Request
+from realism.base.batching import Batches
+from realism.base.devices import DType
+from realism.data.types import Request
 from realism.parts import Generator
+from realism.plugins.models import local_folder
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
-from realism.nouns import Request
+from realism.data.types import Request
 
 from realism_generators.diffusers_pipeline import DiffusersGenerator
 from realism_generators.references import within

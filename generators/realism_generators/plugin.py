@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from realism import hook
-from realism.registry import Registry
+from realism.plugins.registry import Registry
 
 
 @hook

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from realism.duplicates import pixel_hash
-from realism.files import digest
+from realism.base.duplicates import pixel_hash
+from realism.base.files import digest
 from realism.parts import Chat
 
 Answer = Callable[[list[Chat]], Iterable[tuple[int, str]]]

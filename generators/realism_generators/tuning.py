@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt
-from realism.devices import DType
-from realism.errors import RealismError
-from realism.files import fingerprint_path
-from realism.models import find_model
+from realism.base.devices import DType
+from realism.base.errors import RealismError
+from realism.base.files import fingerprint_path
 from realism.parts import Tunable
+from realism.plugins.models import find_model
 
 from realism_generators.diffusers_pipeline import DiffusersGenerator
 
@@ -135,7 +135,7 @@ class LoRATunable(DiffusersGenerator, Tunable):
         learnt so far, or a new one drawn from torch's generator. The pipeline that draws is let go of."""
         import torch
         from diffusers.training_utils import cast_training_params
-        from realism.devices import pick_dtype
+        from realism.base.devices import pick_dtype
 
         from realism_generators.loading import load_pipeline
 

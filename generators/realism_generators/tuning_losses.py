@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 from torch.nn import functional
 
 

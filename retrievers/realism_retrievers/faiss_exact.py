@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 
 BLOCK = 16_384
 """Rows compared at a time: enough for a matrix product at full speed, 32 MiB at a width of 512."""

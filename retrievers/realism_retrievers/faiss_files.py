@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from realism.errors import RealismError
-from realism.files import write_aside, write_json
+from realism.base.errors import RealismError
+from realism.base.files import write_aside, write_json
 
 from realism_retrievers.faiss_exact import BLOCK, import_faiss
 

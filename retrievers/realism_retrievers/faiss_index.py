@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 from realism.parts import Index
 
 from realism_retrievers.faiss_exact import exact_search, import_faiss, rerank

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 
 from realism_retrievers.faiss_exact import import_faiss
 from realism_retrievers.faiss_files import About

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from realism.devices import pick_device, pick_dtype
-from realism.errors import RealismError, nearest
-from realism.models import find_model
-from realism.pixels import Preprocessing
+from realism.base.devices import pick_device, pick_dtype
+from realism.base.errors import RealismError, nearest
+from realism.base.pixels import Preprocessing
+from realism.plugins.models import find_model
 
 if TYPE_CHECKING:
     import torch

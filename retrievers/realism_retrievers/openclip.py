@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge
-from realism.batching import Batches
-from realism.devices import DType
-from realism.models import local_folder
+from realism.base.batching import Batches
+from realism.base.devices import DType
 from realism.parts import Index, PixelEncoder
+from realism.plugins.models import local_folder
 
 from realism_retrievers.ahead import Ahead
 

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realism.errors import RealismError
-from realism.nouns import Prompt
+from realism.base.errors import RealismError
+from realism.data.types import Prompt
 from realism.parts import DifferentiableReward, PixelEncoder
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from realism.batching import Batches
-from realism.errors import RealismError
+from realism.base.batching import Batches
+from realism.base.errors import RealismError
 
 if TYPE_CHECKING:
     import torch

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from realism.errors import RealismError
-from realism.pretrained import parted, special_tokens
+from realism.base.errors import RealismError
+from realism.base.pretrained import parted, special_tokens
 
 from realism_rewards.answering import Answerer, plain
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
-from realism.devices import DType, pick_device, pick_dtype
-from realism.errors import RealismError
-from realism.models import find_model, local_folder
+from realism.base.devices import DType, pick_device, pick_dtype
+from realism.base.errors import RealismError
+from realism.base.pretrained import load_whole, place_options, quiet, read_json, said, weights_error
 from realism.parts import Reward
-from realism.pretrained import load_whole, place_options, quiet, read_json, said, weights_error
+from realism.plugins.models import find_model, local_folder
 
 if TYPE_CHECKING:
     import torch

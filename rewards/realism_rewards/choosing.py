@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from realism.batching import Batches
-from realism.devices import pick_device
-from realism.errors import RealismError
-from realism.models import find_model
-from realism.pretrained import first_line, load_whole, place_options, quiet
+from realism.base.batching import Batches
+from realism.base.devices import pick_device
+from realism.base.errors import RealismError
+from realism.base.pretrained import first_line, load_whole, place_options, quiet
+from realism.plugins.models import find_model
 
 SENTENCES = "sentence-transformers/all-mpnet-base-v2"
 """The embedder of TIFA."""

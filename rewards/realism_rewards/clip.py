@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from realism.errors import RealismError
-from realism.nouns import Prompt
+from realism.base.errors import RealismError
+from realism.base.tables import chunks
+from realism.data.types import Prompt
 from realism.parts import DifferentiableReward, Images, PixelEncoder, ReferenceReward, Retriever, Reward
-from realism.tables import chunks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,7 +124,7 @@ class ClipIReal(Reward):
     def _mean(self, subject: str, nothing: np.ndarray) -> np.ndarray:
         """The mean row (d,) of a subject's images, NaN if none can be read. As cosines are linear in it, the cosine
         with the mean row is the mean of the cosines."""
-        from realism.images import UnreadableImage, read_images
+        from realism.base.images import UnreadableImage, read_images
 
         if not subject or subject not in self._paths:
             return nothing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 
 ROOT = 0
 """The parent of a question that hangs on no other."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 from realism.sources.rows import read_rows
 
 from realism_rewards.dsg import ROOT

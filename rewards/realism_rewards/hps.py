@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from realism.errors import RealismError
-from realism.models import find_model
-from realism.pixels import Preprocessing
-from realism.pretrained import read_json
+from realism.base.errors import RealismError
+from realism.base.pixels import Preprocessing
+from realism.base.pretrained import read_json
+from realism.plugins.models import find_model
 
 from realism_rewards.preference import CLIP_MEAN, CLIP_STD, Preference, distinct, load_weights_into
 from realism_rewards.weights import local_weights, read_weights, weights_error

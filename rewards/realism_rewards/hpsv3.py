@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realism.devices import DType, pick_dtype
-from realism.errors import RealismError
-from realism.models import find_model
-from realism.pretrained import parted, place_options, said, special_tokens
+from realism.base.devices import DType, pick_dtype
+from realism.base.errors import RealismError
+from realism.base.pretrained import parted, place_options, said, special_tokens
+from realism.plugins.models import find_model
 
 from realism_rewards.preference import (
     CLIP_MEAN,

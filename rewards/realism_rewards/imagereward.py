@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realism.errors import RealismError
-from realism.models import find_model
-from realism.pixels import Preprocessing
-from realism.pretrained import place_options, said
+from realism.base.errors import RealismError
+from realism.base.pixels import Preprocessing
+from realism.base.pretrained import place_options, said
+from realism.plugins.models import find_model
 
 from realism_rewards.aesthetic import apply_layers, linear_layers
 from realism_rewards.preference import (

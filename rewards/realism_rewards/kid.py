@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 from realism.parts import Retriever, SetMetric
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realism.models import find_model
-from realism.pixels import Preprocessing
-from realism.pretrained import load_whole, place_options, quiet, said
+from realism.base.pixels import Preprocessing
+from realism.base.pretrained import load_whole, place_options, quiet, said
+from realism.plugins.models import find_model
 
 from realism_rewards.preference import Preference, distinct, model_error, model_folders
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from annotated_types import Ge
-from realism.batching import Batches
-from realism.devices import pick_device
-from realism.errors import RealismError
-from realism.models import find_model, local_folder
-from realism.nouns import Prompt
+from realism.base.batching import Batches
+from realism.base.devices import pick_device
+from realism.base.errors import RealismError
+from realism.data.types import Prompt
 from realism.parts import DifferentiableReward
+from realism.plugins.models import find_model, local_folder
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +27,7 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 class Prepares(Protocol):
-    """How pictures become a model's input, such as `realism.pixels.Preprocessing`."""
+    """How pictures become a model's input, such as `realism.base.pixels.Preprocessing`."""
 
     def of_images(self, images: Sequence[Image.Image]) -> Any:
         """RGB images of any size -> the model's input, prepared as published, on the CPU."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from realism.errors import RealismError
-from realism.nouns import Prompt
+from realism.base.errors import RealismError
+from realism.data.types import Prompt
 
 
 @dataclass(frozen=True)

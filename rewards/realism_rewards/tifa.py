@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import NamedTuple
 
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 
 
 class TifaScore(NamedTuple):

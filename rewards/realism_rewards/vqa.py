@@ -12,11 +12,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from realism.errors import RealismError
-from realism.models import find_model, local_folder
-from realism.nouns import Prompt
+from realism.base.errors import RealismError
+from realism.base.pretrained import weights_error
+from realism.data.types import Prompt
 from realism.parts import Reward
-from realism.pretrained import weights_error
+from realism.plugins.models import find_model, local_folder
 
 from realism_rewards.answering_loading import AnsweringReward
 from realism_rewards.choosing import SENTENCES, Sentences, bare, literally
@@ -125,7 +125,7 @@ class Vqa(AnsweringReward):
 
     @cached_property
     def _sentences(self) -> Sentences | None:
-        from realism.manager import plugins
+        from realism.plugins.manager import plugins
 
         shipped = plugins().registry.find(self.model, "model") is not None
         if self.embedder == "none" or (self.embedder == "auto" and shipped):

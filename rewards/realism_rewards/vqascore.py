@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from realism.nouns import Prompt
+from realism.data.types import Prompt
 
 from realism_rewards.answering_loading import AnsweringReward
 

@@ -6,9 +6,9 @@ import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realism.errors import RealismError
-from realism.models import HUB_ID, find_model
-from realism.pretrained import said
+from realism.base.errors import RealismError
+from realism.base.pretrained import said
+from realism.plugins.models import HUB_ID, find_model
 
 if TYPE_CHECKING:
     import torch

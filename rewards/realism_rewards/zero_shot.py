@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from realism.errors import RealismError, shown
-from realism.nouns import Prompt
+from realism.base.errors import RealismError, shown
+from realism.base.texts import class_text
+from realism.data.types import Prompt
 from realism.parts import Images, Retriever, Reward
-from realism.texts import class_text
 
 if TYPE_CHECKING:
     import numpy as np

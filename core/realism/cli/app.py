@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 
 if TYPE_CHECKING:
-    from realism.registry import Entry
+    from realism.plugins.registry import Entry
 
 
 class Group(TyperGroup):
     """Our commands, and those that plugins register."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        from realism.manager import plugins
+        from realism.plugins.manager import plugins
 
         return [*super().list_commands(ctx), *(e.name for e in plugins().registry.entries("command"))]
 
     def get_command(self, ctx: Any, name: str) -> Any:
-        from realism.manager import plugins
+        from realism.plugins.manager import plugins
 
         own = super().get_command(ctx, name)
         entry = None if own else plugins().registry.find(name, "command")

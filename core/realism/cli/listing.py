@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from realism.errors import RealismError
-from realism.manager import plugins
+from realism.base.errors import RealismError
+from realism.plugins.manager import plugins
+from realism.plugins.registry import PART_FAMILIES, a_part
 from realism.recipe.load import find_recipe, shipped
 from realism.recipe.options import kind_of, told_options, type_name
 from realism.recipe.source import read_yaml
-from realism.registry import PART_FAMILIES, a_part
 
 
 def first_line(thing: Any) -> str:

@@ -8,10 +8,10 @@ import re
 import shlex
 from pathlib import Path
 
-from realism.errors import RealismError
-from realism.files import write_text
-from realism.manager import plugins
-from realism.registry import PART_FAMILIES, a_part
+from realism.base.errors import RealismError
+from realism.base.files import write_text
+from realism.plugins.manager import plugins
+from realism.plugins.registry import PART_FAMILIES, a_part
 from realism.run.progress import View
 
 PYPROJECT = """\

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from realism.errors import RealismError
-from realism.manager import plugins
+from realism.base.errors import RealismError
+from realism.plugins.manager import plugins
 from realism.recipe.recipe import Recipe, read_recipe
 from realism.run.progress import View
 from realism.run.run import Run

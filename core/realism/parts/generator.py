@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from realism.nouns import Request
+from realism.data.types import Request
 from realism.parts.base import Part
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 from realism.parts.base import Part
 
 if TYPE_CHECKING:

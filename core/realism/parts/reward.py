@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from realism.nouns import Prompt
+from realism.data.types import Prompt
 from realism.parts.base import Part
 
 if TYPE_CHECKING:

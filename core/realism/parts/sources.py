@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 
-from realism.nouns import Prompt, Record
+from realism.data.types import Prompt, Record
 from realism.parts.base import Part
 
 

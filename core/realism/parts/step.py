@@ -8,13 +8,13 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from realism.errors import listed, nearest
+from realism.base.errors import listed, nearest
 from realism.parts.base import Part
 from realism.parts.tunable import learnt_slots
 
 if TYPE_CHECKING:
+    from realism.data.state import State
     from realism.recipe.recipe import Recipe
-    from realism.run.state import State
     from realism.run.work import Work
 
 

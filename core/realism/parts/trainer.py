@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import lightning
     from torch.utils.data import DataLoader
 
-    from realism.run.state import State
+    from realism.data.state import State
 
 
 class Trainer(Part):

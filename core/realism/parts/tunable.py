@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from realism.parts.base import Part, parts_of
 
 if TYPE_CHECKING:
-    from realism.run.state import Slot
+    from realism.data.state import Slot
 
 
 class Tunable(Part):

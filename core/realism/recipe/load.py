@@ -10,11 +10,11 @@ import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
 
-from realism.errors import Problem, RealismError, listed, nearest, shown
+from realism.base.errors import Problem, RealismError, listed, nearest, shown
+from realism.plugins.registry import Registry
 from realism.recipe.options import Wrong
 from realism.recipe.source import MOST_VALUES, Key, Loader, Source, dotted, merge, read_yaml
 from realism.recipe.variants import chosen
-from realism.registry import Registry
 
 TOP = ("choose", "description", "extends", "limits", "name", "parts", "prompts", "seed", "seeds", "steps", "variants")
 COMMAND_LINE = "command line"

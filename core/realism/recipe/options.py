@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from realism.errors import listed, nearest, shown
+from realism.base.errors import listed, nearest, shown
 from realism.parts.base import Part
 
 Resolve = Callable[[Any, type[Part]], Part]

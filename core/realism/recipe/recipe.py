@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from realism.errors import Problem, RealismError, RecipeError, listed, nearest, shown
+from realism.base.errors import Problem, RealismError, RecipeError, listed, nearest, shown
 from realism.parts import BaseReward, Part, Prompts, parts_of
 from realism.parts.step import Step, all_reads
+from realism.plugins.registry import PART_FAMILIES, Registry, a_part
 from realism.recipe.load import TOP, load
 from realism.recipe.options import Broken, Wrong, kind_of, options_of, read_options
 from realism.recipe.source import Key, Source, dotted
-from realism.registry import PART_FAMILIES, Registry, a_part
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 RECIPE_NAME = re.compile(r"\w[\w ./-]{0,99}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from realism.errors import Problem, RealismError
+from realism.base.errors import Problem, RealismError
 
 Key = tuple[str | int, ...]
 MOST_VALUES = 100_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from realism.errors import listed, nearest, shown
+from realism.base.errors import listed, nearest, shown
 from realism.recipe.source import Key, Source, merge
 
 UNCHANGEABLE = ("choose", "extends", "variants")

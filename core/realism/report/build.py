@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from realism.files import write_aside
+from realism.base.files import write_aside
 from realism.report import format, gallery
 from realism.report.maps import chart
 from realism.report.measures import headline, palette, tables

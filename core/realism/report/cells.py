@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from realism.data.rows import Measure
 from realism.report.format import Scale
-from realism.tables import Measure
 
 UNSAID = ("unit", "seed", "seeds")
 """Details that a table shows in other ways: in its unit and in what its intervals are called."""

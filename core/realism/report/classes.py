@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from realism.data.rows import Measure
 from realism.report.cells import Cell, cell, ordered
 from realism.report.format import Scale
-from realism.tables import Measure
 
 FEW = 6
 """Groups that stand beside one another as columns; more become the lines of a table of their own."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from realism.tables import Measure
+from realism.data.rows import Measure
 
 NONE = "–"
 THIN = "\u202f"

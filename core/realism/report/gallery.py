@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from realism.data.rows import Reference
 from realism.report.view import Picture, PromptView
-from realism.tables import Reference
 
 CREDITS = ("licence", "license", "author", "source", "url")
 """What is shown of a reference's metadata, in this order, whatever the case of its keys."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from realism.evaluation import REAL
-from realism.groups import ALL
+from realism.data.rows import Point
+from realism.measuring.evaluation import REAL
+from realism.measuring.groups import ALL
 from realism.report.plots import COLOURS
-from realism.tables import Point
 
 SIDE = 1000
 """The longer side of a panel, in its own units; the other is as long as the map needs, but half of that at least."""

@@ -6,13 +6,13 @@ import math
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from realism.data.rows import Measure
+from realism.measuring.selection import SELECTED_FROM
 from realism.report.cells import Cell, Change, cell, change, notes, ordered
 from realism.report.classes import ClassTable, class_tables, split
 from realism.report.format import Scale
 from realism.report.plots import COLOURS, Plot, plot
 from realism.report.view import ReportView
-from realism.selection import SELECTED_FROM
-from realism.tables import Measure
 
 TELLING = 5
 """Differences in the headline."""

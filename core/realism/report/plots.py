@@ -10,8 +10,8 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from realism.data.rows import Measure
 from realism.report.format import Scale, number
-from realism.tables import Measure
 
 HUGE = 1e100
 """Beyond it (infinities and NaN too) nothing is drawn: spans would overflow."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from realism.images import NOT_THERE, TooLarge, UnreadableImage, read_image
+from realism.base.images import NOT_THERE, TooLarge, UnreadableImage, read_image
 
 LARGEST = 256
 TINY = 128

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from realism.tables import Aside, Exhibit, Measure, Point, Reference
+from realism.data.rows import Aside, Exhibit, Measure, Point, Reference
 
 
 @dataclass(frozen=True)

@@ -17,25 +17,27 @@ from typing import TYPE_CHECKING, Any
 import filelock
 import yaml
 
-from realism.errors import RealismError
-from realism.files import digest, write_json, write_text
-from realism.manager import Plugins
+from realism.base.errors import RealismError
+from realism.base.files import digest, write_json, write_text
+from realism.base.tables import read, write_part
+from realism.data.rows import Measure
+from realism.data.state import State
 from realism.parts import Part, parts_of
 from realism.parts.step import Step, all_reads
 from realism.parts.tunable import use_learnt
+from realism.plugins.manager import Plugins
 from realism.recipe.recipe import Recipe
+from realism.run.fingerprint import describe, step_fingerprint
 from realism.run.progress import View
 from realism.run.seeds import pool
-from realism.run.state import State, describe, step_fingerprint
 from realism.run.work import Work, asides
 from realism.steps.prompts import ReadPrompts
 from realism.steps.report import WriteReport
-from realism.tables import Measure, read, write_part
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from realism.nouns import Prompt
+    from realism.data.types import Prompt
 
 LIBRARIES = ("torch", "diffusers", "transformers", "open_clip_torch", "faiss-cpu", "faiss-gpu", "pillow", "numpy")
 

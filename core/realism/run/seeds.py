@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from realism.tables import Measure
+from realism.data.rows import Measure
 
 SAME = 1e-9
 """Seeds that differ by less agree."""

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from realism.errors import RealismError
-from realism.files import write_json
+from realism.base.errors import RealismError
+from realism.base.files import write_json
+from realism.base.tables import Row, part_path, parts, read_part, write_part
+from realism.data.rows import Aside
 from realism.run.progress import Bar
-from realism.tables import Aside, Row, part_path, parts, read_part, write_part
 
 if TYPE_CHECKING:
     from realism.run.run import Run

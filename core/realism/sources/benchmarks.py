@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from realism.nouns import Prompt
+from realism.data.types import Prompt
 from realism.parts import Prompts
 
 KEY = "benchmark"

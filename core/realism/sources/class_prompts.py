@@ -8,10 +8,10 @@ from typing import Annotated
 
 from annotated_types import Ge
 
-from realism.errors import RealismError, nearest
-from realism.nouns import Prompt
+from realism.base.errors import RealismError, nearest
+from realism.base.texts import class_text
+from realism.data.types import Prompt
 from realism.parts import Images, Prompts
-from realism.texts import class_text
 
 
 @dataclass

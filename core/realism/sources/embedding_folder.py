@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realism.embedding import EmbeddedImages
-from realism.errors import RealismError, listed
-from realism.nouns import Record
+from realism.base.errors import RealismError, listed
+from realism.data.types import Record
+from realism.databases.embedding import EmbeddedImages
 from realism.sources.rows import read_columns, read_rows
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from realism.errors import RealismError, listed, nearest
-from realism.nouns import Record
+from realism.base.errors import RealismError, listed, nearest
+from realism.data.types import Record
 from realism.sources.listed import ListedImages
 from realism.sources.rows import read_columns, read_rows
 

@@ -11,8 +11,8 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
-from realism.errors import RealismError
-from realism.nouns import Record
+from realism.base.errors import RealismError
+from realism.data.types import Record
 from realism.parts import Images
 
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif")

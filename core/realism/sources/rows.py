@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 
 FIRST = 100
 """Rows that say which columns there are, where no head does."""

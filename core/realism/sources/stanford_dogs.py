@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from realism.errors import RealismError
-from realism.nouns import Record
+from realism.base.errors import RealismError
+from realism.data.types import Record
 from realism.sources.listed import SUFFIXES, ListedImages, inside
 
 SOURCE = "http://vision.stanford.edu/aditya86/ImageNetDogs/"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from realism.errors import RealismError
-from realism.nouns import Record
+from realism.base.errors import RealismError
+from realism.data.types import Record
 from realism.sources.listed import ListedImages, inside
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from realism.errors import RealismError
-from realism.nouns import Record
+from realism.base.errors import RealismError
+from realism.base.tars import SUFFIX, Place, members, read_place
+from realism.data.types import Record
 from realism.sources.listed import SUFFIXES, ListedImages
-from realism.tars import SUFFIX, Place, members, read_place
 
 
 @dataclass

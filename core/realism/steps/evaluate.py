@@ -9,16 +9,17 @@ from typing import Annotated
 
 from annotated_types import Ge
 
-from realism.errors import RealismError, listed, nearest
-from realism.groups import ALL, group_of, keys_of
+from realism.base.errors import RealismError, listed, nearest
+from realism.base.tables import read, write_part
+from realism.data.rows import Measure, Sample
+from realism.data.state import State
+from realism.measuring.groups import ALL, group_of, keys_of
+from realism.measuring.measuring import Group, of_diversity, of_scores, of_selections, of_sets
+from realism.measuring.scores import known_rewards
 from realism.parts import BaseReward, Images, Prompts, Retriever, SetMetric
 from realism.parts.step import Step, arms, arms_missing, called_twice, chosen
-from realism.run.state import State
 from realism.run.work import Work
-from realism.scores import known_rewards
 from realism.steps.benchmarks import misfit, steps_of
-from realism.steps.measuring import Group, of_diversity, of_scores, of_selections, of_sets
-from realism.tables import Measure, Sample, read, write_part
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Evaluate(Step):
     """Means of all scores, and distances to real images, of every arm and group, each beside the control arm.
 
     Metrics are given for real images too, in the line "(real images)": as many as the arms have, or half of all,
-    against the rest. Intervals are at 95 %, by bootstrap over prompts; see `realism.evaluation`.
+    against the rest. Intervals are at 95 %, by bootstrap over prompts; see `realism.measuring.evaluation`.
     """
 
     metrics: list[SetMetric] = field(default_factory=list)

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
-from realism.errors import RealismError, listed, nearest
-from realism.nouns import Prompt, Request, request_seed
+from realism.base.errors import RealismError, listed, nearest
+from realism.base.tables import chunks, parts, read_part
+from realism.data.rows import Aside, PromptRow, Reference, Sample
+from realism.data.state import State
+from realism.data.types import Prompt, Request, request_seed
 from realism.parts import Generator
 from realism.parts.step import NAME, NAME_SAID, NONE, Step, named
-from realism.run.state import State
 from realism.run.work import Work
 from realism.sources.benchmarks import Benchmarks
-from realism.tables import Aside, PromptRow, Reference, Sample, chunks, parts, read_part
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -137,7 +138,7 @@ class Generate(Step):
                     yield Job(prompt, i, best, (slot or "").removeprefix("references:"))
 
     def _make(self, jobs: list[Job], folder: Path, work: Work) -> tuple[list[Sample], list[Aside]]:
-        from realism.images import write_images
+        from realism.base.images import write_images
 
         aside: list[Aside] = []
         ready = list(self._requests(jobs, work, aside))
@@ -158,7 +159,7 @@ class Generate(Step):
         return samples, aside
 
     def _requests(self, jobs: list[Job], work: Work, aside: list[Aside]) -> Iterator[tuple[Job, Request]]:
-        from realism.images import UnreadableImage, read_images
+        from realism.base.images import UnreadableImage, read_images
 
         paths = list(dict.fromkeys(r.path for job in jobs for r in job.references))
         images = dict(zip(paths, read_images(paths, max_side=MAX_SIDE), strict=True))

@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 
-from realism.database import DatabaseRow, Manifest
-from realism.duplicates import BITS, Alike
-from realism.embedding import EmbeddedImages, Embedder, KeyedRow, encoder_of, learnt_by
-from realism.errors import RealismError
-from realism.files import renamed_folder, write_aside
-from realism.indexing import SHARD, Encoded, duplicates_of, leaks_of, unit_rows, vectors_fit
-from realism.leaks import evaluation_sets
-from realism.nouns import Record
+from realism.base.duplicates import BITS, Alike
+from realism.base.errors import RealismError
+from realism.base.files import renamed_folder, write_aside
+from realism.base.tables import chunks, part_path, parts, write_part
+from realism.data.rows import Aside, RecordRow
+from realism.data.state import State
+from realism.data.types import Record
+from realism.databases.database import DatabaseRow, Manifest
+from realism.databases.embedding import EmbeddedImages, Embedder, KeyedRow, encoder_of, learnt_by
+from realism.databases.indexing import SHARD, Encoded, duplicates_of, leaks_of, unit_rows, vectors_fit
+from realism.databases.leaks import evaluation_sets
 from realism.parts import Images, Retriever
 from realism.parts.step import Step
-from realism.run.state import State, describe
+from realism.run.fingerprint import describe
 from realism.run.work import Work
-from realism.tables import Aside, RecordRow, chunks, part_path, parts, write_part
 
 if TYPE_CHECKING:
     import numpy as np

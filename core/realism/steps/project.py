@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Le
 
-from realism.errors import RealismError, listed, nearest
-from realism.evaluation import REAL
-from realism.features import features_of_rows, rows_of
-from realism.groups import group_of, keys_of, shares
+from realism.base.errors import RealismError, listed, nearest
+from realism.base.tables import read, write_part
+from realism.data.rows import Point, RecordRow, Reference, Sample
+from realism.data.state import State
+from realism.databases.features import features_of_rows, rows_of
+from realism.measuring.evaluation import REAL
+from realism.measuring.groups import group_of, keys_of, shares
 from realism.parts import Images, Retriever
 from realism.parts.step import Step, arms, named
-from realism.run.state import State
 from realism.run.work import Work
-from realism.tables import Point, RecordRow, Reference, Sample, read, write_part
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from realism.errors import RealismError
-from realism.nouns import Prompt
+from realism.base.errors import RealismError
+from realism.base.tables import chunks
+from realism.data.rows import PromptRow
+from realism.data.state import State
+from realism.data.types import Prompt
 from realism.parts import Prompts
 from realism.parts.step import Step
-from realism.run.state import State
 from realism.run.work import Work
-from realism.tables import PromptRow, chunks
 
 SHARD = 256
 

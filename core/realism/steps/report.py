@@ -12,13 +12,14 @@ from typing import Annotated, Any
 import yaml
 from annotated_types import Ge
 
-from realism.groups import group_of, shares
+from realism.base.tables import count_rows, read
+from realism.data.rows import Exhibit, Measure, Point, PromptRow, Reference, Sample
+from realism.data.state import State
+from realism.measuring.groups import group_of, shares
+from realism.measuring.scores import scores_of
 from realism.parts.step import Step, arms, named
 from realism.report.view import ExhibitsView, Picture, PromptView, ReportView, StepView
-from realism.run.state import State
 from realism.run.work import Work, asides
-from realism.scores import scores_of
-from realism.tables import Exhibit, Measure, Point, PromptRow, Reference, Sample, count_rows, read
 
 ASIDES_SHOWN = 50
 EXHIBITS_SHOWN = 12

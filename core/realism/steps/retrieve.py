@@ -9,13 +9,14 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
-from realism.database import Database
+from realism.base.tables import parts, read_part
+from realism.data.condition import Condition
+from realism.data.rows import Aside, PromptRow, Reference
+from realism.data.state import State
+from realism.databases.database import Database
 from realism.parts import Retriever
 from realism.parts.step import Step, index_missing, references_error
-from realism.recipe.condition import Condition
-from realism.run.state import State
 from realism.run.work import Work
-from realism.tables import Aside, PromptRow, Reference, parts, read_part
 
 
 @dataclass

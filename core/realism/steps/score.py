@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import MinLen
 
-from realism.features import MAX_SIDE
-from realism.nouns import Prompt
+from realism.base.tables import parts, read_part
+from realism.data.rows import Aside, Sample, Score
+from realism.data.state import State
+from realism.data.types import Prompt
+from realism.databases.features import MAX_SIDE
 from realism.parts import BaseReward, ReferenceReward, Reward
 from realism.parts.step import Step, arms, arms_missing, called_twice, chosen
-from realism.run.state import State
 from realism.run.work import Work
-from realism.tables import Aside, Sample, Score, parts, read_part
 
 if TYPE_CHECKING:
     import torch
@@ -109,7 +110,7 @@ def _decimals(values: torch.Tensor) -> list[float]:
 
 def _read(paths: Iterable[Path | str], max_side: int | None = None) -> list[Image.Image]:
     """Images that the run itself has written or found before; raises UnreadableImage if one is gone."""
-    from realism.images import UnreadableImage, read_images
+    from realism.base.images import UnreadableImage, read_images
 
     images = []
     for image in read_images(paths, max_side=max_side):

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from realism.errors import RealismError, listed, nearest
+from realism.base.errors import RealismError, listed, nearest
+from realism.base.tables import chunks, count_rows, read, write_part
+from realism.data.condition import Condition
+from realism.data.rows import Aside, Exhibit, Sample
+from realism.data.state import State
+from realism.measuring.scores import details_of, known_rewards, scores_of
+from realism.measuring.selection import Verdict, example, shown_as_examples
 from realism.parts.step import NAME, NAME_SAID, Step, arms, arms_missing, chosen, named
-from realism.recipe.condition import Condition
-from realism.run.state import State
 from realism.run.work import Work
-from realism.scores import details_of, known_rewards, scores_of
-from realism.selection import Verdict, example, shown_as_examples
-from realism.tables import Aside, Exhibit, Sample, chunks, count_rows, read, write_part
 
 SHARD = 256
 Judged = tuple[list[Sample], list[Sample], list[Sample]]

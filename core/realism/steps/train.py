@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realism.files import renamed_folder
+from realism.base.files import renamed_folder
+from realism.data.state import State
 from realism.parts import Trainer
 from realism.parts.step import Step
-from realism.run.state import State
 from realism.run.work import Work
 
 if TYPE_CHECKING:

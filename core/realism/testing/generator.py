@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from realism.nouns import Request
+from realism.data.types import Request
 from realism.parts import Generator
 from realism.testing.material import picture, prompts
 from realism.testing.part import PartSuite, farthest

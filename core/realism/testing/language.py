@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 from realism.parts import Chat, LanguageModel
 from realism.testing.material import TEXTS, pictures
 from realism.testing.part import PartSuite

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 from realism.parts import Part
+from realism.plugins.registry import PART_FAMILIES, Registry
 from realism.recipe.options import read_options
-from realism.registry import PART_FAMILIES, Registry
 
 Case = tuple[str, str]
 """The name of a part, and the name of a test of its suite."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realism.nouns import Prompt
+from realism.data.types import Prompt
 
 if TYPE_CHECKING:
     import numpy as np

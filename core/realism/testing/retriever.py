@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 from realism.parts import Index, PixelEncoder, Retriever
 from realism.testing.material import TEXTS, picture, pictures, pixels, unit_rows
 from realism.testing.part import PartSuite, check_gradient, farthest

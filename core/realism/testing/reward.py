@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from realism.nouns import Prompt
+from realism.data.types import Prompt
 from realism.parts import DifferentiableReward, ReferenceReward, Reward
 from realism.testing.material import picture, pictures, pixels, prompts
 from realism.testing.part import PartSuite, check_gradient, farthest

@@ -6,8 +6,8 @@ from collections import Counter
 from itertools import islice
 from pathlib import Path
 
-from realism.images import open_image_file
-from realism.nouns import Prompt, Record
+from realism.base.images import open_image_file
+from realism.data.types import Prompt, Record
 from realism.parts import Images, Prompts
 from realism.testing.part import PartSuite
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from realism.errors import RealismError, listed
-from realism.manager import plugins
+from realism.base.errors import RealismError, listed
 from realism.parts import Part
-from realism.registry import PART_FAMILIES
+from realism.plugins.manager import plugins
+from realism.plugins.registry import PART_FAMILIES
 from realism.testing.making import cases, make_part, run_case
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from realism.errors import RealismError, listed, nearest
-from realism.nouns import Prompt
+from realism.base.errors import RealismError, listed, nearest
+from realism.data.types import Prompt
 from realism.parts import Prompts
 from realism_rewards.dsg_files import read_items
 

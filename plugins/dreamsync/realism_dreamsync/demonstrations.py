@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-from realism.errors import RealismError
-from realism.nouns import Prompt
+from realism.base.errors import RealismError
+from realism.data.types import Prompt
 from realism.parts import Prompts
 from realism.sources.prompt_file import PromptFile
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge
-from realism.errors import RealismError
-from realism.nouns import Prompt
+from realism.base.errors import RealismError
+from realism.base.tables import Row, chunks, count_rows, read
+from realism.data.rows import Aside, PromptRow
+from realism.data.state import State
+from realism.data.types import Prompt
 from realism.parts import LanguageModel
 from realism.parts.step import Step
-from realism.run.state import State
 from realism.run.work import Work
-from realism.tables import Aside, PromptRow, Row, chunks, count_rows, read
 from realism_rewards.questions import questions_of
 
 from realism_dreamsync.asking import Unread, ask

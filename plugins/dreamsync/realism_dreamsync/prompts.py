@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
-from realism.errors import RealismError
+from realism.base.errors import RealismError
+from realism.base.tables import Row, chunks, count_rows, part_path, read, read_part, write_part
+from realism.data.rows import Aside, PromptRow
+from realism.data.state import State
 from realism.parts import LanguageModel, Prompts
 from realism.parts.step import Step
-from realism.run.state import State
 from realism.run.work import Work
-from realism.tables import Aside, PromptRow, Row, chunks, count_rows, part_path, read, read_part, write_part
 
 from realism_dreamsync.alike import Unlike
 from realism_dreamsync.asking import Unread, ask

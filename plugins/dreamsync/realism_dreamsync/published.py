@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from realism.errors import RealismError
-from realism.files import write_aside
-from realism.tables import PromptRow
+from realism.base.errors import RealismError
+from realism.base.files import write_aside
+from realism.data.rows import PromptRow
 
 DSG_COLUMNS = (
     "item_id", "text", "keywords", "proposition_id", "dependency", "category_broad", "category_detailed", "tuple",

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Ge
+from realism.base.tables import chunks, count_rows, read
+from realism.data.rows import Aside, PromptRow
+from realism.data.state import State
 from realism.parts import LanguageModel, Prompts
 from realism.parts.step import Step
-from realism.run.state import State
 from realism.run.work import Work
-from realism.tables import Aside, PromptRow, chunks, count_rows, read
 
 from realism_dreamsync.asking import Unread, ask
 from realism_dreamsync.demonstrations import demonstrations

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from realism.files import write_json
+from realism.base.files import write_json
+from realism.base.tables import count_rows, read, write_part
+from realism.data.rows import Exhibit, PromptRow
 from realism.parts.step import named
 from realism.run.work import Work
-from realism.tables import Exhibit, PromptRow, count_rows, read, write_part
 
 from realism_dreamsync.published import write_published
 from realism_dreamsync.statistics import statistics

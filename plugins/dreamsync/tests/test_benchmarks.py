@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 from realism import Prompt, RealismError
-from realism.tables import PromptRow
+from realism.data.rows import PromptRow
 from realism_dreamsync.benchmarks import Dsg, T2iCompBench, Tifa
 from realism_dreamsync.published import write_published
 from realism_rewards.questions import questions_of

@@ -8,8 +8,8 @@ from importlib.metadata import EntryPoint
 
 import pandas as pd
 import pytest
-from realism.errors import RealismError, RecipeError
-from realism.manager import Plugins, installed
+from realism.base.errors import RealismError, RecipeError
+from realism.plugins.manager import Plugins, installed
 from realism.recipe.recipe import read_recipe
 from realism.run.progress import View
 from realism.run.run import Run

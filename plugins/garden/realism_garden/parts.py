@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import Ge
-from realism.nouns import Prompt, Record
+from realism.data.types import Prompt, Record
 from realism.parts import Images, Prompts
 from realism.sources.image_folder import ImageFolder
 

@@ -12,10 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from realism.errors import RealismError
-from realism.models import find_model, local_folder
-from realism.nouns import Prompt
+from realism.base.errors import RealismError
+from realism.data.types import Prompt
 from realism.parts import DifferentiableReward, Reward
+from realism.plugins.models import find_model, local_folder
 
 from .species import BY_NAME
 

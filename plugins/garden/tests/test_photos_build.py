@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 from realism.sources.image_folder import ImageFolder
 from realism_garden.build.photos import SPLIT, build_photos
 from realism_garden.build.photos_data import read_photos, say, views

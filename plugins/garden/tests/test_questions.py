@@ -8,7 +8,7 @@ import random
 import pytest
 import torch
 from PIL import Image
-from realism.nouns import Prompt
+from realism.data.types import Prompt
 from realism_garden.beauty import beauty
 from realism_garden.captions import plain_caption
 from realism_garden.parts import GardenPrompts

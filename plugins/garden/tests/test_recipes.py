@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from realism.manager import plugins
+from realism.plugins.manager import plugins
 from realism.recipe.recipe import read_recipe
 from realism.run.progress import View
 from realism.run.run import Run

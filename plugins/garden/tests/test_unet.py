@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from realism import Prompt, Request
-from realism.files import fingerprint_path
-from realism.manager import plugins
+from realism.base.files import fingerprint_path
+from realism.plugins.manager import plugins
 from realism.testing.making import make_part
 from realism_garden.captions import plain_caption
 from realism_garden.reader import MODELS, load_reader

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from realism.manager import plugins
+from realism.plugins.manager import plugins
 from realism.testing.making import make_part
 from realism_garden.questions import stated, tifa
 from realism_garden.reader import MODELS

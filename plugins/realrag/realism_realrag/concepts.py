@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Ge, Le
-from realism.database import Database
-from realism.errors import listed, nearest
-from realism.images import UnreadableImage, read_images
+from realism.base.errors import listed, nearest
+from realism.base.images import UnreadableImage, read_images
+from realism.base.tables import chunks, parts, read, read_part
+from realism.data.rows import Aside, PromptRow, Reference, Sample
+from realism.data.state import State
+from realism.databases.database import Database
 from realism.parts import Chat, LanguageModel, Retriever
 from realism.parts.step import Step, arms, index_missing, references_error
-from realism.run.state import State
 from realism.run.work import Work
-from realism.tables import Aside, PromptRow, Reference, Sample, chunks, parts, read, read_part
 
 AT_ONCE = 16
 """Pictures held in memory."""

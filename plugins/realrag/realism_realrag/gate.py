@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Ge, Le
-from realism.errors import listed, nearest
+from realism.base.errors import listed, nearest
+from realism.base.tables import parts, read, read_part
+from realism.data.condition import Condition
+from realism.data.rows import Aside, Reference, Sample
+from realism.data.state import State
+from realism.measuring.scores import known_rewards, scores_of
 from realism.parts.step import Step, arms, named, references_error
-from realism.recipe.condition import Condition
-from realism.run.state import State
 from realism.run.work import Work
-from realism.scores import known_rewards, scores_of
-from realism.tables import Aside, Reference, Sample, parts, read, read_part
 
 
 @dataclass

@@ -8,7 +8,7 @@ from pathlib import Path
 import lightning
 import numpy as np
 import torch
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 from torch.utils.data import Dataset, Sampler
 
 from .losses import Form, reflective_loss

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from realism.database import Database
+from realism.databases.database import Database
 from realism.parts import Retriever
 
 from .vectors import Vectors

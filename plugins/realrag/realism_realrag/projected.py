@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
-from realism.files import fingerprint_path
+from realism.base.files import fingerprint_path
 from realism.parts import Index, Retriever, Tunable
 
 if TYPE_CHECKING:

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Le
-from realism.database import Database
-from realism.files import digest, write_aside
-from realism.nouns import Prompt, Request, request_seed
+from realism.base.files import digest, write_aside
+from realism.base.tables import chunks, parts, read, read_part, write_part
+from realism.data.rows import Aside, Exhibit, RecordRow
+from realism.data.state import State
+from realism.data.types import Prompt, Request, request_seed
+from realism.databases.database import Database
 from realism.parts import Generator, Retriever
 from realism.parts.step import Step, index_missing
-from realism.run.state import State
 from realism.run.work import Work
-from realism.tables import Aside, Exhibit, RecordRow, chunks, parts, read, read_part, write_part
 
 from .tables import Draft, Negative
 from .texts import template_error, text_of
@@ -107,7 +108,7 @@ class Reflect(Step):
 
     def _draw(self, work: Work, number: int, jobs: list[tuple[str, str, int]]) -> tuple[list[Draft], list[Aside]]:
         import numpy as np
-        from realism.images import write_images
+        from realism.base.images import write_images
 
         prompts = [Prompt(f"reflect/{digest(text)}", text, subject) for text, subject, _ in jobs]
         seeds = [request_seed(work.seed, p.id, n) for p, (_, _, n) in zip(prompts, jobs, strict=True)]

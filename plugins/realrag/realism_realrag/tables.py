@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from realism.tables import Row
+from realism.base.tables import Row
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from realism.errors import RealismError, listed
-from realism.tables import RecordRow
-from realism.texts import with_article
+from realism.base.errors import RealismError, listed
+from realism.base.texts import with_article
+from realism.data.rows import RecordRow
 
 FIELD = re.compile(r"\{(\w+)\}")
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt
-from realism.database import Database
-from realism.errors import RealismError
+from realism.base.errors import RealismError
+from realism.base.tables import read
+from realism.data.state import State
+from realism.databases.database import Database
 from realism.parts import Trainer
 from realism.parts.step import index_missing
-from realism.run.state import State
-from realism.tables import read
 
 from .losses import Form
 from .projected import FILE, Projected

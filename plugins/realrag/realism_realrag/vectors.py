@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 
 if TYPE_CHECKING:
     import numpy as np

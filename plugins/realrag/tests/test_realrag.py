@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from realism.errors import RealismError, RecipeError
-from realism.tables import Exhibit, read
+from realism.base.errors import RealismError, RecipeError
+from realism.base.tables import read
+from realism.data.rows import Exhibit
 
 PARTS = """\
 parts:
@@ -182,7 +183,7 @@ def test_a_floor_of_similarity_lets_no_bad_reference_through(run, write_recipe):
 @pytest.fixture
 def eyes(toy_plugins):
     """The toys and a model that sees."""
-    from realism.manager import Plugins, installed
+    from realism.plugins.manager import Plugins, installed
 
     eyes = EntryPoint("eyes", "toys_realrag", "realism")
     return Plugins([*installed(), EntryPoint("toys", "toys", "realism"), eyes])

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 
 from .cards import write_card
 from .common import Report

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 
 from ..captions import PLACES, TIMES, article, canonical_caption, caption
 from ..questions import COUNTS, OPEN, TYPES, VALUES, dsg, stated, tifa

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from realism.files import digest
-from realism.stats import bootstrap_difference, bootstrap_groups
+from realism.base.files import digest
+from realism.base.stats import bootstrap_difference, bootstrap_groups
 
 if TYPE_CHECKING:
     from realism.parts import SetMetric
@@ -43,7 +43,7 @@ def measure_scores(arms: Mapping[str, ArmScores], control: str, seed: int) -> It
     """Mean of each arm that has values, with its interval, and the difference to the control arm, paired by prompt.
 
     Both intervals are percentile bootstraps over prompts, as samples of one prompt are not independent; Wilson's and
-    Newcombe's where all answers are yes or all are no (see `realism.stats`).
+    Newcombe's where all answers are yes or all are no (see `realism.base.stats`).
     """
     against = arms.get(control)
     for arm, scores in arms.items():

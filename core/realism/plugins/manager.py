@@ -10,9 +10,9 @@ from importlib.metadata import EntryPoint, entry_points
 
 import pluggy
 
-from realism import hooks
-from realism.errors import RealismError, listed, nearest
-from realism.registry import Registry
+from realism.base.errors import RealismError, listed, nearest
+from realism.plugins import hooks
+from realism.plugins.registry import Registry
 
 GROUP = "realism"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from realism.errors import RealismError, listed, nearest
+from realism.base.errors import RealismError, listed, nearest
 
 NAME = re.compile(r"\w[\w./-]*")
 PART_FAMILIES = ("generator", "retriever", "index", "reward", "metric", "trainer", "language", "prompts", "images")

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from realism.duplicates import Alike, groups
-from realism.embedding import EmbeddedImages, Embedder, KeyedRow
-from realism.errors import RealismError
-from realism.features import MAX_SIDE, rows_of
-from realism.files import renamed_folder
-from realism.images import read_image
-from realism.leaks import Evaluated, Leaks
+from realism.base.duplicates import Alike, groups
+from realism.base.errors import RealismError
+from realism.base.files import renamed_folder
+from realism.base.images import read_image
+from realism.base.tables import chunks, parts, read, read_part
+from realism.data.rows import Aside, RecordRow
+from realism.databases.embedding import EmbeddedImages, Embedder, KeyedRow
+from realism.databases.features import MAX_SIDE, rows_of
+from realism.databases.leaks import Evaluated, Leaks
 from realism.parts import Images, Index, Retriever
 from realism.run.work import Work
-from realism.tables import Aside, RecordRow, chunks, parts, read, read_part
 
 SHARD = 512
 TRIED = 4

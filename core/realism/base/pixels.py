@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 
 if TYPE_CHECKING:
     import torch

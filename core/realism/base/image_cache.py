@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from realism.errors import RealismError
-from realism.files import write_aside
-from realism.tars import split_member
+from realism.base.errors import RealismError
+from realism.base.files import write_aside
+from realism.base.tars import split_member
 
 OPEN = 16
 """Parts held in memory while rows are taken from them."""

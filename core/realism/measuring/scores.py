@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from realism.run.state import State
-from realism.tables import Score, read
+from realism.base.tables import read
+from realism.data.rows import Score
+from realism.data.state import State
 
 
 def known_rewards(there: Collection[str]) -> list[str]:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realism.errors import RealismError
-from realism.files import digest, write_aside
+from realism.base.errors import RealismError
+from realism.base.files import digest, write_aside
+from realism.base.tables import chunks, read
+from realism.data.rows import Aside, RecordRow, Sample
 from realism.parts import Images, Retriever
-from realism.run.state import describe
+from realism.run.fingerprint import describe
 from realism.run.work import Work
-from realism.tables import Aside, RecordRow, Sample, chunks, read
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +77,7 @@ def encode_records(
     root is where relative paths begin."""
     import numpy as np
 
-    from realism.images import UnreadableImage, read_images
+    from realism.base.images import UnreadableImage, read_images
 
     good: list[RecordRow] = []
     aside: list[Aside] = []

@@ -10,14 +10,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realism.embedding import encoder_of, learnt_by
-from realism.errors import RealismError, shown
-from realism.files import digest, write_json
-from realism.nouns import Hit, Record
+from realism.base.errors import RealismError, shown
+from realism.base.files import digest, write_json
+from realism.base.tables import Row, parts, read_part
+from realism.data.condition import Condition
+from realism.data.rows import RecordRow
+from realism.data.state import State
+from realism.data.types import Hit, Record
+from realism.databases.embedding import encoder_of, learnt_by
 from realism.parts import Retriever
-from realism.recipe.condition import Condition
-from realism.run.state import State
-from realism.tables import RecordRow, Row, parts, read_part
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from realism.errors import RealismError, nearest
+from realism.base.errors import RealismError, nearest
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
@@ -16,7 +16,7 @@ def find_model(name: str) -> str | Path:
     A folder is absolute, relative to the working folder, or under "~". Raises RealismError for what looks like a folder
     and is not there, and for what cannot be a hub id.
     """
-    from realism.manager import plugins
+    from realism.plugins.manager import plugins
 
     registry = plugins().registry
     if entry := registry.find(name, "model"):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 
 AT_ONCE = 2**20
 """Draws held in memory at a time."""

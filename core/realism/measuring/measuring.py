@@ -8,8 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from realism.errors import RealismError, listed, nearest
-from realism.evaluation import (
+from realism.base.errors import RealismError, listed, nearest
+from realism.base.tables import read
+from realism.data.rows import Measure, RecordRow, Sample
+from realism.data.state import State
+from realism.databases.features import MAX_SIDE, features_of_records, features_of_samples
+from realism.measuring.evaluation import (
     OF_SCORES,
     OF_SETS,
     REAL,
@@ -20,15 +24,12 @@ from realism.evaluation import (
     measure_set,
     spread_within,
 )
-from realism.features import MAX_SIDE, features_of_records, features_of_samples
-from realism.groups import ALL
+from realism.measuring.groups import ALL
+from realism.measuring.scores import known_rewards, scores_of
+from realism.measuring.selection import SELECTED_FROM, Verdict, measured, round_name
 from realism.parts import Images, Retriever, SetMetric
 from realism.parts.step import named
-from realism.run.state import State
 from realism.run.work import Work
-from realism.scores import known_rewards, scores_of
-from realism.selection import SELECTED_FROM, Verdict, measured, round_name
-from realism.tables import Measure, RecordRow, Sample, read
 
 Samples = Mapping[str, list[Sample]]
 """The samples of each arm."""

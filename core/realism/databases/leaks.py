@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from realism.duplicates import Alike, all_differing_bits
+from realism.base.duplicates import Alike, all_differing_bits
 from realism.parts import Images, parts_of
 from realism.parts.step import Step
 

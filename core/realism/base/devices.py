@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 
 if TYPE_CHECKING:
     import torch

@@ -12,16 +12,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from realism.duplicates import perceptual_hash, pixel_hash
-from realism.features import AT_ONCE, MAX_SIDE
-from realism.files import digest
-from realism.image_cache import ImageCache, image_key
-from realism.images import UnreadableImage, read_images
-from realism.nouns import Record
+from realism.base.duplicates import perceptual_hash, pixel_hash
+from realism.base.files import digest
+from realism.base.image_cache import ImageCache, image_key
+from realism.base.images import UnreadableImage, read_images
+from realism.base.tables import chunks
+from realism.data.rows import Aside, RecordRow
+from realism.data.state import State
+from realism.data.types import Record
+from realism.databases.features import AT_ONCE, MAX_SIDE
 from realism.parts import Images, Retriever
 from realism.parts.tunable import learnt_slots
-from realism.run.state import State, describe
-from realism.tables import Aside, RecordRow, chunks
+from realism.run.fingerprint import describe
 
 LOOK = np.dtype([("pixels", "S32"), ("hash", "<u8", 4)])
 """What is kept of each image besides its vector: `pixel_hash` and `perceptual_hash`."""

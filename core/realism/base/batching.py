@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 
 SUFFIX = ".tar"
 KEPT = 32

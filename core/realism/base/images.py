@@ -13,9 +13,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from realism.errors import RealismError
-from realism.files import write_aside
-from realism.tars import read_member, split_member
+from realism.base.errors import RealismError
+from realism.base.files import write_aside
+from realism.base.tars import read_member, split_member
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 """What is read. Formats that run interpreters or other programs (EPS, PDF) are not."""

@@ -14,8 +14,8 @@ import pluggy
 if TYPE_CHECKING:
     from PIL import Image
 
-    from realism.nouns import Prompt
-    from realism.registry import Registry
+    from realism.data.types import Prompt
+    from realism.plugins.registry import Registry
     from realism.run.run import Run
 
 hook = pluggy.HookimplMarker("realism")

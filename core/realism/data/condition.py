@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from realism.errors import RealismError, listed, nearest, shown
+from realism.base.errors import RealismError, listed, nearest, shown
 
 COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Lt: operator.lt,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from realism.files import digest
-from realism.tables import PromptRow, Sample
+from realism.base.files import digest
+from realism.data.rows import PromptRow, Sample
 
 T = TypeVar("T")
 ALL = "all"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from realism.errors import RealismError
+from realism.base.errors import RealismError
 
 
 @contextlib.contextmanager

@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from realism.evaluation import ArmScores
-from realism.tables import Exhibit, Row, Sample
+from realism.base.tables import Row
+from realism.data.rows import Exhibit, Sample
+from realism.measuring.evaluation import ArmScores
 
 SELECTED_FROM = "samples"
 """The key of a measure's detail that says that it tells of samples to learn from, not of held-out ones."""

@@ -1,0 +1,128 @@
+"""The rows of a run's tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from realism.base.tables import Row
+
+
+@dataclass(frozen=True)
+class PromptRow(Row):
+    """A prompt of the run."""
+
+    id: str
+    text: str
+    subject: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RecordRow(Row):
+    """An image of a database, as it was when it was indexed."""
+
+    id: str
+    path: str
+    subject: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reference(Row):
+    """An image that was found for a prompt: rank from 0, cosine similarity in [-1, 1], and where it comes from."""
+
+    prompt_id: str
+    rank: int
+    id: str
+    path: str
+    similarity: float
+    subject: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sample(Row):
+    """A picture that was made, and all that made it. image is relative to the run's folder; references are the paths
+    of the images it was given, which the slot `references:` of the name `retrieved` tells more of."""
+
+    id: str
+    prompt_id: str
+    arm: str
+    text: str
+    subject: str
+    seed: int
+    image: str
+    width: int
+    height: int
+    references: list[str] = field(default_factory=list)
+    retrieved: str = ""
+    generator: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Score(Row):
+    """What one reward says of one sample, and what stands behind it, such as the questions that were asked."""
+
+    id: str
+    reward: str
+    value: float
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Aside(Row):
+    """Something that could not be used, and why."""
+
+    id: str
+    step: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Exhibit(Row):
+    """Some pictures that a step shows in the report, side by side. images are paths, absolute or relative to the run's
+    folder; each has a caption."""
+
+    title: str
+    text: str = ""
+    images: list[str] = field(default_factory=list)
+    captions: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Point(Row):
+    """One picture in a map of many: where it lies (no unit), and its kind: an arm, "(retrieved NAME)" or "(real
+    images)". group is "" where it belongs to all."""
+
+    x: float
+    y: float
+    kind: str
+    id: str
+    subject: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Measure(Row):
+    """One number of the evaluation, of one arm on one group of prompts.
+
+    low and high are the 95 % interval (NaN where none can be given), n how many images (of `unit`) it rests on.
+    The difference is to the control arm, paired by prompt, with its own interval; NaN for the control itself. detail
+    says what else decides the number: extractor, resize, format, size of the real set.
+    """
+
+    name: str
+    arm: str
+    group: str
+    value: float
+    low: float
+    high: float
+    n: int
+    higher_is_better: bool = True
+    control: str = ""
+    difference: float = float("nan")
+    difference_low: float = float("nan")
+    difference_high: float = float("nan")
+    detail: dict[str, Any] = field(default_factory=dict)
