@@ -15,6 +15,7 @@ import pytest
 import toys
 from PIL import Image
 from realism import RealismError
+from realism.data.artifacts import Index
 from realism.data.condition import Condition
 from realism.data.state import State
 from realism.databases.database import Database
@@ -90,7 +91,7 @@ def leaky(database: Path, held_out: Path) -> dict[str, str]:
 
 
 def index_of(run) -> Path:
-    return run.folder / next(step.folder for step in run.steps if step.title.startswith("index "))
+    return run.folder / next(step.folder for step in run.steps if step.title.startswith("index ")) / "index/retriever"
 
 
 def asides(run) -> dict[str, str]:
@@ -101,13 +102,13 @@ def asides(run) -> dict[str, str]:
 def encoded(monkeypatch) -> list[int]:
     """How many images each call of the encoder was given."""
     counts: list[int] = []
-    encode = toys.ToyRetriever.encode_images
+    encode = toys.ToyRetriever.embed_images
 
     def counting(self, images):
         counts.append(len(images))
         return encode(self, images)
 
-    monkeypatch.setattr(toys.ToyRetriever, "encode_images", counting)
+    monkeypatch.setattr(toys.ToyRetriever, "embed_images", counting)
     return counts
 
 
@@ -175,8 +176,8 @@ def test_near_duplicates_are_left_out_and_are_no_failures(run, write_recipe, dat
 @pytest.mark.parametrize(
     ("owner", "method", "calls"),
     [
-        ("realism.databases.embedding.Embedder", "embed", 3),
-        ("realism.databases.embedding.Embedder", "look", 2),
+        ("realism.parts.embedder.Embedder", "embed", 3),
+        ("realism.parts.embedder.Embedder", "look", 2),
         ("realism.databases.leaks.Leaks", "among", 2),
         ("realism.databases.indexing.Encoded", "vectors", 11),
         ("toys.ToyIndex", "build", 2),
@@ -223,9 +224,9 @@ def test_a_query_by_another_encoder_is_refused(run, write_recipe):
 def test_a_retriever_that_has_learnt_since_is_refused(run, write_recipe):
     done = run(write_recipe(INDEX))
     retriever = done.recipe.parts["retriever"]
-    state = State().filled({"index:retriever": index_of(done)}, "made")
+    state = State().after({Index("retriever"): index_of(done)}, "made")
     assert Database.of(state, retriever).search(retriever, ["a red square"], 1)
-    learnt = Database(index_of(done), learnt={"weights:retriever": "other"})
+    learnt = Database(index_of(done), learnt={"retriever": "other"})
     with pytest.raises(RealismError, match=r"before 'retriever' learnt what it knows now; put a step 'index' between"):
         learnt.search(retriever, ["a red square"], 1)
 

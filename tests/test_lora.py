@@ -17,8 +17,9 @@ import torch
 from realism import Prompt, RealismError, Request
 from realism.base.errors import RecipeError
 from realism.base.tables import write_part
+from realism.data.artifacts import Samples, Scores
 from realism.data.rows import Sample, Score
-from realism.data.state import State
+from realism.testing import work_with
 from realism_generators.amused import Amused
 from realism_generators.flux import Flux, FluxKontext
 from realism_generators.lora import LoRATrainer
@@ -56,7 +57,7 @@ def made(name, **options):
 
 
 def arm(folder, count=2, rewards=()):
-    """The state after `generate`, and `score` if there are rewards, one for each of the first samples."""
+    """What a trainer is given after `generate`, and `score` if there are rewards, one for each of the first samples."""
     samples = []
     for i in range(count):
         tiny.picture(i, (32, 32)).save(folder / f"{i}.png")
@@ -65,7 +66,7 @@ def arm(folder, count=2, rewards=()):
         (folder / name).mkdir()
     write_part(samples, Sample, folder / "samples", 0)
     write_part([Score(f"s{i}", "good", r) for i, r in enumerate(rewards)], Score, folder / "scores", 0)
-    return State().filled({"samples:samples": folder / "samples", "scores:samples:good": folder / "scores"}, "")
+    return work_with(folder, {Samples("samples"): folder / "samples", Scores("samples", "good"): folder / "scores"})
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def taught(tmp_path_factory):
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
         lightning.seed_everything(0, verbose=False)
         module = trainer.module()
-        loader = trainer.data(arm(folder), folder)
+        loader = trainer.data(arm(folder))
         quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
         lightning.Trainer(
             max_steps=trainer.length(len(loader)), enable_checkpointing=False, **quiet, **trainer.fit_options()
@@ -245,7 +246,7 @@ def test_masked_tokens_are_those_of_the_cosine_schedule_and_only_they_count():
 def test_a_reward_weights_the_loss_of_each_sample(tmp_path):
     trainer = LoRATrainer(made("sd"), weight="good", batch=2, accumulate=1, steps=3, flip=False)
     torch.manual_seed(0)
-    batches = list(trainer.data(arm(tmp_path, 3, rewards=(0.25, 0.75)), tmp_path))
+    batches = list(trainer.data(arm(tmp_path, 3, rewards=(0.25, 0.75))))
     assert [sorted(zip(b.texts, b.weights, strict=True)) for b in batches] == [
         [(TEXTS[0], 0.25), (TEXTS[1], 0.75)]
     ] * 3, "the third sample has no score"
@@ -261,9 +262,7 @@ def test_a_reward_weights_the_loss_of_each_sample(tmp_path):
 def test_a_reward_below_zero_weights_nothing(tmp_path):
     trainer = LoRATrainer(made("sd"), weight="good")
     with pytest.raises(RealismError, match="reward 'good' is -1 for sample 's1'; weights must be 0 or more"):
-        trainer.data(arm(tmp_path, rewards=(1.0, -1.0)), tmp_path)
-    (sentence,) = trainer.missing(["samples:samples", "scores:samples:goog"])
-    assert sentence == "weight: no reward 'good' was scored; scored: goog; did you mean 'goog'?"
+        trainer.data(arm(tmp_path, rewards=(1.0, -1.0)))
 
 
 RECIPE = """\
@@ -273,7 +272,7 @@ prompts: {use: toy_prompts, count: 3}
 steps:
   - generate: {}
   - train: {trainer: lora, steps: 2, batch: 2, accumulate: 2, learning_rate: 0.03}
-  - generate: {arm: after}
+  - generate: {name: after}
   - train: {trainer: lora, steps: 1, batch: 2, accumulate: 1, learning_rate: 0.03}
 """
 

@@ -39,7 +39,7 @@ def photographs(data: Path, tmp_path: Path) -> Path:
 def test_broken_photographs_are_set_aside_and_counted_and_the_rest_is_used(run, write_recipe, photographs):
     recipe = write_recipe(PHOTOS.replace("DATABASE", str(photographs)))
     done = run(recipe)
-    indexed = pd.read_parquet(next(done.folder.glob("steps/index-*")) / "metadata")
+    indexed = pd.read_parquet(next(done.folder.glob("steps/index-*")) / "index/retriever/metadata")
     aside = {r["id"].split("/")[1] for r in csv.DictReader((done.folder / "aside.csv").open()) if r["step"] == "index"}
     assert aside == {"truncated.jpg", "text.jpg", "empty.jpg"}
     assert len(indexed) == 12

@@ -39,12 +39,12 @@ def test_extends_overrides_and_interpolation_go_together(write_recipe: Write, re
         'prompts: {count: "${seed}"}\n'
     )
     recipe = read(path)
-    assert recipe.seed == recipe.prompts.count == 3
+    assert recipe.seed == recipe.steps[0].source.count == 3
     assert recipe.parts["generator"].size == 16
     assert type(recipe.parts["colour"]).__name__ == "ToyNan"
-    assert len(recipe.steps) == 2
+    assert len(recipe.steps) == 3
     assert "extends" not in recipe.data
-    assert read(path, "seed=5").prompts.count == 5
+    assert read(path, "seed=5").steps[0].source.count == 5
 
 
 def test_a_recipe_may_extend_one_in_a_folder_beside_it_which_extends_another(write_recipe: Write, read: Read) -> None:
@@ -59,7 +59,7 @@ def test_overrides_reach_parts_steps_and_what_was_not_there(write_recipe: Write,
         "generator.size=32",
         "parts.colour.use=toy_nan",
         "steps[0].generate.per_prompt=2",
-        "steps[0].generate.arm=one",
+        "steps[0].generate.name=one",
         "limits.aside=0.25",
         "parts.other={use: toy}",
         "steps[0].generate.generator=other",
@@ -67,9 +67,9 @@ def test_overrides_reach_parts_steps_and_what_was_not_there(write_recipe: Write,
     )
     assert recipe.parts["generator"].size == 32
     assert type(recipe.parts["colour"]).__name__ == "ToyNan"
-    assert (recipe.steps[0].per_prompt, recipe.steps[0].arm) == (2, "one")
+    assert (recipe.steps[1].per_prompt, recipe.steps[1].name) == (2, "one")
     assert recipe.aside_limit == 0.25
-    assert recipe.steps[0].generator.part_name == "other"
+    assert recipe.steps[1].generator.part_name == "other"
     assert recipe.description == "a = b"
 
 
@@ -84,7 +84,7 @@ def test_an_override_reaches_one_of_two_parts_written_with_an_alias(write_recipe
 
 def test_a_part_that_is_left_out_is_the_only_one_of_its_family(write_recipe: Write, read: Read) -> None:
     recipe = read(write_recipe(RAG))
-    index, generate = recipe.steps[:2]
+    index, generate = recipe.steps[1:3]
     assert index.images is recipe.parts["database"]
     assert index.retriever is recipe.parts["retriever"]
     assert generate.generator is recipe.parts["generator"]
@@ -110,7 +110,7 @@ def test_parts_are_written_in_place_by_name_or_for_short(write_recipe: Write, re
             "  - score: {rewards: [judge, toy_nan]}\n  - select: {where: judge >= 1 and toy_nan >= 0}\n"
         )
     )
-    assert recipe.steps[0].generator.size == 4
+    assert recipe.steps[1].generator.size == 4
     assert list(recipe.rewards) == ["judge", "toy_nan"]
 
 
@@ -130,14 +130,14 @@ steps:
       - score:    {rewards: [faithful]}
       - select:   {where: "faithful >= 0.9", best: faithful}
       - train:    {trainer: lora, steps: 2500}
-  - generate: {arm: after}
+  - generate: {name: after}
   - report
 """
         )
     )
-    verbs = [type(step).__name__ for step in recipe.steps]
+    verbs = [type(step).__name__ for step in recipe.steps[1:]]
     assert verbs == ["Generate", "ScoreSamples", "Select", "Train"] * 3 + ["Generate", "WriteReport"]
-    assert recipe.steps[3].trainer.steps == 2500
+    assert recipe.steps[4].trainer.steps == 2500
     assert recipe.parts["lora"].steps != 2500
 
 
@@ -306,8 +306,8 @@ def test_a_variant_that_is_not_there_is_named_with_those_that_are(read, write_re
 
 def test_the_number_of_the_round_can_stand_in_names(read, write_recipe):
     text = "parts: {generator: {use: toy}}\nprompts: {use: toy_prompts}\nsteps:\n  - repeat: 3\n    steps:\n"
-    recipe = read(write_recipe(text + "      - generate: {arm: 'round {iteration}'}\n"))
-    assert [step.arm for step in recipe.steps] == ["round 1", "round 2", "round 3"]
+    recipe = read(write_recipe(text + "      - generate: {name: 'round {iteration}'}\n"))
+    assert [step.name for step in recipe.steps[1:]] == ["round 1", "round 2", "round 3"]
 
 
 def test_references_cannot_be_called_none(read, write_recipe):
@@ -318,7 +318,7 @@ def test_references_cannot_be_called_none(read, write_recipe):
 def test_an_arm_can_have_other_references_than_the_last_or_none(run, write_recipe):
     text = RAG.replace("- retrieve: {}", "- retrieve: {name: one}\n  - retrieve: {k: 2, name: two}")
     text = text.replace(
-        "- score", "- generate: {arm: first, references: one}\n  - generate: {arm: bare, references: none}\n  - score"
+        "- score", "- generate: {name: first, references: one}\n  - generate: {name: bare, references: none}\n  - score"
     )
     done = run(write_recipe(text))
     given = {}
@@ -331,6 +331,6 @@ def test_an_arm_can_have_other_references_than_the_last_or_none(run, write_recip
 
 def test_references_that_are_not_there_are_named_with_those_that_are(read, write_recipe):
     with pytest.raises(
-        RecipeError, match=r"no references 'retriver'; did you mean 'retriever'\?; there are: none, retriever"
+        RecipeError, match=r"no reference 'retriver'; did you mean 'retriever'\?; references here: retriever"
     ):
-        read(write_recipe(RAG.replace("arm: retrieved", "arm: retrieved, references: retriver")))
+        read(write_recipe(RAG.replace("name: retrieved", "name: retrieved, references: retriver")))

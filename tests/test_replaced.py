@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-from realism.base.errors import RecipeError
+from realism.steps.generate import Generate
 
 START = """\
 parts:
@@ -18,7 +17,7 @@ steps:
 
 
 def test_nothing_is_learnt_from_the_prompts_of_a_benchmark(write_recipe, read):
-    evaluated = START + "  - evaluate: {benchmarks: [held_out]}\n  - report: {}\n"
-    with pytest.raises(RecipeError, match=r"those of the benchmarks.*put a step 'prompts' before this"):
-        read(write_recipe(evaluated + "  - generate: {}\n"))
-    read(write_recipe(evaluated + "  - prompts: {source: held_out}\n  - generate: {}\n"))
+    evaluated = START + "  - benchmark: {prompts: [held_out]}\n  - report: {}\n"
+    recipe = read(write_recipe(evaluated + "  - generate: {name: later}\n"))
+    drawn = {step.name: step.prompts for step in recipe.steps if isinstance(step, Generate)}
+    assert drawn == {"samples": "", "before": "benchmark", "after": "benchmark", "later": ""}

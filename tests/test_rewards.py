@@ -24,7 +24,7 @@ class Colours(Retriever):
 
     calls: int = 0
 
-    def encode_images(self, images):
+    def embed_images(self, images):
         self.calls += len(images)
         return self._rows([np.asarray(i, float).mean((0, 1)) for i in images])
 

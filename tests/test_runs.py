@@ -79,7 +79,7 @@ def test_a_bad_image_is_set_aside_with_its_reason_and_counted(run, write_recipe,
     done = run(write_recipe())
     rows = list(csv.DictReader((done.folder / "aside.csv").open()))
     assert {(r["id"], r["reason"]) for r in rows} == {("red/0.png", "the file is empty")}
-    assert len(tables(done, "index", "metadata")) == 23
+    assert len(tables(done, "index", "index/retriever/metadata")) == 23
 
 
 def test_a_score_that_is_not_finite_is_set_aside_and_the_rest_is_used(run, write_recipe):
@@ -174,7 +174,7 @@ steps:
       - generate: {}
       - score: {rewards: [toy_colour]}
       - train: {trainer: toy_trainer, steps: 20}
-  - generate: {arm: after}
+  - generate: {name: after}
 """
 
 

@@ -11,7 +11,9 @@ import toys
 from hypothesis import given
 from hypothesis import strategies as st
 from realism.base.errors import RecipeError
+from realism.base.features import Rows
 from realism.base.tables import read
+from realism.data.artifacts import Exhibits, Measures, Samples, Scores
 from realism.data.rows import Exhibit, Measure, Sample, Score
 from realism.measuring.evaluation import ArmFeatures, spread_within
 from realism.measuring.selection import within
@@ -30,7 +32,7 @@ steps:
       - score: {rewards: [bright]}
       - select: {where: bright >= 0.5, best: bright}
       - train: {trainer: toy_trainer, steps: 2}
-  - evaluate: {benchmarks: [small, large], per_prompt: 2}
+  - benchmark: {prompts: [small, large], per_prompt: 2}
   - report: {}
 """
 
@@ -47,9 +49,9 @@ def loop(tmp_path_factory, toy_plugins):
     return run, run.execute()
 
 
-def measures(loop, name):
+def measures(loop, name, called="benchmark"):
     _, state = loop
-    return {(m.arm, m.group): m for m in read(state.path("measures"), Measure) if m.name == name}
+    return {(m.arm, m.group): m for m in read(state.path(Measures(called)), Measure) if m.name == name}
 
 
 def test_each_round_tells_how_many_samples_and_prompts_were_accepted(loop):
@@ -75,7 +77,7 @@ def test_benchmarks_compare_the_generator_before_and_after_what_it_learnt(loop):
 
 def test_a_selection_shows_what_was_accepted_and_which_question_failed(loop):
     run, state = loop
-    shown = list(read(state.path("exhibits:samples, selection 1"), Exhibit))
+    shown = list(read(state.path(Exhibits("samples, selection 1")), Exhibit))
     assert len(shown) == 8 and all((run.folder / path).is_file() for one in shown for path in one.images)
     captions = [caption for one in shown for caption in one.captions]
     assert any(c.startswith("accepted: bright") for c in captions)
@@ -89,7 +91,7 @@ def test_a_selection_shows_what_was_accepted_and_which_question_failed(loop):
 
 def test_what_stands_behind_a_score_is_kept_with_it(loop):
     _, state = loop
-    row = next(iter(read(state.path("scores:before:bright"), Score)))
+    row = next(iter(read(state.path(Scores("before", "bright")), Score)))
     assert row.detail["answers"][0]["question"] == "is it bright?"
 
 
@@ -98,7 +100,7 @@ def test_nine_of_ten_meets_a_threshold_of_0_9(run, write_recipe, monkeypatch):
     text = LOOP[: LOOP.index("  - repeat")] + (
         "  - generate: {}\n  - score: {rewards: [bright]}\n  - select: {where: bright >= 0.9}\n"
     )
-    assert len(list(read(run(write_recipe(text)).execute().path("samples:samples"), Sample))) == 8
+    assert len(list(read(run(write_recipe(text)).execute().path(Samples("samples")), Sample))) == 8
 
 
 def test_scores_of_pictures_that_were_made_anew_no_longer_count(write_recipe, read):
@@ -112,38 +114,40 @@ def test_scores_of_pictures_that_were_made_anew_no_longer_count(write_recipe, re
 
 def test_a_step_scores_and_selects_the_arms_it_names(run, write_recipe):
     text = LOOP[: LOOP.index("  - repeat")] + (
-        "  - generate: {arm: plain}\n  - generate: {arm: other}\n  - score: {rewards: [bright], arms: [other]}\n"
+        "  - generate: {name: plain}\n  - generate: {name: other}\n  - score: {rewards: [bright], arms: [other]}\n"
         "  - select: {best: bright, arms: [other]}\n"
     )
     state = run(write_recipe(text)).execute()
-    assert "scores:plain:bright" not in state and len(list(read(state.path("samples:other"), Sample))) == 8
+    assert Scores("plain", "bright") not in state and len(list(read(state.path(Samples("other")), Sample))) == 8
 
 
 def test_what_is_kept_can_be_an_arm_of_its_own(run, write_recipe):
     text = LOOP[: LOOP.index("  - repeat")] + (
         "  - generate: {per_prompt: 4}\n  - score: {rewards: [bright]}\n"
-        "  - select: {best: bright, arms: [samples], into: bright ones}\n"
-        "  - select: {where: bright < 0.5, arms: [samples], into: dark ones}\n  - evaluate: {}\n"
+        "  - select: {best: bright, arms: [samples], name: bright ones}\n"
+        "  - select: {where: bright < 0.5, arms: [samples], name: dark ones}\n  - evaluate: {}\n"
     )
     state = run(write_recipe(text)).execute()
-    counts = {arm: len(list(read(state.path(f"samples:{arm}"), Sample))) for arm in ("samples", "bright ones")}
+    counts = {arm: len(list(read(state.path(Samples(arm)), Sample))) for arm in ("samples", "bright ones")}
     assert counts == {"samples": 32, "bright ones": 8}
-    told = {m.arm for m in read(state.path("measures"), Measure) if m.name == "accepted samples"}
+    told = {m.arm for m in read(state.path(Measures()), Measure) if m.name == "accepted samples"}
     assert told == {"bright ones", "dark ones"}
 
 
 def test_scores_of_an_arm_that_a_selection_replaces_no_longer_count(run, write_recipe):
     text = LOOP[: LOOP.index("  - repeat")] + (
-        "  - generate: {}\n  - generate: {arm: other}\n  - score: {rewards: [bright]}\n"
-        "  - select: {best: bright, arms: [samples], into: other}\n"
+        "  - generate: {}\n  - generate: {name: other}\n  - score: {rewards: [bright]}\n  - evaluate: {}\n"
+        "  - select: {best: bright, arms: [samples], name: other}\n"
     )
-    assert [s for s in run(write_recipe(text)).execute() if s.startswith("scores:")] == ["scores:samples:bright"]
+    state = run(write_recipe(text)).execute()
+    ids = {artifact: [row.id for row in read(state.path(artifact), Score)] for artifact in Scores.among(state)}
+    assert ids[Scores("other", "bright")] == ids[Scores("samples", "bright")], "its scores are those of what is kept"
 
 
 def test_diversity_is_the_mean_distance_of_the_pictures_of_one_prompt():
     random = np.random.default_rng(0)
     features, prompts = random.normal(size=(9, 5)), ["a", "b", "a", "c", "b", "a", "b", "b", "a"]
-    spread = spread_within(ArmFeatures(features, prompts))
+    spread = spread_within(ArmFeatures(Rows.of(features), prompts))
     for prompt, value in zip(spread.prompts, spread.values, strict=True):
         rows = [f / np.linalg.norm(f) for f, p in zip(features, prompts, strict=True) if p == prompt]
         apart = [1 - a @ b for a, b in itertools.combinations(rows, 2)]
@@ -157,11 +161,11 @@ parts: {generator: {use: toy}, encoder: {use: toy_retriever}}
 prompts: {use: toy_prompts}
 steps:
   - generate: {per_prompt: 3}
-  - generate: {arm: other, per_prompt: 3}
+  - generate: {name: other, per_prompt: 3}
   - evaluate: {diversity: encoder}
 """
     state = run(write_recipe(text)).execute()
-    rows = {m.arm: m for m in read(state.path("measures"), Measure)}
+    rows = {m.arm: m for m in read(state.path(Measures()), Measure)}
     assert rows["samples"].value > 0 and rows["other"].difference == 0 and rows["other"].n == 12
 
 
@@ -169,15 +173,14 @@ steps:
     ("change", "said"),
     [
         ("score: {rewards: [bright], arms: [sample]}", "no arm 'sample'; did you mean 'samples'"),
-        ("evaluate: {rewards: [bright]}", "name 'benchmarks' too"),
-        ("evaluate: {benchmarks: [small, small]}", "two benchmarks are called 'small'"),
-        ("evaluate: {benchmarks: [small], control: before}", "leave out 'arms' and 'control'"),
-        ("select: {best: bright, into: new}", "name that one alone in 'arms'"),
+        ("benchmark: {prompts: [small, small]}", "two benchmarks are called 'small'"),
+        ("benchmark: {prompts: [small], control: before}", "benchmark has no option 'control'"),
+        ("select: {best: bright, name: new}", "name that one alone in 'arms'"),
         ("prompts: {source: 3}", "expected the name of a source of prompts"),
     ],
 )
 def test_what_does_not_go_together_is_said(write_recipe, read, change, said):
-    text = LOOP[: LOOP.index("  - evaluate")] + f"  - {change}\n"
+    text = LOOP[: LOOP.index("  - benchmark")] + f"  - {change}\n"
     with pytest.raises(RecipeError, match=said):
         read(write_recipe(text))
 
@@ -185,9 +188,9 @@ def test_what_does_not_go_together_is_said(write_recipe, read, change, said):
 def test_benchmarks_need_a_generator_and_a_judge_before_them(write_recipe, read):
     start = LOOP[: LOOP.index("  - repeat")]
     with pytest.raises(RecipeError, match="put a step 'generate' before this"):
-        read(write_recipe(start + "  - evaluate: {benchmarks: [small]}\n"))
-    with pytest.raises(RecipeError, match="nothing judges the benchmarks' pictures"):
-        read(write_recipe(start + "  - generate: {}\n  - evaluate: {benchmarks: [small]}\n"))
+        read(write_recipe(start + "  - benchmark: {prompts: [small]}\n"))
+    with pytest.raises(RecipeError, match="nothing judges benchmarks' pictures"):
+        read(write_recipe(start + "  - generate: {}\n  - benchmark: {prompts: [small]}\n"))
 
 
 @given(st.integers(1, 7), st.data())

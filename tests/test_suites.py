@@ -60,7 +60,7 @@ class Noise(Generator):
 class Sums(Retriever):
     """Rows that are sums of pixels or of letters."""
 
-    def encode_images(self, images):
+    def embed_images(self, images):
         return self._unit([np.asarray(i.resize((2, 2)), float).ravel() + 1 for i in images])
 
     def preprocessing(self):
@@ -81,7 +81,8 @@ class Gap(SetMetric):
     encoder: Retriever = None  # extracts the features
 
     def measure(self, features, real):
-        return float(np.linalg.norm(features.mean(0) - real.mean(0)))
+        means = [np.concatenate(list(rows.blocks())).mean(0) for rows in (features, real)]
+        return float(np.linalg.norm(means[0] - means[1]))
 
 
 @dataclass

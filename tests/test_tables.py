@@ -30,7 +30,7 @@ def test_each_cell_of_the_tables_can_be_run(data, dataset, generator):
     choices = [f"choose.dataset={dataset}", f"choose.generator={generator}"]
     consent = ["generator.trust_remote_code=true"] if generator == "emu2" else []
     recipe = read_recipe("realrag/tables", [*choices, *consent], plugins().registry)
-    assert [step.arm for step in recipe.steps if isinstance(step, Generate)] == ["none", "zero", "normal", "real"]
+    assert [step.name for step in recipe.steps if isinstance(step, Generate)] == ["none", "zero", "normal", "real"]
     assert all(step.generator.max_references for step in recipe.steps if isinstance(step, Generate))
     assert recipe.name == f"realrag/tables-{dataset}-{generator}"
 
@@ -42,6 +42,6 @@ def test_the_four_arms_run_on_the_garden_over_two_seeds(tmp_path):
     done = Run(recipe, tmp_path / "run", plugins(), View(quiet=True))
     done.execute()
     measures = pd.read_parquet(next(done.folder.glob("steps/seeds-*")) / "measures")
-    assert set(measures.arm) == {"none", "zero", "normal", "real", "(real images)"}
+    assert set(measures.name) == {"none", "zero", "normal", "real", "(real images)"}
     assert {"species", "kid", "fid"} <= set(measures.name)
     assert "Reflective negatives" in (done.folder / "report.html").read_text()

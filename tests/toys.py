@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 from realism import Generator, Index, Prompt, Prompts, ReferenceReward, Request, Retriever, Reward, SetMetric, hook
+from realism.parts.metric import Features
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 60, 220), "grey": (128, 128, 128)}
 
@@ -83,7 +84,7 @@ class ToyRetriever(Retriever):
 
     index: Index = "toy_index"  # type: ignore[assignment]
 
-    def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
+    def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray:
         means = np.stack([np.asarray(i.resize((4, 4)), np.float32).reshape(-1, 3).mean(0) + 1 for i in images])
         return means / np.linalg.norm(means, axis=1, keepdims=True)
 
@@ -92,7 +93,7 @@ class ToyRetriever(Retriever):
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         colours = [next((c for n, c in COLOURS.items() if n in text), (1, 1, 1)) for text in texts]
-        return self.encode_images([Image.new("RGB", (4, 4), colour) for colour in colours])
+        return self.embed_images([Image.new("RGB", (4, 4), colour) for colour in colours])
 
 
 @dataclass
@@ -153,8 +154,9 @@ class ToyDistance(SetMetric):
 
     encoder: Retriever
 
-    def measure(self, features: np.ndarray, real: np.ndarray) -> float:
-        return float(((features.mean(0) - real.mean(0)) ** 2).sum())
+    def measure(self, features: Features, real: Features) -> float:
+        means = [np.concatenate(list(rows.blocks())).mean(0) for rows in (features, real)]
+        return float(((means[0] - means[1]) ** 2).sum())
 
 
 @hook

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +10,9 @@ import lightning
 import torch
 from PIL import Image
 from realism import Generator, Request, Trainer, Tunable
-from realism.base.tables import read
-from realism.data.rows import Sample
-from realism.data.state import State
-from realism.parts.step import arms
+from realism.data.artifacts import Artifact, Scores
+from realism.parts.step import Artifacts, samples_of
+from realism.parts.work import Work
 from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
 
@@ -61,17 +60,14 @@ class ToyTrainer(Trainer):
     def length(self, batches: int) -> int:
         return self.steps
 
-    def missing(self, there: Collection[str]) -> list[str]:
-        return [] if arms(there) else ["there are no samples to train on: put a step 'generate' before this"]
-
-    def reads(self, there: Collection[str]) -> list[str]:
-        return [s for s in there if s.startswith(("samples:", "scores:"))]
+    def reads(self, there: Artifacts) -> list[Artifact]:
+        return [*samples_of(there, []), *Scores.among(there)]
 
     def module(self) -> lightning.LightningModule:
         return GreyModule()
 
-    def data(self, state: State, root: Path) -> DataLoader:
-        samples = [s for arm in arms(state) for s in read(state.path(f"samples:{arm}"), Sample)]
+    def data(self, work: Work) -> DataLoader:
+        samples = [s for arm in samples_of(work.state, []) for s in work.read(arm)]
         return DataLoader(torch.zeros(max(1, len(samples)), 1), batch_size=2)
 
     def save(self, module: lightning.LightningModule, folder: Path) -> None:

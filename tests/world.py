@@ -31,9 +31,9 @@ parts:
 prompts: {use: toy_prompts}
 steps:
   - index: {}
-  - generate: {arm: none, shard: 5}
+  - generate: {name: none, shard: 5}
   - retrieve: {}
-  - generate: {arm: retrieved, shard: 5}
+  - generate: {name: retrieved, shard: 5}
   - score: {rewards: [colour, likeness]}
   - evaluate: {metrics: [toy_distance], real: database, by: novel}
   - report: {}

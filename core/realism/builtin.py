@@ -23,6 +23,7 @@ def realism_register(registry: Registry) -> None:
     registry.step("score", "realism.steps.score:ScoreSamples")
     registry.step("select", "realism.steps.select:Select")
     registry.step("train", "realism.steps.train:Train")
+    registry.step("benchmark", "realism.steps.benchmark:Benchmark")
     registry.step("evaluate", "realism.steps.evaluate:Evaluate")
     registry.step("project", "realism.steps.project:Project")
     registry.step("report", "realism.steps.report:WriteReport")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt
-from realism.base.errors import RealismError, listed, nearest
-from realism.base.tables import read
-from realism.data.rows import Sample
-from realism.data.state import State
-from realism.measuring.scores import known_rewards, scores_of
+from realism.base.errors import RealismError
+from realism.data.artifacts import Artifact, Samples, Scores
+from realism.measuring.scores import scored
 from realism.parts import Trainer
-from realism.parts.step import arms_missing
+from realism.parts.step import Artifacts
+from realism.parts.work import Work
 
 from realism_generators.diffusers_pipeline import Pixels
 from realism_generators.tuning import FILE, LoRATunable, settle
@@ -86,55 +85,39 @@ class LoRATrainer(Trainer):
             "accelerator": "cpu" if self.generator.device == "cpu" else "auto",
         }
 
-    def missing(self, there: Collection[str]) -> list[str]:
-        sentences = arms_missing(there, [self.arm])
-        known = known_rewards(there)
-        if self.weight and self.weight not in known:
-            near = nearest(self.weight, known)
-            sentences.append(f"weight: no reward '{self.weight}' was scored; scored: {listed(known)}{near}")
-        return sentences
-
-    def reads(self, there: Collection[str]) -> list[str]:
-        return [s for s in there if s == f"samples:{self.arm}"] + (self._scores(there) if self.weight else [])
-
-    def _scores(self, there: Collection[str]) -> list[str]:
-        """The slots of the weights: those of the arm, or of the arms that it was selected from."""
-        of_arm = f"scores:{self.arm}:{self.weight}"
-        found = [s for s in there if s.startswith("scores:") and s.endswith(f":{self.weight}")]
-        return [of_arm] if of_arm in found else found
+    def reads(self, there: Artifacts) -> list[Artifact]:
+        return [Samples(self.arm), *([Scores(self.arm, self.weight)] if self.weight else [])]
 
     def module(self) -> lightning.LightningModule:
         from realism_generators.lora_learning import Learning
 
         return Learning(self)
 
-    def data(self, state: State, root: Path) -> DataLoader[Any]:
+    def data(self, work: Work) -> DataLoader[Any]:
         from realism_generators.lora_learning import Lessons
 
-        samples = list(read(state.path(f"samples:{self.arm}"), Sample))
-        weights = self._weights(samples, state) if self.weight else [1.0] * len(samples)
-        rows = [(root / s.image, s.text, w) for s, w in zip(samples, weights, strict=True) if w is not None]
+        rows = list(self._rows(work))
         if not rows:
-            lacking = f": none has a score of '{self.weight}'" if samples and self.weight else ""
+            lacking = f": none has a score of '{self.weight}'" if self.weight else ""
             raise RealismError(f"{self.part_name}: arm '{self.arm}' has no sample to learn from{lacking}")
         return Lessons(rows, self.batch, self.steps * self.accumulate, self.generator.learnt)
 
-    def _weights(self, samples: list[Sample], state: State) -> list[float | None]:
-        """The value of each sample, None where it has no score."""
-        arms = [slot.split(":")[1] for slot in self._scores(state)]
-        scores = {arm: scores_of(state, arm) for arm in arms}
-        found = []
-        for s in samples:
-            value = scores.get(arms[0] if arms == [self.arm] else s.arm, {}).get(s.id, {}).get(self.weight)
-            if value is not None and value < 0:
+    def _rows(self, work: Work) -> Iterator[tuple[Path, str, float]]:
+        """The picture, the text and the weight of each sample that has one."""
+        heaviest = 0.0
+        for sample, scores in scored(work.state, self.arm):
+            weight = 1.0 if not self.weight else scores[self.weight].value if self.weight in scores else None
+            if weight is None:
+                continue
+            if weight < 0:
                 raise RealismError(
-                    f"weight: reward '{self.weight}' is {value:g} for sample '{s.id}'; weights must be 0 or more: take "
-                    "a reward that is, or leave 'weight' out"
+                    f"weight: reward '{self.weight}' is {weight:g} for sample '{sample.id}'; weights must be 0 or "
+                    "more: take a reward that is, or leave 'weight' out"
                 )
-            found.append(value)
-        if {value for value in found if value is not None} == {0}:
+            heaviest = max(heaviest, weight)
+            yield work.root / sample.image, sample.text, weight
+        if self.weight and not heaviest:
             raise RealismError(f"weight: reward '{self.weight}' is 0 for every sample, so there is nothing to learn")
-        return found
 
     def save(self, module: lightning.LightningModule, folder: Path) -> None:
         self.generator.write(module.pipeline, folder)

@@ -54,7 +54,7 @@ class OpenClip(PixelEncoder):
 
         return model_error(self.model)
 
-    def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
+    def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray:
         """See `Retriever.encode_images`. Threads prepare the next images while the model works on a batch."""
         loaded = self._loaded
         size = self._batches.size

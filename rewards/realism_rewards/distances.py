@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import numpy as np
+from realism.base.errors import RealismError
 
 
 def polynomial_mmd(
@@ -26,22 +30,54 @@ def polynomial_mmd(
     return within - 2 * total(x, y, diagonal=True) / (n * m)
 
 
-def frechet(x: np.ndarray, y: np.ndarray) -> float:
-    """The squared Frechet distance of the normal distributions fitted to two sets of features; at least 0.
+class Moments(NamedTuple):
+    """Of a set of features: their number n, their mean (d,) and their covariance (d, d) with n - 1."""
 
-    x: (n, d), y: (m, d), n and m at least 2; covariances with n - 1: |mx - my|^2 + tr(Cx + Cy - 2 (Cx Cy)^(1/2)).
-    With Cx = A'A and Cy = B'B, the eigenvalues of Cx Cy are the squares of the singular values of A B', so the trace of
-    the root is their sum: no root of a matrix is taken, and covariances of low rank (n < d) do no harm.
+    n: int
+    mean: np.ndarray
+    covariance: np.ndarray
+
+
+def moments(blocks: Iterable[np.ndarray], name: str = "the set") -> Moments:
+    """The moments of features that come in blocks (b, d), of which one is in memory at a time, in float64.
+
+    Each block's own are joined to those before: Chan, Golub & LeVeque 1979, eq. 2.1. Raises RealismError, naming the
+    set, for fewer than 2 rows, other widths, or numbers that are not finite.
+    """
+    n, mean, scatter = 0, np.zeros(0), np.zeros(0)
+    for block in blocks:
+        rows = block.astype(np.float64)
+        if not np.isfinite(rows).all():
+            raise RealismError(f"features of {name} are not all finite")
+        m, centre = len(rows), rows.mean(0)
+        spread = (rows - centre).T @ (rows - centre)
+        if not n:
+            n, mean, scatter = m, centre, spread
+            continue
+        gap = centre - mean
+        scatter = scatter + spread + np.outer(gap, gap) * (n * m / (n + m))
+        mean, n = mean + gap * (m / (n + m)), n + m
+    if n < 2:
+        raise RealismError(f"features of {name} are {n}; at least 2 images are needed")
+    return Moments(n, mean, scatter / (n - 1))
+
+
+def frechet(x: Moments, y: Moments) -> float:
+    """The squared Frechet distance of two normal distributions, |mx - my|^2 + tr(Cx + Cy - 2 (Cx Cy)^(1/2)), 0 or more.
+
+    With Cx = AA' and Cy = BB', the eigenvalues of Cx Cy are the squares of the singular values of A'B, so the trace of
+    the root is their sum: covariances of low rank (n < d) do no harm. Raises RealismError for sets of unlike width.
     Source: Dowson & Landau 1982; Heusel et al. 2017.
     """
-    x, y = x.astype(np.float64), y.astype(np.float64)
-    gap = x.mean(0) - y.mean(0)
-    a, b = _root(x), _root(y)
-    spread = (a**2).sum() + (b**2).sum() - 2 * np.linalg.svd(a @ b.T, compute_uv=False).sum()
-    return float(max(0.0, gap @ gap + spread))
+    if x.mean.shape != y.mean.shape:
+        raise RealismError(f"features of {len(x.mean)} and {len(y.mean)} numbers cannot be compared")
+    gap = x.mean - y.mean
+    root = np.linalg.svd(_root(x.covariance).T @ _root(y.covariance), compute_uv=False).sum()
+    return float(max(0.0, gap @ gap + np.trace(x.covariance) + np.trace(y.covariance) - 2 * root))
 
 
-def _root(x: np.ndarray) -> np.ndarray:
-    """(n, d) -> A of at most d rows with A'A the covariance of x."""
-    centred = (x - x.mean(0)) / np.sqrt(len(x) - 1)
-    return np.asarray(np.linalg.qr(centred, mode="r")) if len(x) > x.shape[1] else centred
+def _root(covariance: np.ndarray) -> np.ndarray:
+    """(d, d), symmetric -> A (d, r) with AA' the same, without directions in which there is nothing."""
+    values, vectors = np.linalg.eigh(covariance)
+    kept = values > max(values[-1], 0) * len(values) * np.finfo(np.float64).eps
+    return np.asarray(vectors[:, kept] * np.sqrt(values[kept]))

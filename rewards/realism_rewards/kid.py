@@ -11,6 +11,7 @@ from realism.parts import Retriever, SetMetric
 
 if TYPE_CHECKING:
     import numpy as np
+    from realism.parts.metric import Features
 
 
 @dataclass
@@ -31,32 +32,40 @@ class Kid(SetMetric):
     seed: int = 0
     """Chooses the subsets."""
 
-    def measure(self, features: np.ndarray, real: np.ndarray) -> float:
+    def measure(self, features: Features, real: Features) -> float:
         """See `SetMetric.measure`. Subsets are drawn without replacement; of a set smaller than `subset_size` all."""
         import numpy as np
 
         from realism_rewards.distances import polynomial_mmd
 
-        check_features(features, real)
         n, m = min(self.subset_size, len(features)), min(self.subset_size, len(real))
         if n == len(features) and m == len(real):
-            return polynomial_mmd(features, real, gamma=1.0)
+            every = features.take(np.arange(n)), real.take(np.arange(m))
+            check_features(*every)
+            return polynomial_mmd(*every, gamma=1.0)
         random = np.random.default_rng(self.seed)
         values = []
         for _ in range(self.subsets):
-            chosen = random.permutation(len(features))[:n]
-            values.append(polynomial_mmd(features[chosen], real[random.permutation(len(real))[:m]], gamma=1.0))
+            chosen = features.take(random.permutation(len(features))[:n])
+            some = real.take(random.permutation(len(real))[:m])
+            check_features(chosen, some)
+            values.append(polynomial_mmd(chosen, some, gamma=1.0))
         return float(np.mean(values))
 
 
 def check_features(features: np.ndarray, real: np.ndarray) -> None:
     """Raises RealismError unless both are (n, d) with one d, finite, and have at least 2 rows."""
-    import numpy as np
-
-    for name, rows in (("the set", features), ("the real images", real)):
-        if rows.ndim != 2 or len(rows) < 2:
-            raise RealismError(f"features of {name} have shape {rows.shape}; expected (n, d) with at least 2 images")
-        if not np.isfinite(rows).all():
-            raise RealismError(f"features of {name} are not all finite")
+    check_rows(features, "the set")
+    check_rows(real, "the real images")
     if features.shape[1] != real.shape[1]:
         raise RealismError(f"features of {features.shape[1]} and {real.shape[1]} numbers cannot be compared")
+
+
+def check_rows(rows: np.ndarray, name: str) -> None:
+    """Raises RealismError unless rows, called by that name, are (n, d), at least 2, and finite."""
+    import numpy as np
+
+    if rows.ndim != 2 or len(rows) < 2:
+        raise RealismError(f"features of {name} have shape {rows.shape}; expected (n, d) with at least 2 images")
+    if not np.isfinite(rows).all():
+        raise RealismError(f"features of {name} are not all finite")

@@ -15,11 +15,16 @@ from realism.base.tars import split_member
 
 OPEN = 16
 """Parts held in memory while rows are taken from them."""
+MOST_NEW = 2**15
+"""So many new keys are looked up one by one before they are sorted in among the old ones."""
 
 
 def image_key(path: Path) -> str:
     """32 hex digits that stand for an image as it lies on disk: its path, and the size and time of change of the file
-    (of the tar, if it leads into one). A changed file has another key; it is not read for that."""
+    (of the tar, if it leads into one). A changed file has another key; it is not read for that. A relative path is that
+    of a picture of a run, which its path alone stands for: what a run has made does not change."""
+    if not path.is_absolute():
+        return hashlib.blake2b(str(path).encode(), digest_size=16).hexdigest()
     try:
         stat = path.stat()
     except OSError:
@@ -32,58 +37,85 @@ def image_key(path: Path) -> str:
 
 
 class ImageCache:
-    """One row for each image, by its key: a vector, or whatever else NumPy holds without pickling.
+    """One row for each image, by its key (32 hex digits): a vector, or whatever else NumPy holds without pickling.
 
-    Rows lie in parts, each a file of keys and one of values, written when they are whole. In memory are the keys of
-    what was there when it was opened (40 bytes an image), not the rows.
+    Rows lie in parts, each a file of keys and one of values, written when they are whole. What is added waits in memory
+    for `flush`. In memory besides are the keys (40 bytes an image), not the rows.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._parts = sorted(folder.glob("keys-*.npy"))
+        self._waiting: dict[str, np.ndarray] = {}
+        self._values = functools.lru_cache(maxsize=OPEN)(lambda part: _load(_values_of(self._parts[part])))
+        self._sort()
+
+    def _sort(self) -> None:
+        """Sort the keys of all parts."""
         keys = [_load(path) for path in self._parts]
         places = [np.stack([np.full(len(k), i), np.arange(len(k))], 1) for i, k in enumerate(keys)]
         flat = np.concatenate(keys) if keys else np.zeros(0, "S32")
         order = np.argsort(flat, kind="stable")
         self._keys = flat[order]
         self._places = np.concatenate(places)[order].astype(np.int32) if places else np.zeros((0, 2), np.int32)
-        self._values = functools.lru_cache(maxsize=OPEN)(lambda part: _load(_values_of(self._parts[part])))
-        self._next = len(self._parts)
+        self._new: dict[str, tuple[int, int]] = {}
 
     def has(self, keys: Sequence[str]) -> np.ndarray:
         """(n,) bool: of which images there is a row."""
-        return self._found(keys)[1]
+        return self._found(keys)[1] | np.fromiter((key in self._waiting for key in keys), bool, len(keys))
 
     def take(self, keys: Sequence[str]) -> np.ndarray:
         """The rows (n, ...) of images, in their order. Raises RealismError if there is none of one."""
-        at, there = self._found(keys)
-        if not there.all():
-            raise RealismError(f"'{self.folder}' has lost rows; remove that folder and run again")
-        parts, rows = self._places[at].T
-        taken = [(parts == part, self._values(int(part))[rows[parts == part]]) for part in np.unique(parts)]
-        if not taken:
-            return np.zeros((0, 1), np.float32)
-        values = np.empty((len(keys), *taken[0][1].shape[1:]), taken[0][1].dtype)
-        for here, some in taken:
+        places, there = self._found(keys)
+        values: np.ndarray | None = None
+        for part in np.unique(places[there, 0]):
+            here = there & (places[:, 0] == part)
+            some = self._values(int(part))[places[here, 1]]
+            values = np.empty((len(keys), *some.shape[1:]), some.dtype) if values is None else values
             values[here] = some
-        return values
+        for i in np.flatnonzero(~there).tolist():
+            row = self._waiting.get(keys[i])
+            if row is None:
+                raise RealismError(f"'{self.folder}' has lost rows; remove that folder and run again")
+            values = np.empty((len(keys), *row.shape), row.dtype) if values is None else values
+            values[i] = row
+        return np.zeros((0, 1), np.float32) if values is None else values
 
-    def append(self, keys: Sequence[str], values: np.ndarray) -> None:
-        """Keep the rows (n, ...) of those images that had none. They are found when the folder is opened again."""
-        new = ~self.has(keys)
-        if new.any():
-            path = self.folder / f"keys-{self._next:05d}.npy"
-            _save(_values_of(path), values[new])  # first: a file of keys says that its values are there
-            _save(path, np.array(keys, "S32")[new])
-            self._next += 1
+    def add(self, keys: Sequence[str], values: np.ndarray) -> None:
+        """Keep the rows (n, ...) of those images that had none."""
+        for key, value, there in zip(keys, values, self.has(keys).tolist(), strict=True):
+            if not there:
+                self._waiting.setdefault(key, np.asarray(value))
+
+    def flush(self) -> None:
+        """Write what waits, as one part."""
+        if not self._waiting:
+            return
+        keys, path = list(self._waiting), self.folder / f"keys-{len(self._parts):05d}.npy"
+        _save(
+            _values_of(path), np.stack(list(self._waiting.values()))
+        )  # first: a file of keys says its values are there
+        _save(path, np.array(keys, "S32"))
+        self._new |= {key: (len(self._parts), row) for row, key in enumerate(keys)}
+        self._parts.append(path)
+        self._waiting.clear()
+        if len(self._new) > MOST_NEW:
+            self._sort()
 
     def _found(self, keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Part and row (n, 2) of each image, and which of these (n,) are there, in files."""
         wanted = np.array(keys, "S32")
-        if not len(self._keys):
-            return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), bool)
-        at = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
-        return at, self._keys[at] == wanted
+        places, there = np.zeros((len(wanted), 2), np.int64), np.zeros(len(wanted), bool)
+        if len(self._keys):
+            at = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
+            there = self._keys[at] == wanted
+            places[there] = self._places[at[there]]
+        if self._new:
+            for i in np.flatnonzero(~there).tolist():
+                if (place := self._new.get(keys[i])) is not None:
+                    places[i], there[i] = place, True
+        return places, there
 
 
 def _values_of(keys: Path) -> Path:

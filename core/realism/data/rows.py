@@ -10,12 +10,13 @@ from realism.base.tables import Row
 
 @dataclass(frozen=True)
 class PromptRow(Row):
-    """A prompt of the run."""
+    """A prompt of the run: the text as asked, and what a rewriter made of it, which is drawn instead ("" if none)."""
 
     id: str
     text: str
     subject: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
+    rewritten: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,13 @@ class Reference(Row):
 
 @dataclass(frozen=True)
 class Sample(Row):
-    """A picture that was made, and all that made it. image is relative to the run's folder; references are the paths
-    of the images it was given, which the slot `references:` of the name `retrieved` tells more of."""
+    """A picture that was made, and all that made it; or a real one, whose seed is 0 and generator "".
+
+    text is the prompt as asked, drawn_from the text that the generator was given. image and mask are paths, absolute or
+    relative to the run's folder. references are the paths of the images it was given, of which the artifact
+    `References(retrieved)` tells more. A picture that was made by changing another names that sample (`parent`, an id
+    of the same arm or another) and what was changed (`mask`, white where; "" for all of it).
+    """
 
     id: str
     prompt_id: str
@@ -59,6 +65,9 @@ class Sample(Row):
     retrieved: str = ""
     generator: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
+    drawn_from: str = ""
+    parent: str = ""
+    mask: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,31 @@ class Score(Row):
     id: str
     reward: str
     value: float
+    higher_is_better: bool = True
     detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Heatmap(Row):
+    """A map that a reward has given for one sample: an 8-bit grey picture, 0 (black) to 1 (white), at a path relative
+    to the run's folder."""
+
+    id: str
+    name: str
+    image: str
+
+
+@dataclass(frozen=True)
+class Verdict(Row):
+    """What was made of one prompt's samples: how many there were, how many were accepted, and the mean of each reward
+    over all of them; lower_is_better names those of these rewards of which that is so."""
+
+    prompt_id: str
+    text: str
+    samples: int
+    accepted: int
+    means: dict[str, Any] = field(default_factory=dict)
+    lower_is_better: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The things that travel between parts: prompts, requests, records, hits and scores."""
+"""What travels between parts: prompts, requests, records and hits."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 class Prompt:
     """What a picture should show.
 
-    id is unique within its source; subject names the thing whose look matters (a species, a product), "" if there is
-    none; metadata is JSON-like and may be grouped by in `evaluate`.
+    id is unique within its source; text is the prompt as asked, by which pictures are judged, and rewritten what is
+    drawn instead, "" if that is the same; subject names the thing whose look matters (a species, a product), "" if
+    there is none; metadata is JSON-like and may be grouped by in `evaluate`.
     """
 
     id: str
     text: str
     subject: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    rewritten: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ class Request:
     prompt: Prompt
     seed: int
     references: tuple[Image.Image, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What to draw: the prompt's text, or what a rewriter has made of it."""
+        return self.prompt.rewritten or self.prompt.text
 
 
 def request_seed(seed: int, prompt_id: str, sample: int) -> int:

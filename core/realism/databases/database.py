@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from realism.base.errors import RealismError, shown
 from realism.base.files import digest, write_json
 from realism.base.tables import Row, parts, read_part
+from realism.data import artifacts
 from realism.data.condition import Condition
 from realism.data.rows import RecordRow
 from realism.data.state import State
 from realism.data.types import Hit, Record
-from realism.databases.embedding import encoder_of, learnt_by
 from realism.parts import Retriever
+from realism.run.fingerprint import encoder_of, learnt_by
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +47,7 @@ class Manifest:
     encoder: dict[str, Any]
     """`encoder_of` it: class, options, and the fingerprints of its files."""
     learnt: dict[str, str]
-    """The fingerprints of what it had learnt, by slot."""
+    """The fingerprints of what it had learnt, by the name of the part that learnt it."""
     vectors: str
     """Who made the vectors: "the retriever", or the folder they came from and the model the user states."""
     rows: int
@@ -123,14 +124,13 @@ class Database:
         for path in self._parts:
             rows = pyarrow.parquet.read_metadata(path).num_rows
             self._ends.append(rows + (self._ends[-1] if self._ends else 0))
-        self._read = functools.lru_cache(maxsize=64)(_read)
         self._accepted: Retriever | None = None
 
     @classmethod
     def of(cls, state: State, retriever: Retriever) -> Database:
         """The database that was last indexed with a retriever; it refuses to be searched if the retriever has learnt
         since."""
-        return cls(state.path(f"index:{retriever.part_name}"), learnt_by(retriever, state))
+        return cls(state.path(artifacts.Index(retriever.part_name)), learnt_by(retriever, state))
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -143,7 +143,7 @@ class Database:
     def record(self, row: int) -> Record:
         """The record of a row."""
         part = bisect.bisect_right(self._ends, row)
-        found = self._read(self._parts[part])[row - (self._ends[part - 1] if part else 0)]
+        found = _read(self._parts[part])[row - (self._ends[part - 1] if part else 0)]
         return Record(found.id, Path(found.path), found.subject, found.metadata)
 
     def rows(self) -> Iterator[RecordRow]:
@@ -187,5 +187,7 @@ class Database:
         ]
 
 
+@functools.lru_cache(maxsize=64)
 def _read(part: Path) -> list[RecordRow]:
+    """The rows of a part. Its folder is called by a fingerprint, so what lies there does not change."""
     return [RecordRow(r.id, r.image_path, r.subject, r.metadata) for r in read_part(part, DatabaseRow)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,13 @@ from realism.base.errors import RealismError
 from realism.base.files import renamed_folder
 from realism.base.images import read_image
 from realism.base.tables import chunks, parts, read, read_part
-from realism.data.rows import Aside, RecordRow
-from realism.databases.embedding import EmbeddedImages, Embedder, KeyedRow
-from realism.databases.features import MAX_SIDE, rows_of
+from realism.data.rows import RecordRow
 from realism.databases.leaks import Evaluated, Leaks
 from realism.parts import Images, Index, Retriever
-from realism.run.work import Work
+from realism.parts.embedder import MAX_SIDE, SHARD, Embedder, KeyedRow, rows_of
+from realism.parts.sources import EmbeddedImages
+from realism.parts.work import Shard, Table, Work
 
-SHARD = 512
 TRIED = 4
 """Images that are encoded to see whether given vectors are the retriever's."""
 FITTING = 0.95
@@ -31,10 +31,11 @@ FITTING = 0.95
 class Encoded:
     """A table of records and what is kept of their images, one part in memory at a time."""
 
-    def __init__(self, table: Path, embedder: Embedder):
+    def __init__(self, table: Path, embedder: Embedder, vectors: Callable[[list[str]], np.ndarray]):
+        """vectors: those (n, d) of images, by their keys."""
         import pyarrow.parquet
 
-        self._parts, self._embedder = parts(table), embedder
+        self._parts, self._embedder, self._vectors = parts(table), embedder, vectors
         self._read = functools.lru_cache(maxsize=16)(lambda path: read_part(path, KeyedRow))
         self._starts = np.cumsum([0, *(pyarrow.parquet.read_metadata(path).num_rows for path in self._parts)])
 
@@ -53,44 +54,43 @@ class Encoded:
 
     def vectors(self, rows: Sequence[KeyedRow]) -> np.ndarray:
         """(n, d) float32."""
-        return self._embedder.vectors.take([row.key for row in rows])
+        return self._vectors([row.key for row in rows])
 
-    def looks(self, rows: Sequence[KeyedRow]) -> np.ndarray:
-        """(n,) of `LOOK`."""
-        return self._embedder.looks.take([row.key for row in rows])
+    def hashes(self, rows: Sequence[KeyedRow]) -> np.ndarray:
+        """(n, 4) perceptual hashes."""
+        return self._embedder.hashes([row.key for row in rows])
 
 
-def leaks_of(encoded: Encoded, sets: Sequence[Images], encoder: Embedder, work: Work) -> dict[int, str]:
+def leaks_of(encoded: Encoded, sets: Sequence[Images], encoder: Retriever, work: Work) -> dict[int, str]:
     """The rows that are in one of the evaluation sets, and which image each is. Evaluation images are read, and those
     embedded that look like one of the database."""
     rows: list[KeyedRow] = []
     evaluated: list[Evaluated] = []
     for i, images in enumerate(sets):
         # what cannot be read is left to the step that evaluates with it, which counts it
-        def look(_: int, records: list[RecordRow]) -> tuple[Sequence[KeyedRow], Sequence[Aside]]:
-            return encoder.look(records, "index")[0], []
-
-        table = work.map(chunks(rows_of(images), SHARD), look, KeyedRow, f"evaluated-{i}", unit="images")
+        look = partial(_looked_at, work.embedder)
+        table = work.map(Table(KeyedRow, f"evaluated-{i}"), chunks(rows_of(images), SHARD), look, unit="images")
         there = list(read(table, KeyedRow))
         rows += there
-        evaluated += [Evaluated(images.part_name, row.id, row.path) for row in there]
+        evaluated += [Evaluated(images.part_name, row.id, row.path, row.key) for row in there]
     if not rows:
         return {}
-    encoder.open()
-    leaks = Leaks(evaluated, encoder.looks.take([row.key for row in rows]))
-    suspected = leaks.suspected(encoded.looks(block) for _, block in encoded.blocks() if block)
+    leaks = Leaks(evaluated, work.embedder.hashes([row.key for row in rows]))
+    suspected = leaks.suspected(encoded.hashes(block) for _, block in encoded.blocks() if block)
     for some in chunks(suspected.tolist(), SHARD):
-        encoder.embed([rows[i] for i in some], "index")
-    encoder.open()
-    vectors = encoder.vectors.take([rows[i].key for i in suspected])
+        work.embedder.embed(encoder, [rows[i] for i in some], "index")
+        work.embedder.flush()
+    vectors = work.embedder.vectors(encoder, [rows[i].key for i in suspected])
     found: dict[int, str] = {}
     for start, block in encoded.blocks():
         if block:
-            among = leaks.among(
-                [r.path for r in block], encoded.looks(block), encoded.vectors(block), suspected, vectors
-            )
+            among = leaks.among(block, encoded.hashes(block), encoded.vectors(block), suspected, vectors)
             found |= {start + i: said for i, said in among.items()}
     return found
+
+
+def _looked_at(embedder: Embedder, _: int, records: list[RecordRow]) -> Shard:
+    return embedder.look(records, "index")[0], []
 
 
 def duplicates_of(
@@ -100,7 +100,7 @@ def duplicates_of(
     index of all rows, which is removed again."""
     with renamed_folder(folder) as made:
         index.build((encoded.vectors(block) for _, block in encoded.blocks() if block), made)
-    hashes = np.concatenate([encoded.looks(block)["hash"] for _, block in encoded.blocks() if block])
+    hashes = np.concatenate([encoded.hashes(block) for _, block in encoded.blocks() if block])
     blocks = (encoded.vectors(block) for _, block in encoded.blocks() if block)
     group = groups(blocks, hashes, lambda queries, k: index.search(folder, queries, k), alike)
     shutil.rmtree(folder)

@@ -10,6 +10,7 @@ import numpy as np
 
 from realism.base.duplicates import Alike, all_differing_bits
 from realism.parts import Images, parts_of
+from realism.parts.embedder import KeyedRow
 from realism.parts.step import Step
 
 BLOCK = 1024
@@ -33,11 +34,12 @@ def evaluation_sets(steps: Iterable[Step]) -> list[Images]:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """An image that is evaluated against: the part that lists it, its id and its path."""
+    """An image that is evaluated against: the part that lists it, its id, its path, and what its pixels hash to."""
 
     source: str
     id: str
     path: str
+    pixels: str
 
 
 class Leaks:
@@ -48,41 +50,46 @@ class Leaks:
     different roots, and "rose/1.jpg" may stand for two photographs.
     """
 
-    def __init__(self, evaluated: Sequence[Evaluated], looks: np.ndarray):
-        """looks: (m,) of `LOOK`, those of the evaluated images."""
-        self._evaluated, self._looks = evaluated, looks
-        self._by_pixels = {pixels: i for i, pixels in reversed(list(enumerate(looks["pixels"].tolist())))}
+    def __init__(self, evaluated: Sequence[Evaluated], hashes: np.ndarray):
+        """hashes: (m, 4), the perceptual ones of the evaluated images."""
+        self._evaluated, self._hashes = evaluated, hashes
+        self._by_pixels = {image.pixels: i for i, image in reversed(list(enumerate(evaluated)))}
 
-    def suspected(self, looks: Iterable[np.ndarray]) -> np.ndarray:
-        """The positions (s,) of evaluated images whose perceptual hash is like that of one in the database, whose looks
-        these are: only their vectors are needed."""
+    def suspected(self, hashes: Iterable[np.ndarray]) -> np.ndarray:
+        """The positions (s,) of evaluated images whose perceptual hash is like one of these, (n, 4) at a time, of the
+        database: only their vectors are needed."""
         found = np.zeros(len(self._evaluated), bool)
-        for some in looks:
+        for some in hashes:
             for at in _blocks(len(found)):
-                bits = all_differing_bits(some["hash"], self._looks["hash"][at])
+                bits = all_differing_bits(some, self._hashes[at])
                 found[at] |= (bits <= COPY.bits).any(axis=0)
         return np.flatnonzero(found)
 
     def among(
-        self, paths: Sequence[str], looks: np.ndarray, vectors: np.ndarray, suspected: np.ndarray, theirs: np.ndarray
+        self,
+        rows: Sequence[KeyedRow],
+        hashes: np.ndarray,
+        vectors: np.ndarray,
+        suspected: np.ndarray,
+        theirs: np.ndarray,
     ) -> dict[int, str]:
         """Which of n images of a database are evaluated against: position -> which one it is, in words.
 
-        paths, looks (n,) and vectors (n, d) are those of the n images; theirs (s, d) are the vectors of the suspected.
+        rows, hashes (n, 4) and vectors (n, d) are those of the n images; theirs (s, d) are those of the suspected.
         """
         found: dict[int, str] = {}
-        nearest = np.full(len(looks), COPY.cosine)
+        nearest = np.full(len(rows), COPY.cosine)
         for at in _blocks(len(suspected)):
-            bits = all_differing_bits(looks["hash"], self._looks["hash"][suspected[at]])
+            bits = all_differing_bits(hashes, self._hashes[suspected[at]])
             cosines = np.where(bits <= COPY.bits, vectors @ theirs[at].T, -np.inf)
             best = cosines.argmax(axis=1)
             for i in np.flatnonzero(cosines.max(axis=1) >= nearest).tolist():
                 nearest[i] = cosines[i, best[i]]
                 how = f"nearly the same: cosine {nearest[i]:.3f}, {bits[i, best[i]]:.0f} of 256 bits differ"
                 found[i] = self._said(suspected[at][best[i]], how)
-        for i, pixels in enumerate(looks["pixels"].tolist()):
-            if (same := self._by_pixels.get(pixels)) is not None:
-                one_file = os.path.realpath(paths[i]) == os.path.realpath(self._evaluated[same].path)
+        for i, row in enumerate(rows):
+            if (same := self._by_pixels.get(row.key)) is not None:
+                one_file = os.path.realpath(row.path) == os.path.realpath(self._evaluated[same].path)
                 found[i] = self._said(same, "the same file" if one_file else "the same pixels")
         return found
 

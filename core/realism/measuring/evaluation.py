@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from realism.base.features import Rows
 from realism.base.files import digest
 from realism.base.stats import bootstrap_difference, bootstrap_groups
 
@@ -35,7 +36,7 @@ class ArmScores:
 class ArmFeatures:
     """Features (n, d) of one arm's images, and the prompt of each."""
 
-    features: np.ndarray
+    features: Rows
     prompts: Sequence[str]
 
 
@@ -61,18 +62,27 @@ def measure_scores(arms: Mapping[str, ArmScores], control: str, seed: int) -> It
 def spread_within(arm: ArmFeatures) -> ArmScores:
     """How unlike one another the pictures of each prompt with several are: the mean of 1 - cosine over their pairs, in
     [0, 2], with features (n, d) of any length. One value a prompt; a picture counts as its own pair nowhere."""
-    unit = arm.features / np.linalg.norm(arm.features, axis=1, keepdims=True)
-    values, prompts = [], sorted(set(arm.prompts))
-    for prompt, rows in zip(prompts, _rows_by_prompt(arm.prompts, prompts), strict=True):
-        n = len(rows)
-        if n > 1:  # the sum of all products is that of the sum of rows with itself, less those of a row with itself
-            total = unit[rows].sum(0, dtype=np.float64)
-            values.append((prompt, 1 - float(total @ total - n) / (n * (n - 1))))
-    return ArmScores([value for _, value in values], [prompt for prompt, _ in values])
+    names = sorted(set(arm.prompts))
+    rank = {prompt: i for i, prompt in enumerate(names)}
+    numbers = np.array([rank[prompt] for prompt in arm.prompts], np.int64)
+    counts = np.bincount(numbers, minlength=len(names))
+    several = np.flatnonzero(counts > 1)
+    if not len(several):
+        return ArmScores([], [])
+    totals, start = np.zeros(0), 0
+    for block in arm.features.blocks():
+        unit = (block / np.linalg.norm(block, axis=1, keepdims=True)).astype(np.float64)
+        totals = totals if totals.size else np.zeros((len(names), block.shape[1]))
+        np.add.at(totals, numbers[start : start + len(block)], unit)
+        start += len(block)
+    # the sum of all products is that of the sum of rows with itself, less those of a row with itself
+    n, whole = counts[several], (totals[several] ** 2).sum(1)
+    values = 1 - (whole - n) / (n * (n - 1))
+    return ArmScores(values.tolist(), [names[i] for i in several.tolist()])
 
 
 def measure_set(
-    metric: SetMetric, arms: Mapping[str, ArmFeatures], real: np.ndarray, control: str, seed: int
+    metric: SetMetric, arms: Mapping[str, ArmFeatures], real: Rows, control: str, seed: int
 ) -> Iterator[dict[str, Any]]:
     """The metric of each arm with at least `metric.least` images, and its difference to the control arm, which is over
     the prompts that both have.
@@ -97,9 +107,7 @@ def measure_set(
         yield numbers
 
 
-def measure_floor(
-    metric: SetMetric, real: np.ndarray, subjects: Mapping[str, str], n: int, seed: int
-) -> dict[str, Any]:
+def measure_floor(metric: SetMetric, real: Rows, subjects: Mapping[str, str], n: int, seed: int) -> dict[str, Any]:
     """What real images (m, d) score against others of their kind: the best that an arm of n images can hope for.
 
     n of them, or half where there are fewer than 2 n, are held against the rest. subjects: the subject of each, by id;
@@ -110,8 +118,8 @@ def measure_floor(
     n = min(n, len(drawn) // 2)
     if n < metric.least:
         return {}
-    part = ArmFeatures(real[drawn[:n]], [ids[i] for i in drawn[:n]])
-    return next(measure_set(metric, {REAL: part}, real[drawn[n:]], "", seed))
+    part = ArmFeatures(real.only(np.asarray(drawn[:n])), [ids[i] for i in drawn[:n]])
+    return next(measure_set(metric, {REAL: part}, real.only(np.asarray(drawn[n:])), "", seed))
 
 
 def _spread_by_subject(subjects: Mapping[str, str], seed: int) -> list[int]:
@@ -142,11 +150,11 @@ def _on_shared_prompts(ours: ArmFeatures, theirs: ArmFeatures) -> tuple[ArmFeatu
 
 def _of_prompts(arm: ArmFeatures, prompts: Collection[str]) -> ArmFeatures:
     at = [i for i, prompt in enumerate(arm.prompts) if prompt in prompts]
-    return ArmFeatures(arm.features[at], [arm.prompts[i] for i in at])
+    return ArmFeatures(arm.features.only(np.asarray(at, np.int64)), [arm.prompts[i] for i in at])
 
 
 def _difference(
-    metric: SetMetric, pair: tuple[ArmFeatures, ArmFeatures], real: np.ndarray, seed: int
+    metric: SetMetric, pair: tuple[ArmFeatures, ArmFeatures], real: Rows, seed: int
 ) -> tuple[float, np.ndarray]:
     """The difference of the metric of two arms, and its resamples; NaN where either has too few images."""
     if min(len(f.features) for f in pair) < metric.least:
@@ -161,9 +169,7 @@ def _standard_error(values: np.ndarray) -> float:
     return float(finite.std(ddof=1)) if len(finite) > 1 else float("nan")
 
 
-def _resampled(
-    metric: SetMetric, arms: Mapping[str, ArmFeatures], real: np.ndarray, seed: int
-) -> dict[str, np.ndarray]:
+def _resampled(metric: SetMetric, arms: Mapping[str, ArmFeatures], real: Rows, seed: int) -> dict[str, np.ndarray]:
     """The metric of each arm on each of RESAMPLES resamples of prompts and real images: arm -> (RESAMPLES,)."""
     random = np.random.default_rng(seed)
     prompts = sorted({p for f in arms.values() for p in f.prompts})
@@ -171,11 +177,11 @@ def _resampled(
     spread = {arm: np.full(RESAMPLES, np.nan) for arm in arms}
     for i in range(RESAMPLES):
         drawn = random.integers(0, len(prompts), len(prompts))
-        others = real[random.integers(0, len(real), len(real))]
+        others = real.only(random.integers(0, len(real), len(real)))
         for arm, f in arms.items():
             at = np.concatenate([rows[arm][p] for p in drawn])
             if len(at) >= metric.least:
-                spread[arm][i] = metric.measure(f.features[at], others)
+                spread[arm][i] = metric.measure(f.features.only(at), others)
     return spread
 
 

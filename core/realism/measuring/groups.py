@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+import heapq
+from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 from realism.base.files import digest
 from realism.data.rows import PromptRow, Sample
@@ -28,14 +29,32 @@ def keys_of(rows: Sequence[PromptRow | Sample]) -> set[str]:
     return subject | {key for row in rows for key in row.metadata}
 
 
-def shares(groups: Mapping[str, Sequence[T]], ids: Mapping[str, Sequence[str]], count: int) -> dict[str, list[T]]:
-    """`count` items, equally many of each group while there are, in their order. A hash of their ids, which are in the
-    order of the items, says which; so it is the same choice in every run."""
-    chosen: dict[str, list[T]] = {}
-    left = count
-    for rank, name in enumerate(sorted(groups, key=lambda name: len(groups[name]))):
-        share = min(len(groups[name]), left // (len(groups) - rank))
-        left -= share
-        first = sorted(range(len(groups[name])), key=lambda i: digest(ids[name][i]))[:share]
-        chosen[name] = [groups[name][i] for i in sorted(first)]
-    return {name: chosen[name] for name in groups}
+class Shares(Generic[T]):
+    """Of many items, some, equally many of each group while there are. A hash of their ids says which, so that it is
+    the same choice in every run; no more are held than may be chosen."""
+
+    def __init__(self, count: int):
+        self._count, self._seen = count, 0
+        self._held: dict[str, list[tuple[int, int, T]]] = {}
+        self.sizes: dict[str, int] = {}
+        """How many items each group had."""
+
+    def add(self, group: str, id: str, item: T) -> None:
+        """One item more."""
+        held = self._held.setdefault(group, [])
+        self.sizes[group] = self.sizes.get(group, 0) + 1
+        self._seen += 1
+        entry = (-int(digest(id), 16), -self._seen, item)  # the largest hash is dropped first
+        if len(held) < self._count:
+            heapq.heappush(held, entry)
+        elif self._count:
+            heapq.heappushpop(held, entry)
+
+    def chosen(self) -> dict[str, list[T]]:
+        """The items of each group, groups and items in the order in which they came."""
+        left, share = self._count, dict.fromkeys(self._held, 0)
+        for rank, name in enumerate(sorted(self._held, key=lambda name: self.sizes[name])):
+            share[name] = min(self.sizes[name], left // (len(share) - rank))
+            left -= share[name]
+        first = {name: sorted(held, reverse=True)[: share[name]] for name, held in self._held.items()}
+        return {name: [item for *_, item in sorted(some, key=lambda e: -e[1])] for name, some in first.items()}

@@ -1,39 +1,36 @@
-"""Scores of a run, joined."""
+"""Samples with their scores, part by part."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
 
-from realism.base.tables import read
-from realism.data.rows import Score
+from realism.base.tables import part_path, parts, read_part
+from realism.data.artifacts import Samples, Scores
+from realism.data.rows import Sample, Score
 from realism.data.state import State
+from realism.parts.step import Artifacts
+
+Scored = tuple[Sample, dict[str, Score]]
+"""A sample, and its score by each reward that has given it one."""
 
 
-def known_rewards(there: Collection[str]) -> list[str]:
-    """The rewards that have scored any arm, in the order they did."""
-    return list(dict.fromkeys(s.split(":")[2] for s in there if s.startswith("scores:")))
+def rewards_of(there: Artifacts, *arms: str) -> list[str]:
+    """The names of the values that any of these arms has scores of, in the order they were given."""
+    return list(dict.fromkeys(scores.reward for scores in Scores.among(there) if scores.arm in arms))
 
 
-def _scores(state: State, arm: str) -> Iterator[Score]:
-    for slot in state:
-        if slot.startswith(f"scores:{arm}:"):
-            reward = slot.split(":")[2]
-            yield from (row for row in read(state.path(slot), Score) if row.reward == reward)
-
-
-def scores_of(state: State, arm: str) -> dict[str, dict[str, float]]:
-    """Sample id -> reward -> value, for all samples of an arm. Where a reward has scored twice, the later counts."""
-    found: dict[str, dict[str, float]] = {}
-    for row in _scores(state, arm):
-        found.setdefault(row.id, {})[row.reward] = row.value
-    return found
-
-
-def details_of(state: State, arm: str, ids: Collection[str]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Sample id -> reward -> what stands behind the value, for these samples of an arm."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in _scores(state, arm):
-        if row.id in ids:
-            found.setdefault(row.id, {})[row.reward] = row.detail
-    return found
+def scored(state: State, arm: str) -> Iterator[Scored]:
+    """The samples of an arm with their scores, one part in memory at a time; each table is read once."""
+    wanted: dict[Path, set[str]] = {}
+    for scores in Scores.among(state):
+        if scores.arm == arm:
+            wanted.setdefault(state.path(scores), set()).add(scores.reward)
+    for number, path in enumerate(parts(state.path(Samples(arm)))):
+        given: dict[str, dict[str, Score]] = {}
+        for table, rewards in wanted.items():
+            for row in read_part(part_path(table, number), Score):
+                if row.reward in rewards:
+                    given.setdefault(row.id, {})[row.reward] = row
+        for sample in read_part(path, Sample):
+            yield sample, given.get(sample.id, {})

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from realism.base.tables import Row
-from realism.data.rows import Exhibit, Sample
+from realism.data.artifacts import Selection
+from realism.data.rows import Exhibit, Score, Verdict
 from realism.measuring.evaluation import ArmScores
+from realism.measuring.scores import Scored
 
 SELECTED_FROM = "samples"
 """The key of a measure's detail that says that it tells of samples to learn from, not of held-out ones."""
@@ -18,23 +18,10 @@ EXAMPLES = 12
 """Prompts shown as examples of a selection."""
 
 
-@dataclass(frozen=True)
-class Verdict(Row):
-    """What was made of one prompt's samples: how many there were, how many were accepted, and the mean of each reward
-    over all of them."""
-
-    prompt_id: str
-    text: str
-    samples: int
-    accepted: int
-    means: dict[str, Any] = field(default_factory=dict)
-
-
-def round_name(slot: str, there: Collection[str]) -> str:
-    """What one selection is called, by its slot `ARM:NUMBER`: the arm, and the round if it was selected from twice."""
-    arm, _, number = slot.rpartition(":")
-    again = f"selection:{arm}:2" in there
-    return f"{arm}, round {number}" if again else arm
+def round_name(one: Selection, there: Collection[Selection]) -> str:
+    """What one selection is called: the arm, and the round if it was selected from twice."""
+    again = sum(other.arm == one.arm for other in there) > 1
+    return f"{one.arm}, round {one.number}" if again else one.arm
 
 
 def within(samples: int, accepted: int, k: int) -> float:
@@ -92,30 +79,24 @@ def measured(rounds: Mapping[str, Sequence[Verdict]]) -> Iterator[Told]:
         yield Told(f"{reward} of samples to select from", "", values(means), reward)
 
 
-def example(
-    kept: Sequence[Sample],
-    rejected: Sequence[Sample],
-    samples: int,
-    scores: Mapping[str, Mapping[str, float]],
-    details: Mapping[str, Mapping[str, Mapping[str, Any]]],
-) -> Exhibit:
+def example(kept: Sequence[Scored], rejected: Sequence[Scored], samples: int) -> Exhibit:
     """The first kept sample of a prompt and the first two rejected ones, each with its scores and what it got wrong.
 
-    samples: how many there were. scores and details: sample id -> reward -> value, and what stands behind it."""
-    shown = [("accepted", s) for s in kept[:1]] + [("rejected", s) for s in rejected[: 2 if kept else 3]]
-    said = [f"{word}: {_reasons(scores.get(s.id, {}), details.get(s.id, {}))}" for word, s in shown]
+    samples: how many there were."""
+    shown = [("accepted", one) for one in kept[:1]] + [("rejected", one) for one in rejected[: 2 if kept else 3]]
+    said = [f"{word}: {_reasons(scores)}" for word, (_, scores) in shown]
     text = f"{len(kept)} kept, {len(rejected)} of {samples} not accepted"
-    return Exhibit((kept or rejected)[0].text, text, [s.image for _, s in shown], said)
+    return Exhibit((kept or rejected)[0][0].text, text, [sample.image for _, (sample, _) in shown], said)
 
 
-def _reasons(scores: Mapping[str, float], details: Mapping[str, Mapping[str, Any]]) -> str:
-    """The scores of a sample, and the questions that were answered wrongly (see `BaseReward.explain`)."""
-    values = [f"{reward} {value:.3g}" for reward, value in scores.items()]
-    answers = (answer for detail in details.values() for answer in detail.get("answers", ()))
+def _reasons(scores: Mapping[str, Score]) -> str:
+    """The scores of a sample, and the questions that were answered wrongly (`answers` of a score's detail)."""
+    values = [f"{reward} {score.value:.3g}" for reward, score in scores.items()]
+    answers = (answer for score in scores.values() for answer in score.detail.get("answers", ()))
     wrong = [f"{a['question']} {a['answer'] or 'no answer'}, not {a['expected']}" for a in answers if not a["right"]]
     return "; ".join([*values, *dict.fromkeys(wrong)])
 
 
-def shown_as_examples(prompts: Sequence[str]) -> set[str]:
-    """The prompts to show, drawn by a hash of their ids, so that each round shows the same."""
-    return set(sorted(prompts, key=lambda p: hashlib.blake2b(p.encode(), digest_size=8).digest())[:EXAMPLES])
+def hash_of(prompt: str) -> bytes:
+    """By its order the prompts shown as examples are drawn, so that each round shows the same."""
+    return hashlib.blake2b(prompt.encode(), digest_size=8).digest()

@@ -4,16 +4,17 @@ from realism.parts.base import Part, parts_of
 from realism.parts.generator import Generator
 from realism.parts.language import Chat, LanguageModel
 from realism.parts.metric import SetMetric
-from realism.parts.retriever import Index, PixelEncoder, Retriever
+from realism.parts.retriever import Index, PixelEncoder, Projection, Retriever
 from realism.parts.reward import BaseReward, DifferentiableReward, ReferenceReward, Reward
 from realism.parts.sources import Images, Prompts
-from realism.parts.step import Step
+from realism.parts.step import Composite, Step
 from realism.parts.trainer import Trainer
 from realism.parts.tunable import Tunable
 
 __all__ = [
     "BaseReward",
     "Chat",
+    "Composite",
     "DifferentiableReward",
     "Generator",
     "Images",
@@ -21,6 +22,7 @@ __all__ = [
     "LanguageModel",
     "Part",
     "PixelEncoder",
+    "Projection",
     "Prompts",
     "ReferenceReward",
     "Retriever",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from realism.parts.base import Part
 from realism.parts.retriever import Retriever
@@ -12,10 +13,25 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+class Features(Protocol):
+    """Features (n, d) of a set of images, not all of which need be in memory at a time."""
+
+    def __len__(self) -> int:
+        """How many images, n."""
+
+    def take(self, at: np.ndarray) -> np.ndarray:
+        """The rows (len(at), d) float32 at these places, each place as often as it is named."""
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """All rows, a block (b, d) float32 at a time."""
+
+
 class SetMetric(Part):
     """A distance between two sets of images, measured on features of a named extractor.
 
-    A subclass has the field `encoder: Retriever`, the extractor, so that the report can say which one it was.
+    A subclass has the field `encoder: Retriever`, the extractor, so that the report can say which one it was. It is
+    measured a hundred times anew for its interval, so its memory should not grow with the sets: take blocks one by one
+    (moments, as FID does) or no more than a few thousand rows (as KID does).
     """
 
     family = "metric"
@@ -27,5 +43,5 @@ class SetMetric(Part):
     encoder: Retriever
 
     @abstractmethod
-    def measure(self, features: np.ndarray, real: np.ndarray) -> float:
+    def measure(self, features: Features, real: Features) -> float:
         """Features (n, d) of the set and (m, d) of the real images -> the distance. Computed in float64."""

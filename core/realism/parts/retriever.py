@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from realism.base.errors import RealismError
 from realism.parts.base import Part
@@ -41,16 +41,29 @@ class Index(Part):
         similarities within 0.05."""
 
 
+class Memory(Protocol):
+    """Vectors of pictures, by what they show."""
+
+    def rows(self, images: Sequence[Image.Image], embed: Callable[[list[Image.Image]], np.ndarray]) -> np.ndarray:
+        """The vectors (n, d) float32 of the images; those that are not known are embedded, and known from then on."""
+
+
 class Retriever(Part):
     """A text encoder and an image encoder into one space, where the cosine says how well two things match."""
 
     family = "retriever"
     index: Index
     """What searches the images it has encoded; each retriever has this option."""
+    memory: ClassVar[Memory | None] = None  # no option, though a run sets it for each retriever by itself
+    """What it has embedded in this run, which is not embedded again, whoever asks; None outside of a run."""
 
-    @abstractmethod
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
         """RGB images of any size -> (n, d) float32, each row of length 1. Row i depends on image i alone, to 1e-5."""
+        return self.embed_images(images) if self.memory is None else self.memory.rows(images, self.embed_images)
+
+    @abstractmethod
+    def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """What a retriever defines, and `encode_images` calls for each picture once."""
 
     @abstractmethod
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
@@ -59,6 +72,23 @@ class Retriever(Part):
     @abstractmethod
     def preprocessing(self) -> str:
         """How an image becomes the model's input, in words for the report: resize, crop, size in pixels."""
+
+
+class Projection(Retriever):
+    """A retriever whose vectors of images are computed from those of another, so that no image is opened anew."""
+
+    encoder: Retriever
+    """The other; each projection has this option."""
+
+    @abstractmethod
+    def project(self, rows: np.ndarray) -> np.ndarray:
+        """Rows (n, d) of the encoder -> rows (n, d') float32, each of length 1."""
+
+    def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray:
+        return self.project(self.encoder.encode_images(images))
+
+    def preprocessing(self) -> str:
+        return self.encoder.preprocessing()
 
 
 class PixelEncoder(Retriever):

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from realism.data.types import Prompt, Record
 from realism.parts.base import Part
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Prompts(Part):
@@ -31,3 +35,14 @@ class Images(Part):
     @abstractmethod
     def records(self) -> Iterator[Record]:
         """The records, one by one, each id once."""
+
+
+class EmbeddedImages(Images):
+    """Images that come with vectors which someone has computed before."""
+
+    encoder: str
+    """The model that made the vectors, as the user states it; each such source has this option."""
+
+    @abstractmethod
+    def embedded(self) -> Iterator[tuple[Record, np.ndarray]]:
+        """The records, as `records` gives them, each with its vector (d,) of any length and kind of float."""

@@ -2,131 +2,115 @@
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from realism.base.errors import listed, nearest
-from realism.parts.base import Part
-from realism.parts.tunable import learnt_slots
+from realism.data.artifacts import PLAIN, Artifact, Samples, Weights
+from realism.parts.base import Part, parts_of
+from realism.parts.tunable import Tunable
 
 if TYPE_CHECKING:
-    from realism.data.state import State
-    from realism.recipe.recipe import Recipe
-    from realism.run.work import Work
+    from realism.parts.work import Work
 
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_ .-]{0,60}")
-"""What arms and references may be called."""
+Artifacts = Collection[Artifact]
+"""The artifacts that are there, in the order they were first made."""
 NONE = "none"
 """What `generate` calls no references."""
-NAME_SAID = "letters, digits, space, '_', '.' and '-', at most 61"
 
 
 class Step(Part):
-    """A verb. It reads what earlier steps left in named slots of the state and leaves its own results there.
+    """A verb. It reads artifacts that earlier steps wrote, and writes artifacts of its own.
 
-    Slots: `prompts`; `index:NAME` of a retriever; `references:NAME`; `samples:ARM`; `scores:ARM:REWARD`; `weights:NAME`
-    of a part; `measures`. A step is kept when its options, the parts it uses, what these have learnt and the slots it
-    reads are those of an earlier run.
+    What follows from these is no business of the step: what it lacks is said before anything runs, what tells of
+    something it has made anew holds no longer, and it is kept if its options, the parts it uses, what these have learnt
+    and what it reads are those of an earlier run.
     """
 
     family = "step"
-    always: ClassVar[bool] = False
-    """Whether it is done anew in every run, after all others (for cheap steps that show the run as a whole)."""
-    seeded: ClassVar[bool] = True
-    """Whether its result depends on `work.seed`; if not, runs over several seeds share it."""
-
-    passes_on_to: ClassVar[str] = ""
-    """The option, a part, that takes the options which the step itself does not know."""
+    scope: ClassVar[Literal["seed", "recipe", "run"]] = "seed"
+    """What it is done for: each seed of the recipe, as its result depends on `work.seed`; the recipe once, for all
+    seeds; or the run as a whole, anew each time and after all others."""
+    learnt = True
+    """Whether its parts use what `train` steps before have taught them; a step may have an option of that name."""
 
     def title(self) -> str:
         """What the step is called in progress and report."""
         return type(self).__name__.lower()
 
-    def missing(self, there: Collection[str]) -> list[str]:
-        """One sentence for each thing that no earlier step provides; there holds the slots filled before."""
-        return []
+    @abstractmethod
+    def reads(self, there: Artifacts) -> Sequence[Artifact]:
+        """What it needs, whether or not it is there. What its parts have learnt is added."""
 
     @abstractmethod
-    def reads(self, there: Collection[str]) -> list[str]:
-        """Which of the slots that are there decide this step's result; what its parts have learnt is added to them."""
+    def writes(self, there: Artifacts) -> Sequence[Artifact]:
+        """What it makes."""
 
-    def with_learnt(self) -> bool:
-        """Whether its parts use what `train` steps before have taught them."""
-        return True
+    def conflicts(self, there: Artifacts) -> list[str]:
+        """One sentence for each thing that keeps it from being done, besides lacking what it reads."""
+        return []
 
-    def voids(self, there: Collection[str]) -> list[str]:
-        """Which of the slots that are there no longer hold once it is done, as what they speak of is replaced: here
-        what was found for earlier prompts, if it makes prompts."""
-        return [s for s in there if s.startswith("references:")] if "prompts" in self.makes(there) else []
-
-    def stands_for(self, before: Sequence[Step]) -> Sequence[Step]:
-        """The steps to do in its place, after those before; most stand for themselves. Raises ValueError, in one
-        sentence, if these lack what it needs."""
-        return [self]
-
-    def depends_on(self, recipe: Recipe) -> Sequence[Part]:
-        """Parts that other steps hold and that decide this step's result as well."""
+    def depends_on(self, steps: Sequence[Step]) -> Sequence[Part]:
+        """Parts that other steps of the recipe hold and that decide this step's result as well: `work.depends`."""
         return ()
 
     @abstractmethod
-    def makes(self, there: Collection[str]) -> list[str]:
-        """Which slots it fills."""
+    def run(self, work: Work) -> object:
+        """Do it, or go on where a killed run left off: write each artifact to its place in `work.folder`."""
+
+
+class Composite(Part):
+    """A verb that stands for others, which are done in its place."""
+
+    family = "step"
 
     @abstractmethod
-    def run(self, state: State, work: Work) -> Mapping[str, Path]:
-        """Do it, or go on where a killed run left off, and return each slot it makes with its path below
-        `work.folder`."""
+    def steps(self, before: Sequence[Step]) -> Sequence[Step]:
+        """The steps to do, after those before. Raises ValueError, in one sentence, if these lack what it needs."""
 
 
-def all_reads(step: Step, there: Collection[str]) -> list[str]:
-    """Which of the slots that are there decide a step's result: those it names, and what its parts have learnt."""
-    learnt = learnt_slots(step, there) if step.with_learnt() else []
-    return list(dict.fromkeys([*step.reads(there), *learnt]))
+def learnt_weights(part: Part, there: Artifacts) -> list[Artifact]:
+    """What trainers have made for a part or any part it uses, of what is there."""
+    names = [Weights(inner.part_name) for inner in parts_of(part) if isinstance(inner, Tunable)]
+    return [weights for weights in dict.fromkeys(names) if weights in there]
 
 
-def index_missing(there: Collection[str], retriever: Part) -> list[str]:
-    """One sentence if no step before has indexed a database with this retriever."""
-    if f"index:{retriever.part_name}" in there:
-        return []
-    return [f"no database is indexed with '{retriever.part_name}': put a step 'index' before this"]
+def all_reads(step: Step, there: Artifacts) -> list[Artifact]:
+    """What decides a step's result: what it reads, and what its parts have learnt."""
+    return list(dict.fromkeys([*step.reads(there), *(learnt_weights(step, there) if step.learnt else ())]))
+
+
+def name_error(name: str) -> str | None:
+    """One sentence if a result cannot be called so, else None."""
+    if PLAIN.fullmatch(name):
+        return None
+    return f"'{name}' is no name for a result: letters, digits, space, '_', '.' and '-', at most 61"
 
 
 def references_error(name: str) -> str | None:
     """One sentence if references cannot be called so, else None."""
     if name == NONE:
         return "references cannot be called 'none', which stands for no references: give them another 'name'"
-    return None if NAME.fullmatch(name) else f"'{name}' is no name for references: {NAME_SAID}"
+    return name_error(name)
 
 
 def called_twice(parts: Sequence[Part], family: str) -> str | None:
-    """One sentence if two parts have one name, by which tables and slots would mix them up, else None."""
+    """One sentence if two parts have one name, by which tables would mix them up, else None."""
     names = [part.part_name for part in parts]
     twice = next((name for name in names if names.count(name) > 1), None)
     return f"two {family}s are called '{twice}': give each a name of its own under 'parts'" if twice else None
 
 
-def arms(there: Collection[str]) -> list[str]:
+def arms(there: Artifacts) -> list[str]:
     """The arms that have samples, in the order they were made."""
-    return named(there, "samples")
+    return [samples.arm for samples in Samples.among(there)]
 
 
-def chosen(there: Collection[str], wanted: Sequence[str]) -> list[str]:
-    """The arms that a step works on: those it names, or all."""
-    return [arm for arm in arms(there) if not wanted or arm in wanted]
+def samples_of(there: Artifacts, wanted: Sequence[str]) -> list[Samples]:
+    """The samples that a step works on: of the arms it names, or of all, of which there must be one."""
+    return [Samples(arm) for arm in wanted or arms(there) or ["samples"]]
 
 
-def arms_missing(there: Collection[str], wanted: Sequence[str]) -> list[str]:
-    """One sentence for each arm that a step names in its option `arms` and no earlier step makes."""
-    found = arms(there)
-    return [
-        f"arms: no arm '{arm}'{nearest(arm, found)}; arms here: {listed(found)}" for arm in wanted if arm not in found
-    ]
-
-
-def named(there: Collection[str], kind: str) -> list[str]:
-    """The names of the slots `kind:NAME`, in the order they were made."""
-    return [s.removeprefix(f"{kind}:") for s in there if s.startswith(f"{kind}:")]
+def first_arm(there: Artifacts, wanted: str) -> Samples:
+    """The samples of the arm that a step names, or of the first."""
+    return Samples(wanted) if wanted else samples_of(there, [])[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import lightning
     from torch.utils.data import DataLoader
 
-    from realism.data.state import State
+    from realism.data.artifacts import Artifact
+    from realism.parts.step import Artifacts
+    from realism.parts.work import Work
 
 
 class Trainer(Part):
@@ -38,13 +40,13 @@ class Trainer(Part):
         """More arguments of lightning.Trainer: precision, accumulate_grad_batches, gradient_clip_val."""
         return {}
 
-    def missing(self, there: Collection[str]) -> list[str]:
-        """One sentence for each thing that no earlier step provides; there holds the slots filled before."""
+    def conflicts(self, there: Artifacts) -> list[str]:
+        """One sentence for each thing that keeps it from learning, besides lacking what it reads."""
         return []
 
     @abstractmethod
-    def reads(self, there: Collection[str]) -> list[str]:
-        """Which of the slots that are there it learns from."""
+    def reads(self, there: Artifacts) -> Sequence[Artifact]:
+        """What it learns from, whether or not it is there."""
 
     @abstractmethod
     def module(self) -> lightning.LightningModule:
@@ -54,9 +56,9 @@ class Trainer(Part):
         otherwise."""
 
     @abstractmethod
-    def data(self, state: State, root: Path) -> DataLoader[Any]:
-        """What to fit it on, from the slots it reads; paths of samples are relative to root. Its order is decided by
-        torch's global seed, which is set before."""
+    def data(self, work: Work) -> DataLoader[Any]:
+        """What to fit it on, from the artifacts it reads; paths of samples are relative to `work.root`. Its order is
+        decided by torch's global seed, which is set before."""
 
     @abstractmethod
     def save(self, module: lightning.LightningModule, folder: Path) -> None:

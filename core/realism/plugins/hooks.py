@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from realism.data.types import Prompt
+    from realism.parts.work import RunInfo
     from realism.plugins.registry import Registry
-    from realism.run.run import Run
 
 hook = pluggy.HookimplMarker("realism")
 spec = pluggy.HookspecMarker("realism")
@@ -28,42 +28,41 @@ def realism_register(registry: Registry) -> None:
 
 
 @spec
-def realism_run_start(run: Run) -> None:
-    """A run is about to start or go on: `run.folder` is locked, `run.recipe` is checked."""
+def realism_run_start(run: RunInfo) -> None:
+    """A run is about to start or go on: `run.folder` is locked, `run.data` is a recipe that was checked."""
 
 
 @spec
-def realism_run_end(run: Run, error: BaseException | None) -> None:
+def realism_run_end(run: RunInfo, error: BaseException | None) -> None:
     """A run has ended; error is what stopped it, None when it came to its end."""
 
 
 @spec
-def realism_step_start(run: Run, step: str, folder: str) -> None:
+def realism_step_start(run: RunInfo, step: str, folder: str) -> None:
     """A step that is not yet done is about to start or go on. step is its title (`generate none`), folder is where it
     writes."""
 
 
 @spec
-def realism_step_end(run: Run, step: str, folder: str, kept: bool) -> None:
+def realism_step_end(run: RunInfo, step: str, folder: str, kept: bool) -> None:
     """A step is done; kept says that an earlier run had done it already."""
 
 
 @spec
 def realism_images_made(
-    run: Run, step: str, images: Sequence[Image.Image], prompts: Sequence[Prompt]
+    run: RunInfo, step: str, images: Sequence[Image.Image], prompts: Sequence[Prompt]
 ) -> list[str | None] | None:
-    """Images were made, and are not yet written. Return for each a reason to set it aside, or None to keep it; return
-    None to keep all."""
+    """Images were made. Return for each a reason to set it aside, or None to keep it; return None to keep all."""
 
 
 @spec
 def realism_scores_given(
-    run: Run, step: str, arm: str, reward: str, ids: Sequence[str], values: Sequence[float]
+    run: RunInfo, step: str, arm: str, reward: str, ids: Sequence[str], values: Sequence[float]
 ) -> None:
     """A reward has given values (float) to samples of one arm, of these ids. A killed and resumed step tells a shard
     that was not yet written once more."""
 
 
 @spec
-def realism_error(run: Run, error: BaseException) -> None:
+def realism_error(run: RunInfo, error: BaseException) -> None:
     """Something stopped the run. The error is shown to the user after this."""

@@ -21,13 +21,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class PromptView:
-    """One prompt and its pictures in every arm; group is the value it is evaluated under ("" if not grouped)."""
+    """One prompt and its pictures in every arm, those that are shown of `count`; group is the value it is evaluated
+    under ("" if not grouped)."""
 
     id: str
     text: str
     subject: str
     group: str
     pictures: tuple[Picture, ...]
+    count: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,3 +77,5 @@ class ReportView:
     maps: tuple[tuple[str, tuple[Point, ...]], ...] = ()
     """The points of each encoder's map."""
     exhibits: tuple[ExhibitsView, ...] = ()
+    picture_count: int = 0
+    """How many pictures all arms have, shown or not."""

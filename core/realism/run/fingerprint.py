@@ -7,8 +7,10 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from realism.base.files import digest, fingerprint_listing, fingerprint_path
-from realism.data.state import State
-from realism.parts import Images, Part
+from realism.data.artifacts import Artifact
+from realism.data.state import Filled
+from realism.parts import Images, Part, Retriever
+from realism.parts.step import learnt_weights
 
 
 def describe(value: Any, versions: Mapping[str, str]) -> Any:
@@ -36,10 +38,23 @@ def describe(value: Any, versions: Mapping[str, str]) -> Any:
 
 
 def step_fingerprint(
-    step: Part, others: Sequence[Part], state: State, reads: list[str], seed: int | None, versions: Mapping[str, str]
+    step: Part, others: Sequence[Part], reads: Mapping[Artifact, str], seed: int | None, versions: Mapping[str, str]
 ) -> str:
-    """32 hex digits that stand for a step: what it does, with what (others: parts that it does not hold), to what, and
-    with which seed if that matters."""
-    slots = {name: state[name].fingerprint for name in sorted(reads)}
+    """32 hex digits that stand for a step: what it does, with what (others: parts that it does not hold), to what (the
+    fingerprints of what it reads), and with which seed if that matters."""
+    read = sorted((digest(artifact.as_json()), fingerprint) for artifact, fingerprint in reads.items())
     what = [describe(step, versions), describe(list(others), versions)]
-    return digest({"step": what, "slots": slots, "seed": seed})
+    return digest({"step": what, "reads": read, "seed": seed})
+
+
+def encoder_of(retriever: Retriever) -> dict[str, Any]:
+    """What decides the vectors of a retriever, but for what it has learnt: its class, options, and files. The index
+    that searches them, and what the recipe calls it, are no part of it."""
+    told = describe(retriever, {})
+    options = {k: v for k, v in told["options"].items() if k != "index"}
+    return {"part": told["part"], "options": options, "inputs": told["inputs"]}
+
+
+def learnt_by(retriever: Retriever, state: Mapping[Artifact, Filled]) -> dict[str, str]:
+    """The fingerprints of the weights that a trainer has made for a retriever or a part of it, by the part's name."""
+    return {weights.name: state[weights].fingerprint for weights in learnt_weights(retriever, state)}

@@ -4,69 +4,120 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from realism.base.errors import RealismError
 from realism.base.files import write_json
 from realism.base.tables import Row, part_path, parts, read_part, write_part
+from realism.data.artifacts import Artifact
 from realism.data.rows import Aside
+from realism.data.state import State
+from realism.parts import Part
+from realism.parts.embedder import Embedder
+from realism.parts.work import RunInfo, Shard, Table
 from realism.run.progress import Bar
 
 if TYPE_CHECKING:
-    from realism.run.run import Run
+    from PIL import Image
+
+    from realism.data.types import Prompt
 
 T = TypeVar("T")
 FEW = 10
 """So few items may always be set aside; beyond, the recipe's `limits.aside` is the share that may."""
 
 
-class Work:
-    """What a step is given: its run, its folder, and a way to map over shards that survives being killed."""
+class Host(RunInfo, Protocol):
+    """What a step's work asks of the run it belongs to."""
 
-    def __init__(self, run: Run, title: str, folder: Path, bar: Bar, seed: int):
-        self.run, self.title, self.folder, self.bar, self.seed = run, title, folder, bar, seed
+    @property
+    def aside_limit(self) -> float:
+        """The share of items that may be set aside."""
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+
+    def screen(
+        self, step: str, images: Callable[[], Sequence[Image.Image]], prompts: Sequence[Prompt]
+    ) -> list[str | None]:
+        """What plugins say of images just made."""
+
+    def report_scores(self, step: str, arm: str, reward: str, given: Mapping[str, float]) -> None:
+        """Tell plugins what a reward has given."""
+
+
+class StepWork:
+    """What a step is given: see `realism.parts.work.Work`. Shards are done in this process."""
+
+    def __init__(
+        self,
+        run: Host,
+        state: State,
+        title: str,
+        folder: Path,
+        bar: Bar,
+        seed: int,
+        embedder: Embedder,
+        depends: Sequence[Part] = (),
+    ):
+        self._host, self._bar = run, bar
+        self.run: RunInfo = run
+        self.state, self.title, self.folder, self.seed, self.depends = state, title, folder, seed, depends
+        self.root, self.embedder = run.folder, embedder
         self._began = time.monotonic()
         self._timing = folder / "timing.json"
         self._before: dict[str, Any] = {"seconds": 0.0, "items": 0, "unit": "items"}
         if self._timing.exists():
             self._before = json.loads(self._timing.read_text())
 
+    def path(self, artifact: Artifact) -> Path:
+        return self.state.path(artifact)
+
+    def parts(self, artifact: Artifact) -> list[Path]:
+        return parts(self.path(artifact))
+
+    def read(self, artifact: Artifact) -> Iterator[Any]:
+        assert artifact.row is not None, f"{artifact} is no table"
+        for path in self.parts(artifact):
+            yield from read_part(path, artifact.row)
+
+    def write(self, target: Artifact | Table, rows: Sequence[Row], number: int = 0) -> None:
+        assert target.row is not None, f"{target} is no table"
+        write_part(rows, target.row, self.folder / target.place, number)
+
     def map(
         self,
+        target: Artifact | Table,
         shards: Iterable[list[T]],
-        call: Callable[[int, list[T]], tuple[Sequence[Row], Sequence[Aside]]],
-        kind: type[Row],
-        table: str,
+        call: Callable[[int, list[T]], Shard],
         *,
         total: int | None = None,
         unit: str = "items",
         each: int = 1,
+        then: Callable[[Shard], Shard] | None = None,
     ) -> Path:
-        """Make part i of `table` of shard i; a part that is there already is kept, and not made again.
-
-        shards: the same lists at every call. call: a shard's number and items -> rows of `kind`, and what it set
-        aside; files that belong to the rows it writes itself, before it returns. each: how many rows an item may
-        make, or lose. Returns the table's folder. Raises RealismError when more is set aside than the recipe allows.
-        """
-        folder = self.folder / table
+        folder = self.folder / target.place
         folder.mkdir(parents=True, exist_ok=True)
-        aside_folder = self.folder / "aside" / table
-        self.bar.expect(total)
+        aside_folder = self.folder / "aside" / target.place
+        self._bar.expect(total)
         seen = set_aside = 0
         for number, shard in enumerate(shards):
             kept = part_path(folder, number).exists()
             if not kept:
                 rows, aside = call(number, shard)
+                if then is not None:
+                    rows, aside = then((rows, aside))
+                self.embedder.flush()
                 # First what was set aside, so that a part that is there tells that its asides are, too.
                 if aside:
                     write_part(aside, Aside, aside_folder, number)
-                write_part(rows, kind, folder, number)
+                self.write(target, rows, number)
             there = part_path(aside_folder, number)
             set_aside += len(read_part(there, Aside)) if there.exists() else 0
             seen += len(shard)
-            self.bar(len(shard), kept)
+            self._bar(len(shard), kept)
             if not kept:
                 self.note_time(unit)
             self._hold_limit(set_aside, each * seen, each * total if total else None)
@@ -74,18 +125,36 @@ class Work:
             raise RealismError(f"{self.title}: all {seen} items were set aside; the reasons are in {aside_folder}")
         return folder
 
+    def expect(self, total: int | None) -> None:
+        self._bar.expect(total)
+
+    def advance(self, items: int, kept: bool = False) -> None:
+        self._bar(items, kept)
+
+    def say(self, text: str) -> None:
+        self._host.say(f"  {text}")
+
+    def warn(self, text: str) -> None:
+        self._host.warn(text)
+
+    def screen(self, images: Callable[[], Sequence[Image.Image]], prompts: Sequence[Prompt]) -> list[str | None]:
+        return self._host.screen(self.title, images, prompts)
+
+    def report_scores(self, arm: str, reward: str, given: Mapping[str, float]) -> None:
+        self._host.report_scores(self.title, arm, reward, given)
+
     def note_time(self, unit: str = "") -> None:
         """Write down how long the step has taken, over all processes that worked on it, and how much it has made."""
         timing = {
             "seconds": round(self._before["seconds"] + time.monotonic() - self._began, 3),
-            "items": self._before["items"] + self.bar.made,
+            "items": self._before["items"] + self._bar.made,
             "unit": unit or self._before["unit"],
         }
         self._before["unit"] = timing["unit"]
         write_json(self._timing, timing)
 
     def _hold_limit(self, aside: int, seen: int, total: int | None) -> None:
-        limit = self.run.recipe.aside_limit
+        limit = self._host.aside_limit
         if aside > max(FEW if limit else 0, limit * (total or seen)):
             raise RealismError(
                 f"{self.title}: {aside} of {seen} items were set aside, more than the share of {limit:g} that "
@@ -93,7 +162,7 @@ class Work:
             )
 
 
-def asides(folder: Path) -> list[Aside]:
+def asides(folder: Path) -> Iterator[Aside]:
     """All that a step has set aside, in order."""
     tables = sorted({p.parent for p in (folder / "aside").rglob("part-*.parquet")})
-    return [row for table in tables for path in parts(table) for row in read_part(path, Aside)]
+    return (row for table in tables for path in parts(table) for row in read_part(path, Aside))

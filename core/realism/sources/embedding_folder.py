@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import RealismError, listed
 from realism.data.types import Record
-from realism.databases.embedding import EmbeddedImages
+from realism.parts.sources import EmbeddedImages
 from realism.sources.rows import read_columns, read_rows
 
 if TYPE_CHECKING:

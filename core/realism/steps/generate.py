@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
-from realism.base.errors import RealismError, listed, nearest
-from realism.base.tables import chunks, parts, read_part
+from realism.base.errors import RealismError
+from realism.base.tables import chunks, count_rows, read_part
+from realism.data.artifacts import Artifact, Prompts, References, Samples
 from realism.data.rows import Aside, PromptRow, Reference, Sample
-from realism.data.state import State
 from realism.data.types import Prompt, Request, request_seed
 from realism.parts import Generator
-from realism.parts.step import NAME, NAME_SAID, NONE, Step, named
-from realism.run.work import Work
-from realism.sources.benchmarks import Benchmarks
+from realism.parts.step import NONE, Artifacts, Step, name_error
+from realism.parts.work import Shard, Work
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -49,85 +50,62 @@ class Generate(Step):
 
     generator: Generator
     """What makes the pictures."""
-    arm: str = "samples"
-    """What to call these pictures in later steps and in the report."""
+    name: str = "samples"
+    """What to call these pictures, as an arm, in later steps and in the report."""
     per_prompt: Annotated[int, Ge(1)] = 1
     """How many pictures for each prompt."""
     references: str = ""
-    """Which references the generator is given: those of the `retrieve` step of this name, or none; by default those
-    found last."""
+    """Which references the generator is given: those of this name, or none; by default those found last."""
+    prompts: str = ""
+    """The name of the prompts to draw; by default those of the recipe, or of the last step that made some without a
+    name."""
     learnt: bool = True
     """Whether the generator draws with what it has learnt in steps before, or with the weights it came with."""
     shard: Annotated[int, Ge(1)] = 64
     """How many pictures are written down at a time: a killed run makes at most so many anew."""
 
     def title(self) -> str:
-        return f"generate {self.arm}"
+        return f"generate {self.name}"
 
     def options_error(self) -> str | None:
-        if not NAME.fullmatch(self.arm):
-            return f"'{self.arm}' is no name for an arm: {NAME_SAID}"
-        return None
+        return name_error(self.name)
 
-    def missing(self, there: Collection[str]) -> list[str]:
-        wanted = []
-        if "prompts" not in there:
-            wanted.append("generate needs prompts: give the recipe the key 'prompts'")
-        found = named(there, "references")
-        if self.references not in ("", NONE, *found):
-            near = nearest(self.references, [NONE, *found])
-            wanted.append(f"references: no references '{self.references}'{near}; there are: {listed([NONE, *found])}")
-        elif self._slot(there) and not self.generator.max_references:
-            wanted.append(
-                f"'{self.generator.part_name}' takes no reference images, but 'retrieve' stands before: take a "
-                "generator that does, move this step up or say 'references: none'"
-            )
-        return wanted
+    def conflicts(self, there: Artifacts) -> list[str]:
+        if self._references(there) is None or self.generator.max_references:
+            return []
+        return [
+            f"'{self.generator.part_name}' takes no reference images, but 'retrieve' stands before: take a generator "
+            "that does, move this step up or say 'references: none'"
+        ]
 
-    def stands_for(self, before: Sequence[Step]) -> Sequence[Step]:
-        writers = [step for step in before if "prompts" in step.makes(())]
-        if writers and isinstance(getattr(writers[-1], "source", None), Benchmarks):
-            raise ValueError(
-                "the prompts here are those of the benchmarks evaluated before, which nothing should learn from: put a "
-                "step 'prompts' before this"
-            )
-        return [self]
+    def _references(self, there: Artifacts) -> References | None:
+        """The references to use, None for none."""
+        if self.references == NONE or (self.prompts and not self.references):
+            return None
+        if self.references:
+            return References(self.references)
+        return next(reversed(References.among(there)), None)
 
-    def _slot(self, there: Collection[str]) -> str | None:
-        """The slot of the references to use, None for none."""
-        found = [] if self.references == NONE else named(there, "references")
-        return f"references:{self.references or found[-1]}" if found else None
+    def reads(self, there: Artifacts) -> list[Artifact]:
+        references = self._references(there)
+        return [Prompts(self.prompts), *([references] if references else [])]
 
-    def reads(self, there: Collection[str]) -> list[str]:
-        return [s for s in there if s in ("prompts", self._slot(there))]
+    def writes(self, there: Artifacts) -> list[Artifact]:
+        return [Samples(self.name)]
 
-    def makes(self, there: Collection[str]) -> list[str]:
-        return [f"samples:{self.arm}"]
+    def run(self, work: Work) -> None:
+        (work.folder / "images").mkdir(exist_ok=True)
+        make = partial(self._make, work.folder / "images", work.root, work.seed)
+        shards = chunks(self._jobs(work), self.shard)
+        total = self.per_prompt * count_rows(work.path(Prompts(self.prompts)))
+        work.map(Samples(self.name), shards, make, total=total, unit="images", then=partial(screened, work))
 
-    def with_learnt(self) -> bool:
-        return self.learnt
-
-    def voids(self, there: Collection[str]) -> list[str]:
-        return [s for s in there if s.startswith(f"scores:{self.arm}:")]
-
-    def run(self, state: State, work: Work) -> Mapping[str, Path]:
-        folder = work.folder / "images"
-        folder.mkdir(exist_ok=True)
-
-        def make(_: int, jobs: list[Job]) -> tuple[Sequence[Sample], Sequence[Aside]]:
-            return self._make(jobs, folder, work)
-
-        shards = chunks(self._jobs(state), self.shard)
-        total = sum(1 for _ in self._jobs(state))
-        return {f"samples:{self.arm}": work.map(shards, make, Sample, "samples", total=total, unit="images")}
-
-    def _jobs(self, state: State) -> Iterator[Job]:
-        slot = self._slot(state)
-        references = parts(state.path(slot)) if slot else []
-        prompts = parts(state.path("prompts"))
+    def _jobs(self, work: Work) -> Iterator[Job]:
+        slot = self._references(work.state)
+        references = work.parts(slot) if slot else []
+        prompts = work.parts(Prompts(self.prompts))
         if slot and len(references) != len(prompts):
-            folder = state.path(slot).parent
-            raise RealismError(f"the references in '{folder}' are not whole; remove that folder and run again")
+            raise RealismError(f"the references in '{work.path(slot)}' are not whole; remove that folder and run again")
         for number, path in enumerate(prompts):
             found: dict[str, list[Reference]] = {}
             for row in read_part(references[number], Reference) if references else []:
@@ -135,36 +113,28 @@ class Generate(Step):
             for prompt in read_part(path, PromptRow):
                 best = tuple(found.get(prompt.id, ())[: self.generator.max_references])
                 for i in range(self.per_prompt):
-                    yield Job(prompt, i, best, (slot or "").removeprefix("references:"))
+                    yield Job(prompt, i, best, slot.name if slot else "")
 
-    def _make(self, jobs: list[Job], folder: Path, work: Work) -> tuple[list[Sample], list[Aside]]:
+    def _make(self, folder: Path, root: Path, seed: int, _: int, jobs: list[Job]) -> Shard:
         from realism.base.images import write_images
 
         aside: list[Aside] = []
-        ready = list(self._requests(jobs, work, aside))
+        ready = list(self._requests(jobs, seed, aside))
         images = self.generator.generate([request for _, request in ready]) if ready else []
-        prompts = [request.prompt for _, request in ready]
-        reasons = work.run.screen(self.title(), images, prompts)
-        samples: list[Sample] = []
-        kept: list[Image.Image] = []
-        for (job, request), image, reason in zip(ready, images, reasons, strict=True):
-            name = _name(job)
-            if reason is not None:
-                aside.append(Aside(name, self.title(), reason))
-                continue
-            path = folder / f"{name}.png"
-            samples.append(self._sample(job, request, name, path.relative_to(work.run.folder), image))
-            kept.append(image)
-        write_images([work.run.folder / sample.image for sample in samples], kept)
+        samples = [
+            self._sample(job, request, (folder / f"{_name(job)}.png").relative_to(root), image)
+            for (job, request), image in zip(ready, images, strict=True)
+        ]
+        write_images([root / sample.image for sample in samples], images)
         return samples, aside
 
-    def _requests(self, jobs: list[Job], work: Work, aside: list[Aside]) -> Iterator[tuple[Job, Request]]:
+    def _requests(self, jobs: list[Job], seed: int, aside: list[Aside]) -> Iterator[tuple[Job, Request]]:
         from realism.base.images import UnreadableImage, read_images
 
         paths = list(dict.fromkeys(r.path for job in jobs for r in job.references))
         images = dict(zip(paths, read_images(paths, max_side=MAX_SIDE), strict=True))
         for lost in [image for image in images.values() if isinstance(image, UnreadableImage)]:
-            work.run.warn(f"{self.title()}: reference {lost}; it is not used")
+            logging.getLogger("realism").warning(f"{self.title()}: reference {lost}; it is not used")
         for job in jobs:
             found = [(r, images[r.path]) for r in job.references]
             given = [(r, image) for r, image in found if not isinstance(image, UnreadableImage)]
@@ -173,14 +143,14 @@ class Generate(Step):
                 continue
             job = replace(job, references=tuple(r for r, _ in given))  # what it was given, not what was found
             references = tuple(image for _, image in given)
-            prompt = Prompt(job.prompt.id, job.prompt.text, job.prompt.subject, job.prompt.metadata)
-            yield job, Request(prompt, request_seed(work.seed, prompt.id, job.number), references)
+            prompt = Prompt(**vars(job.prompt))
+            yield job, Request(prompt, request_seed(seed, prompt.id, job.number), references)
 
-    def _sample(self, job: Job, request: Request, name: str, path: Path, image: Image.Image) -> Sample:
+    def _sample(self, job: Job, request: Request, path: Path, image: Image.Image) -> Sample:
         return Sample(
-            id=name,
+            id=_name(job),
             prompt_id=job.prompt.id,
-            arm=self.arm,
+            arm=self.name,
             text=job.prompt.text,
             subject=job.prompt.subject,
             seed=request.seed,
@@ -191,7 +161,22 @@ class Generate(Step):
             retrieved=job.retrieved if job.references else "",
             generator=self.generator.part_name,
             metadata=job.prompt.metadata,
+            drawn_from=request.text,
         )
+
+
+def screened(work: Work, shard: Shard) -> Shard:
+    """What is left of samples just made once plugins have looked at the pictures; the files of others are removed."""
+    from realism.base.images import read_image
+
+    samples: list[Sample] = list(shard[0])  # type: ignore[arg-type]
+    prompts = [Prompt(s.prompt_id, s.text, s.subject, s.metadata) for s in samples]
+    reasons = work.screen(lambda: [read_image(work.root / s.image) for s in samples], prompts)
+    aside = [Aside(s.id, work.title, reason) for s, reason in zip(samples, reasons, strict=True) if reason is not None]
+    for sample, reason in zip(samples, reasons, strict=True):
+        if reason is not None:
+            (work.root / sample.image).unlink()
+    return [s for s, reason in zip(samples, reasons, strict=True) if reason is None], [*shard[1], *aside]
 
 
 def _name(job: Job) -> str:

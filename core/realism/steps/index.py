@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,22 +14,22 @@ from realism.base.duplicates import BITS, Alike
 from realism.base.errors import RealismError
 from realism.base.files import renamed_folder, write_aside
 from realism.base.tables import chunks, part_path, parts, write_part
+from realism.data import artifacts
+from realism.data.artifacts import Artifact
 from realism.data.rows import Aside, RecordRow
-from realism.data.state import State
 from realism.data.types import Record
 from realism.databases.database import DatabaseRow, Manifest
-from realism.databases.embedding import EmbeddedImages, Embedder, KeyedRow, encoder_of, learnt_by
-from realism.databases.indexing import SHARD, Encoded, duplicates_of, leaks_of, unit_rows, vectors_fit
+from realism.databases.indexing import Encoded, duplicates_of, leaks_of, unit_rows, vectors_fit
 from realism.databases.leaks import evaluation_sets
 from realism.parts import Images, Retriever
-from realism.parts.step import Step
-from realism.run.fingerprint import describe
-from realism.run.work import Work
+from realism.parts.embedder import SHARD, Embedder, KeyedRow, VectorMemory
+from realism.parts.sources import EmbeddedImages
+from realism.parts.step import Artifacts, Step
+from realism.parts.work import Shard, Table, Work
+from realism.run.fingerprint import describe, encoder_of, learnt_by
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from realism.recipe.recipe import Recipe
 
 
 @dataclass
@@ -54,85 +55,91 @@ class BuildIndex(Step):
     """The most bits, of 256, in which the perceptual hashes of two near-duplicates differ; at 256 the cosine alone
     decides."""
 
-    seeded = False
+    scope = "recipe"
 
     def title(self) -> str:
         return f"index {self.retriever.part_name}"
 
-    def reads(self, there: Collection[str]) -> list[str]:
+    def reads(self, there: Artifacts) -> list[Artifact]:
         return []
 
-    def makes(self, there: Collection[str]) -> list[str]:
-        return [f"index:{self.retriever.part_name}"]
+    def writes(self, there: Artifacts) -> list[Artifact]:
+        return [artifacts.Index(self.retriever.part_name)]
 
-    def depends_on(self, recipe: Recipe) -> list[Images]:
-        """The collections in which leaks are looked for: all that the recipe evaluates against, but for the database
-        itself."""
-        return [] if self.leaks == "allow" else [s for s in evaluation_sets(recipe.steps) if s != self.images]
+    def depends_on(self, steps: Sequence[Step]) -> list[Images]:
+        """The collections that the recipe evaluates against, in which leaks are looked for."""
+        return [] if self.leaks == "allow" else evaluation_sets(steps)
 
-    def run(self, state: State, work: Work) -> Mapping[str, Path]:
-        own = {"encoder": encoder_of(self.retriever), "learnt": learnt_by(self.retriever, state)}
-        cache = work.run.folder / "embeddings"
-        encoder = Embedder(cache, own, self.retriever.encode_images)
+    def run(self, work: Work) -> None:
+        folder = work.folder / artifacts.Index(self.retriever.part_name).place
+        folder.mkdir(parents=True, exist_ok=True)
         foreign = isinstance(self.images, EmbeddedImages)
-        given = {"images": describe(self.images, {})}
-        embedder = Embedder(cache, given, self.retriever.encode_images) if foreign else encoder
-        encoded = Encoded(self._embed(embedder, work), embedder)
-        left_out = self._leaks(encoded, encoder, work)
+        memory = work.embedder.memory({"images": describe(self.images, {})}) if foreign else None
+        vectors = memory.kept.take if memory else partial(work.embedder.vectors, self.retriever)
+        encoded = Encoded(self._embed(memory, work), work.embedder, vectors)
+        left_out = self._leaks(encoded, work)
         leaked = len(left_out)
         if self.duplicates == "drop":
             alike = Alike(self.duplicate_cosine, self.duplicate_bits)
             left_out |= duplicates_of(encoded, self.retriever.index, alike, work.folder / "all", left_out)
         self._tell(left_out, leaked, encoded, work)
-        made = self._write(encoded, left_out, work.folder)
-        with renamed_folder(work.folder / "index") as folder:
-            self.retriever.index.build((_vectors(path) for path in made), folder)
+        made = self._write(encoded, left_out, folder)
+        with renamed_folder(folder / "index") as searched:
+            self.retriever.index.build((_vectors(path) for path in made), searched)
         Manifest(
             retriever=self.retriever.part_name,
-            **own,
+            encoder=encoder_of(self.retriever),
+            learnt=learnt_by(self.retriever, work.state),
             vectors=f"{self.images.part_name}, by {self.images.encoder}" if foreign else "the retriever",  # type: ignore[attr-defined]
             rows=len(encoded) - len(left_out),
             width=int(_vectors(made[0]).shape[1]),
             left_out={"leaks": leaked, "duplicates": len(left_out) - leaked},
-            evaluated=[images.part_name for images in self.depends_on(work.run.recipe)],
+            evaluated=[images.part_name for images in self._evaluated(work)],
             versions=work.run.versions(),
-        ).write(work.folder)
-        return {f"index:{self.retriever.part_name}": work.folder}
+        ).write(folder)
 
-    def _embed(self, embedder: Embedder, work: Work) -> Path:
-        """The table of records whose images can be read; vectors and looks of all of them are kept."""
+    def _evaluated(self, work: Work) -> list[Images]:
+        """The collections in which leaks are looked for: all that the recipe evaluates against but the database."""
+        return [part for part in work.depends if isinstance(part, Images) and part != self.images]
 
-        def embed(number: int, pairs: list[tuple[Record, Any]]) -> tuple[Sequence[KeyedRow], Sequence[Aside]]:
-            records = [_row(record) for record, _ in pairs]
-            if not isinstance(self.images, EmbeddedImages):
-                return embedder.embed(records, "index")
-            given = unit_rows({record.id: vector for record, vector in pairs})
-            unusable = [Aside(r.id, "index", "its vector is zero or not finite") for r in records if r.id not in given]
-            rows, aside = embedder.embed([r for r in records if r.id in given], "index", given)
-            if number == 0:
-                vectors_fit(self.images, self.retriever, rows, given)
-            return rows, [*unusable, *aside]
+    def _embed(self, memory: VectorMemory | None, work: Work) -> Path:
+        """The table of records whose images can be read; vectors and perceptual hashes of all of them are kept.
 
+        memory: where vectors that came with the images are kept; None if the retriever makes them."""
         total = sum(1 for _ in self.images.records())
-        table = work.map(chunks(self._listed(), SHARD), embed, KeyedRow, "encoded", total=total, unit="images")
-        embedder.open()
+        embed = partial(self._embed_some, memory, work.embedder)
+        table = work.map(Table(KeyedRow, "encoded"), chunks(self._listed(), SHARD), embed, total=total, unit="images")
         if not parts(table):
             raise RealismError(f"index: '{self.images.part_name}' holds no image")
         return table
+
+    def _embed_some(
+        self, memory: VectorMemory | None, embedder: Embedder, number: int, pairs: list[tuple[Record, Any]]
+    ) -> Shard:
+        records = [_row(record) for record, _ in pairs]
+        if memory is None:
+            return embedder.embed(self.retriever, records, "index", look=True)
+        given = unit_rows({record.id: vector for record, vector in pairs})
+        unusable = [Aside(r.id, "index", "its vector is zero or not finite") for r in records if r.id not in given]
+        rows, aside = embedder.keep(memory, given, [r for r in records if r.id in given], "index")
+        if number == 0:
+            assert isinstance(self.images, EmbeddedImages)
+            vectors_fit(self.images, self.retriever, rows, given)
+        return rows, [*unusable, *aside]
 
     def _listed(self) -> Iterator[tuple[Record, Any]]:
         if isinstance(self.images, EmbeddedImages):
             return self.images.embedded()
         return ((record, None) for record in self.images.records())
 
-    def _leaks(self, encoded: Encoded, encoder: Embedder, work: Work) -> dict[int, str]:
+    def _leaks(self, encoded: Encoded, work: Work) -> dict[int, str]:
         """Rows of images that the recipe evaluates against, and which each is."""
-        if self.leaks != "allow" and self.images in evaluation_sets(work.run.recipe.steps):
-            work.run.warn(
+        if self.images in work.depends:
+            work.warn(
                 f"this recipe evaluates against '{self.images.part_name}', from which it also retrieves: what is "
                 "retrieved is then among what is asked for; hold some images out"
             )
-        found = leaks_of(encoded, self.depends_on(work.run.recipe), encoder, work)
+        found = leaks_of(encoded, self._evaluated(work), self.retriever, work)
         if found and self.leaks == "stop":
             raise RealismError(
                 f"index: {len(found)} images of '{self.images.part_name}' are evaluated against, the first: "
@@ -143,15 +150,15 @@ class BuildIndex(Step):
     def _tell(self, left_out: Mapping[int, str], leaked: int, encoded: Encoded, work: Work) -> None:
         """Say what is left out, on the console and in the table of what was set aside."""
         if leaked:
-            work.run.warn(
+            work.warn(
                 f"LEAKS: {leaked} of {len(encoded)} images of '{self.images.part_name}' are images that this recipe "
                 "evaluates against; they were left out of the database, see aside.csv"
             )
         if len(left_out) > leaked:
-            work.run.warn(f"{len(left_out) - leaked} near-duplicates in '{self.images.part_name}' were left out")
+            work.warn(f"{len(left_out) - leaked} near-duplicates in '{self.images.part_name}' were left out")
         aside = [Aside(encoded.row(row).id, "index", reason) for row, reason in sorted(left_out.items())]
         if aside:  # not by `Work.map`, as they are no failures, and limits.aside is for those
-            write_part(aside, Aside, work.folder / "aside" / "left_out", 0)
+            work.write(Table(Aside, "aside/left_out"), aside)
         if len(left_out) == len(encoded):
             raise RealismError(
                 f"index: of '{self.images.part_name}' no image is left; the reasons are in {work.folder / 'aside'}"

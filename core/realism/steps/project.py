@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import numpy as np
 from annotated_types import Ge, Le
 
 from realism.base.errors import RealismError, listed, nearest
-from realism.base.tables import read, write_part
-from realism.data.rows import Point, RecordRow, Reference, Sample
-from realism.data.state import State
-from realism.databases.features import features_of_rows, rows_of
+from realism.base.tables import read
+from realism.data.artifacts import Artifact, Points, References, Samples
+from realism.data.rows import Point, RecordRow, Reference
 from realism.measuring.evaluation import REAL
-from realism.measuring.groups import group_of, keys_of, shares
+from realism.measuring.features import features_of, record_of
+from realism.measuring.groups import Shares, group_of, keys_of
 from realism.parts import Images, Retriever
-from realism.parts.step import Step, arms, named
-from realism.run.work import Work
-
-if TYPE_CHECKING:
-    import numpy as np
+from realism.parts.embedder import KeyedRow, rows_of
+from realism.parts.step import Artifacts, Step, samples_of
+from realism.parts.work import Work
 
 COMPONENTS = 50
 """Principal components that t-SNE is given."""
@@ -53,66 +51,70 @@ class Project(Step):
     def title(self) -> str:
         return f"project {self.encoder.part_name}"
 
-    def missing(self, there: Collection[str]) -> list[str]:
-        return [] if arms(there) else ["there are no samples to draw: put a step 'generate' before this"]
+    def reads(self, there: Artifacts) -> list[Artifact]:
+        return [*samples_of(there, []), *References.among(there)]
 
-    def reads(self, there: Collection[str]) -> list[str]:
-        return [s for s in there if s.startswith(("samples:", "references:"))]
+    def writes(self, there: Artifacts) -> list[Artifact]:
+        return [Points(self.encoder.part_name)]
 
-    def makes(self, there: Collection[str]) -> list[str]:
-        return [f"points:{self.encoder.part_name}"]
-
-    def run(self, state: State, work: Work) -> Mapping[str, Path]:
-        kinds = self._kinds(state)
-        chosen = shares(kinds, {kind: [r.id for r in rows] for kind, rows in kinds.items()}, self.most)
-        vectors, rows = features_of_rows(self.encoder, _marked(chosen), "points", work)
-        if len(rows) < FEWEST:
-            raise RealismError(f"{work.title}: a map needs {FEWEST} pictures or more, and there are {len(rows)}")
+    def run(self, work: Work) -> None:
+        chosen = Shares[RecordRow](self.most)
+        for kind, row in self._rows(work):
+            chosen.add(kind, row.id, row)
+        features, table = features_of(self.encoder, _marked(chosen.chosen()), "points", work)
+        if len(features) < FEWEST:
+            raise RealismError(f"{work.title}: a map needs {FEWEST} pictures or more, and there are {len(features)}")
+        vectors = np.concatenate(list(features.blocks()))
         points = [
             Point(float(x), float(y), r.metadata["kind"], r.id.split(":", 1)[1], r.subject, r.metadata["group"])
-            for (x, y), r in zip(tsne(vectors, work.seed), rows, strict=True)
+            for (x, y), r in zip(tsne(vectors, work.seed), read(table, KeyedRow), strict=True)
         ]
-        write_part(points, Point, work.folder / "points", 0)
-        return {f"points:{self.encoder.part_name}": work.folder / "points"}
+        work.write(Points(self.encoder.part_name), points)
 
-    def _kinds(self, state: State) -> dict[str, list[RecordRow]]:
-        """What can be drawn, by kind; the group of each is in its metadata."""
-        samples = {arm: list(read(state.path(f"samples:{arm}"), Sample)) for arm in arms(state)}
-        every = [s for rows in samples.values() for s in rows]
-        if self.by and self.by not in (known := keys_of(every)):
+    def _rows(self, work: Work) -> Iterator[tuple[str, RecordRow]]:
+        """What can be drawn, with its kind; the group of each is in its metadata."""
+        of_prompt: dict[str, str] = {}
+        subjects: set[tuple[str, str]] = set()
+        known: set[str] = set()
+        for samples in Samples.among(work.state):
+            for s in work.read(samples):
+                known |= keys_of([s])
+                group = of_prompt.setdefault(s.prompt_id, group_of(s, self.by))
+                subjects.add((s.subject, group))
+                row = record_of(s)
+                yield samples.arm, replace(row, metadata={"group": group})
+        if self.by and self.by not in known:
             there = f"{nearest(self.by, known)}; there are: {listed(known)}"
             raise RealismError(f"project: no prompt has '{self.by}' in its metadata{there}")
-        of_prompt = {s.prompt_id: group_of(s, self.by) for s in every}
-        kinds = {
-            arm: [RecordRow(s.id, s.image, s.subject, {"group": of_prompt[s.prompt_id]}) for s in rows]
-            for arm, rows in samples.items()
-        }
-        for name in named(state, "references"):
-            found = read(state.path(f"references:{name}"), Reference)
-            kinds[RETRIEVED.format(name)] = _retrieved([r for r in found if r.prompt_id in of_prompt], of_prompt)
+        for references in References.among(work.state):
+            found = (r for r in work.read(references) if r.prompt_id in of_prompt)
+            kind = RETRIEVED.format(references.name)
+            yield from ((kind, row) for row in _retrieved(found, of_prompt))
         if self.real is not None:
-            kinds[REAL] = _real(self.real, {(s.subject, of_prompt[s.prompt_id]) for s in every})
-        return {kind: rows for kind, rows in kinds.items() if rows}
+            yield from ((REAL, row) for row in _real(self.real, subjects))
 
 
-def _real(real: Images, prompts: Collection[tuple[str, str]]) -> list[RecordRow]:
+def _real(real: Images, prompts: Collection[tuple[str, str]]) -> Iterator[RecordRow]:
     """The real images that show a subject of the prompts, given with their groups; all where there are no subjects."""
     groups: dict[str, set[str]] = {}
     for subject, group in prompts:
         groups.setdefault(subject, set()).add(group)
-    rows = list(rows_of(real))
-    if not any(groups) or not any(r.subject for r in rows):
-        return [replace(r, metadata={"group": ""}) for r in rows]
-    return [replace(r, metadata={"group": _one(groups[r.subject])}) for r in rows if r.subject and r.subject in groups]
+    every = not any(groups) or not any(r.subject for r in rows_of(real))
+    for r in rows_of(real):
+        if every:
+            yield replace(r, metadata={"group": ""})
+        elif r.subject and r.subject in groups:
+            yield replace(r, metadata={"group": _one(groups[r.subject])})
 
 
-def _retrieved(found: Sequence[Reference], of_prompt: Mapping[str, str]) -> list[RecordRow]:
+def _retrieved(found: Iterable[Reference], of_prompt: Mapping[str, str]) -> Iterator[RecordRow]:
     """Each image once, in the group of the prompts it was found for."""
     groups: dict[str, set[str]] = {}
+    once: dict[str, Reference] = {}
     for r in found:
         groups.setdefault(r.id, set()).add(of_prompt[r.prompt_id])
-    once = {r.id: r for r in found}
-    return [RecordRow(r.id, r.path, r.subject, {"group": _one(groups[r.id])}) for r in once.values()]
+        once[r.id] = r
+    return (RecordRow(r.id, r.path, r.subject, {"group": _one(groups[r.id])}) for r in once.values())
 
 
 def _one(groups: Collection[str]) -> str:
@@ -129,7 +131,6 @@ def _marked(kinds: Mapping[str, Sequence[RecordRow]]) -> Iterator[RecordRow]:
 
 def tsne(features: np.ndarray, seed: int) -> np.ndarray:
     """Features (n, d), n at least 4 -> places (n, 2) float32, the same for the same seed."""
-    import numpy as np
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 

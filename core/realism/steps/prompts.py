@@ -2,49 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from realism.base.errors import RealismError
 from realism.base.tables import chunks
-from realism.data.rows import PromptRow
-from realism.data.state import State
+from realism.data import artifacts
+from realism.data.artifacts import Artifact
+from realism.data.rows import Aside, PromptRow
 from realism.data.types import Prompt
 from realism.parts import Prompts
-from realism.parts.step import Step
-from realism.run.work import Work
+from realism.parts.step import Artifacts, Step, name_error
+from realism.parts.work import Work
 
 SHARD = 256
 
 
 @dataclass
 class ReadPrompts(Step):
-    """Read prompts once, so that the steps after this all see the same ones, in place of any before.
+    """Read prompts once, so that the steps after this all see the same ones, in place of any before of that name.
 
     What the key `prompts` of a recipe names is read so before all steps.
     """
 
     source: Prompts
     """Where the prompts come from."""
+    name: str = ""
+    """What to call them, for a `generate` that names them; by default they are the prompts of the steps that follow."""
 
-    seeded = False
+    scope = "recipe"
 
     def title(self) -> str:
-        return "prompts"
+        return f"prompts {self.name}".strip()
 
-    def reads(self, there: Collection[str]) -> list[str]:
+    def options_error(self) -> str | None:
+        return name_error(self.name) if self.name else None
+
+    def reads(self, there: Artifacts) -> list[Artifact]:
         return []
 
-    def makes(self, there: Collection[str]) -> list[str]:
-        return ["prompts"]
+    def writes(self, there: Artifacts) -> list[Artifact]:
+        return [artifacts.Prompts(self.name)]
 
-    def run(self, state: State, work: Work) -> Mapping[str, Path]:
+    def run(self, work: Work) -> None:
         shards = chunks(_once(self.source.prompts()), SHARD)
-        table = work.map(shards, lambda _, shard: (shard, []), PromptRow, "prompts", unit="prompts")
+        table = work.map(artifacts.Prompts(self.name), shards, _written, unit="prompts")
         if not any(table.iterdir()):
             raise RealismError(f"prompts: the source '{self.source.part_name}' holds no prompt; give it at least one")
-        return {"prompts": table}
+
+
+def _written(_: int, prompts: list[PromptRow]) -> tuple[list[PromptRow], list[Aside]]:
+    return prompts, []
 
 
 def _once(prompts: Iterator[Prompt]) -> Iterator[PromptRow]:
@@ -53,4 +61,4 @@ def _once(prompts: Iterator[Prompt]) -> Iterator[PromptRow]:
         if prompt.id in seen:
             raise RealismError(f"prompts: the id '{prompt.id}' stands twice; each prompt needs an id of its own")
         seen.add(prompt.id)
-        yield PromptRow(prompt.id, prompt.text, prompt.subject, dict(prompt.metadata))
+        yield PromptRow(prompt.id, prompt.text, prompt.subject, dict(prompt.metadata), prompt.rewritten)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,17 +12,28 @@ from typing import Annotated, Any
 import yaml
 from annotated_types import Ge
 
-from realism.base.tables import count_rows, read
-from realism.data.rows import Exhibit, Measure, Point, PromptRow, Reference, Sample
-from realism.data.state import State
-from realism.measuring.groups import group_of, shares
-from realism.measuring.scores import scores_of
-from realism.parts.step import Step, arms, named
+from realism.base.tables import count_rows
+from realism.data.artifacts import (
+    Artifact,
+    Exhibits,
+    Measures,
+    Points,
+    Prompts,
+    References,
+    Samples,
+)
+from realism.data.rows import Measure, PromptRow, Reference
+from realism.measuring.groups import Shares, group_of
+from realism.measuring.scores import scored
+from realism.parts.step import Artifacts, Step, arms
+from realism.parts.work import Work
 from realism.report.view import ExhibitsView, Picture, PromptView, ReportView, StepView
-from realism.run.work import Work, asides
+from realism.run.work import asides
 
 ASIDES_SHOWN = 50
 EXHIBITS_SHOWN = 12
+PICTURES_SHOWN = 8
+"""Pictures of one prompt in one arm."""
 
 
 @dataclass
@@ -34,57 +45,65 @@ class WriteReport(Step):
     by: str = ""
     """The key of the prompts' metadata, or `subject`, to group by; by default the first that `evaluate` grouped by."""
 
-    always = True
+    scope = "run"
 
     def title(self) -> str:
         return "report"
 
-    def reads(self, there: Collection[str]) -> list[str]:
+    def reads(self, there: Artifacts) -> list[Artifact]:
         return list(there)
 
-    def makes(self, there: Collection[str]) -> list[str]:
+    def writes(self, there: Artifacts) -> list[Artifact]:
         return []
 
-    def run(self, state: State, work: Work) -> Mapping[str, Path]:
+    def run(self, work: Work) -> None:
         from realism.report.build import build
         from realism.report.measures import headline
 
-        view = self.view(state, work)
-        build(view, work.run.folder / "report.html")
+        view = self.view(work)
+        build(view, work.root / "report.html")
         for f in headline(view).findings:
             group = f", {f.group}" if f.group else ""
-            work.run.view.say(f"{f.measure}{group}: {f.before} -> {f.after} {f.interval} with {f.arm} (n = {f.n})")
-        return {}
+            work.say(f"{f.measure}{group}: {f.before} -> {f.after} {f.interval} with {f.arm} (n = {f.n})")
 
-    def view(self, state: State, work: Work) -> ReportView:
+    def view(self, work: Work) -> ReportView:
         """What the page shows, gathered from the run."""
-        run = work.run
-        measures = tuple(read(state.path("measures"), Measure)) if "measures" in state else ()
+        run, state = work.run, work.state
+        measures = tuple(_measures(work))
         by = self.by or next((str(m.detail["by"]) for m in measures if m.detail.get("by")), "")
         steps = tuple(_steps(run.folder, {r.folder: r.title for r in run.steps}))
-        set_aside = [row for step in steps for row in asides(run.folder / step.folder)]
-        rows = list(read(state.path("prompts"), PromptRow)) if "prompts" in state else []
-        shown = _spread(rows, by, self.prompts)
-        views = tuple(_prompt_views(shown, by, state, run.folder))
+        prompts = next(reversed(Prompts.among(state)), None)
+        shown = _spread(work.read(prompts) if prompts else iter(()), by, self.prompts)
+        views = tuple(_prompt_views(shown, by, work))
         drew = {picture.arm for one in views for picture in one.pictures}  # others drew earlier prompts
         return ReportView(
-            name=run.recipe.name,
+            name=run.name,
             fingerprint=run.fingerprint,
-            recipe=yaml.safe_dump(run.recipe.data, sort_keys=False),
-            description=run.recipe.description,
+            recipe=yaml.safe_dump(dict(run.data), sort_keys=False),
+            description=run.description,
             arms=tuple(arm for arm in arms(state) if arm in drew or not drew),
             prompts=views,
-            prompt_count=len(rows),
+            prompt_count=count_rows(work.path(prompts)) if prompts else 0,
+            picture_count=sum(count_rows(work.path(samples)) for samples in Samples.among(state)),
             measures=measures,
             steps=steps,
-            aside=tuple(set_aside[:ASIDES_SHOWN]),
-            aside_count=len(set_aside),
+            aside=tuple(itertools.islice((row for s in steps for row in asides(run.folder / s.folder)), ASIDES_SHOWN)),
+            aside_count=sum(step.aside for step in steps),
             versions=run.versions(),
             control=next((m.control for m in measures if m.control), ""),
-            seeds=tuple(next((m.detail["seeds"] for m in measures if "seeds" in m.detail), run.recipe.seeds[:1])),
-            maps=tuple((name, tuple(read(state.path(f"points:{name}"), Point))) for name in named(state, "points")),
-            exhibits=tuple(_exhibits(state, run.folder)),
+            seeds=tuple(next((m.detail["seeds"] for m in measures if "seeds" in m.detail), run.seeds[:1])),
+            maps=tuple((points.name, tuple(work.read(points))) for points in Points.among(state)),
+            exhibits=tuple(_exhibits(work)),
         )
+
+
+def _measures(work: Work) -> Iterator[Measure]:
+    """Those of all `evaluate` steps; where there are several, each measure says of which it is."""
+    every = Measures.among(work.state)
+    for one in every:
+        for row in work.read(one):
+            named = one.name and len(every) > 1
+            yield replace(row, name=f"{row.name} ({one.name})") if named else row
 
 
 def _steps(folder: Path, titles: Mapping[str, str]) -> Iterator[StepView]:
@@ -97,49 +116,51 @@ def _steps(folder: Path, titles: Mapping[str, str]) -> Iterator[StepView]:
             seconds=float(timing.get("seconds", 0)),
             items=int(timing.get("items", 0)),
             unit=str(timing.get("unit", "items")),
-            aside=len(asides(folder / name)),
+            aside=sum(1 for _ in asides(folder / name)),
         )
 
 
-def _exhibits(state: State, folder: Path) -> Iterator[ExhibitsView]:
-    for name in named(state, "exhibits"):
-        table = state.path(f"exhibits:{name}")
-        rows = tuple(itertools.islice(read(table, Exhibit), EXHIBITS_SHOWN))
-        placed = tuple(replace(row, images=[str(folder / path) for path in row.images]) for row in rows)
-        yield ExhibitsView(name, placed, count_rows(table))
+def _exhibits(work: Work) -> Iterator[ExhibitsView]:
+    for one in Exhibits.among(work.state):
+        rows = tuple(itertools.islice(work.read(one), EXHIBITS_SHOWN))
+        placed = tuple(replace(row, images=[str(work.root / path) for path in row.images]) for row in rows)
+        yield ExhibitsView(one.heading, placed, count_rows(work.path(one)))
 
 
-def _spread(rows: list[PromptRow], by: str, count: int) -> list[PromptRow]:
+def _spread(rows: Iterator[PromptRow], by: str, count: int) -> list[PromptRow]:
     """So many prompts, equally many of each group while there are, drawn by a hash of their ids, in their order."""
-    groups: dict[str, list[PromptRow]] = {}
-    for row in rows:
-        groups.setdefault(group_of(row, by), []).append(row)
-    drawn = shares(groups, {group: [row.id for row in members] for group, members in groups.items()}, count)
-    chosen = {row.id for members in drawn.values() for row in members}
-    return [row for row in rows if row.id in chosen]
+    drawn = Shares[tuple[int, PromptRow]](count)
+    for number, row in enumerate(rows):
+        drawn.add(group_of(row, by), row.id, (number, row))
+    return [row for _, row in sorted((one for some in drawn.chosen().values() for one in some), key=lambda o: o[0])]
 
 
-def _prompt_views(rows: list[PromptRow], by: str, state: State, folder: Path) -> Iterator[PromptView]:
-    wanted = {row.id for row in rows}
+def _prompt_views(rows: list[PromptRow], by: str, work: Work) -> Iterator[PromptView]:
     pictures: dict[str, list[Picture]] = {row.id: [] for row in rows}
-    references = _references(state, wanted)
-    for arm in arms(state):
-        scores = scores_of(state, arm)
-        for sample in read(state.path(f"samples:{arm}"), Sample):
-            if sample.prompt_id in wanted:
+    made: dict[str, int] = dict.fromkeys(pictures, 0)
+    references = _references(work, set(pictures))
+    for arm in arms(work.state) if rows else ():
+        shown = dict.fromkeys(pictures, 0)
+        for sample, scores in scored(work.state, arm):
+            if sample.prompt_id not in pictures:
+                continue
+            made[sample.prompt_id] += 1
+            shown[sample.prompt_id] += 1
+            if shown[sample.prompt_id] <= PICTURES_SHOWN:
                 found = {r.path: r for r in references.get((sample.retrieved, sample.prompt_id), ())}
                 given = tuple(found[p] for p in sample.references if p in found)
-                picture = Picture(arm, sample.seed, folder / sample.image, scores.get(sample.id, {}), given)
-                pictures[sample.prompt_id].append(picture)
+                values = {reward: score.value for reward, score in scores.items()}
+                path = work.root / sample.image
+                pictures[sample.prompt_id].append(Picture(arm, sample.seed, path, values, given))
     for row in rows:
-        yield PromptView(row.id, row.text, row.subject, group_of(row, by), tuple(pictures[row.id]))
+        yield PromptView(row.id, row.text, row.subject, group_of(row, by), tuple(pictures[row.id]), made[row.id])
 
 
-def _references(state: State, wanted: set[str]) -> dict[tuple[str, str], list[Reference]]:
+def _references(work: Work, wanted: set[str]) -> dict[tuple[str, str], list[Reference]]:
     """What was found, by the name of the references and the prompt."""
     found: dict[tuple[str, str], list[Reference]] = {}
-    for name in named(state, "references"):
-        for row in read(state.path(f"references:{name}"), Reference):
+    for references in References.among(work.state):
+        for row in work.read(references):
             if row.prompt_id in wanted:
-                found.setdefault((name, row.prompt_id), []).append(row)
+                found.setdefault((references.name, row.prompt_id), []).append(row)
     return found

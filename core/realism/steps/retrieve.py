@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Le
 
-from realism.base.tables import parts, read_part
+from realism.base.tables import read_part
+from realism.data.artifacts import Artifact, Index, Prompts, References
 from realism.data.condition import Condition
-from realism.data.rows import Aside, PromptRow, Reference
-from realism.data.state import State
+from realism.data.rows import PromptRow, Reference
 from realism.databases.database import Database
 from realism.parts import Retriever
-from realism.parts.step import Step, index_missing, references_error
-from realism.run.work import Work
+from realism.parts.step import Artifacts, Step, references_error
+from realism.parts.work import Shard, Work
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass
@@ -32,7 +34,7 @@ class Retrieve(Step):
     where: Condition | None = None
     """Which images may be found, such as licence == "CC0"; names are columns of the database."""
 
-    seeded = False
+    scope = "recipe"
 
     def title(self) -> str:
         return f"retrieve {self._name}"
@@ -44,37 +46,30 @@ class Retrieve(Step):
     def options_error(self) -> str | None:
         return references_error(self.name) if self.name else None
 
-    def missing(self, there: Collection[str]) -> list[str]:
-        wanted = []
-        if "prompts" not in there:
-            wanted.append("retrieve needs prompts: give the recipe the key 'prompts'")
-        return [*wanted, *index_missing(there, self.retriever)]
+    def reads(self, there: Artifacts) -> list[Artifact]:
+        return [Prompts(), Index(self.retriever.part_name)]
 
-    def reads(self, there: Collection[str]) -> list[str]:
-        return [s for s in there if s in ("prompts", f"index:{self.retriever.part_name}")]
+    def writes(self, there: Artifacts) -> list[Artifact]:
+        return [References(self._name)]
 
-    def makes(self, there: Collection[str]) -> list[str]:
-        return [f"references:{self._name}"]
-
-    def run(self, state: State, work: Work) -> Mapping[str, Path]:
-        database = Database.of(state, self.retriever)
+    def run(self, work: Work) -> None:
+        database = Database.of(work.state, self.retriever)
         allowed = database.allowed(self.where) if self.where else None
+        shards = (read_part(path, PromptRow) for path in work.parts(Prompts()))
+        work.map(References(self._name), shards, partial(self._find, database, allowed), unit="prompts")
 
-        def find(_: int, prompts: list[PromptRow]) -> tuple[Sequence[Reference], Sequence[Aside]]:
-            found = database.search(self.retriever, [p.text for p in prompts], self.k, allowed)
-            return [
-                Reference(
-                    prompt_id=prompt.id,
-                    rank=rank,
-                    id=hit.record.id,
-                    path=str(hit.record.path),
-                    similarity=hit.similarity,
-                    subject=hit.record.subject,
-                    metadata=dict(hit.record.metadata),
-                )
-                for prompt, hits in zip(prompts, found, strict=True)
-                for rank, hit in enumerate(hits)
-            ], []
-
-        shards = (read_part(path, PromptRow) for path in parts(state.path("prompts")))
-        return {f"references:{self._name}": work.map(shards, find, Reference, "references", unit="prompts")}
+    def _find(self, database: Database, allowed: np.ndarray | None, _: int, prompts: list[PromptRow]) -> Shard:
+        found = database.search(self.retriever, [p.text for p in prompts], self.k, allowed)
+        return [
+            Reference(
+                prompt_id=prompt.id,
+                rank=rank,
+                id=hit.record.id,
+                path=str(hit.record.path),
+                similarity=hit.similarity,
+                subject=hit.record.subject,
+                metadata=dict(hit.record.metadata),
+            )
+            for prompt, hits in zip(prompts, found, strict=True)
+            for rank, hit in enumerate(hits)
+        ], []

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import MinLen
 
-from realism.base.tables import parts, read_part
+from realism.base.tables import read_part
+from realism.data.artifacts import Artifact, Scores
 from realism.data.rows import Aside, Sample, Score
-from realism.data.state import State
 from realism.data.types import Prompt
-from realism.databases.features import MAX_SIDE
 from realism.parts import BaseReward, ReferenceReward, Reward
-from realism.parts.step import Step, arms, arms_missing, called_twice, chosen
-from realism.run.work import Work
+from realism.parts.embedder import MAX_SIDE
+from realism.parts.step import Artifacts, Step, called_twice, samples_of
+from realism.parts.work import Shard, Work
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +37,7 @@ class ScoreSamples(Step):
     arms: list[str] = field(default_factory=list)
     """Which arms to score; all, if none is named."""
 
-    seeded = False
+    scope = "recipe"
 
     def title(self) -> str:
         return "score"
@@ -44,32 +45,25 @@ class ScoreSamples(Step):
     def options_error(self) -> str | None:
         return called_twice(self.rewards, "reward")
 
-    def missing(self, there: Collection[str]) -> list[str]:
-        if not arms(there):
-            return ["there are no samples to score: put a step 'generate' before this"]
-        return arms_missing(there, self.arms)
+    def reads(self, there: Artifacts) -> list[Artifact]:
+        return list(samples_of(there, self.arms))
 
-    def reads(self, there: Collection[str]) -> list[str]:
-        return [f"samples:{arm}" for arm in chosen(there, self.arms)]
+    def writes(self, there: Artifacts) -> list[Artifact]:
+        arms = [samples.arm for samples in samples_of(there, self.arms)]
+        return [Scores(arm, reward.part_name) for arm in arms for reward in self.rewards]
 
-    def makes(self, there: Collection[str]) -> list[str]:
-        return [f"scores:{arm}:{reward.part_name}" for arm in chosen(there, self.arms) for reward in self.rewards]
+    def run(self, work: Work) -> None:
+        for samples in samples_of(work.state, self.arms):
+            shards = (read_part(path, Sample) for path in work.parts(samples))
+            score = partial(self._score, work.root)
+            told = partial(_told, work, samples.arm)
+            table = Scores(samples.arm, self.rewards[0].part_name)
+            work.map(table, shards, score, unit="images", each=len(self.rewards), then=told)
 
-    def run(self, state: State, work: Work) -> Mapping[str, Path]:
-        def score(_: int, samples: list[Sample]) -> tuple[Sequence[Score], Sequence[Aside]]:
-            return self._score(samples, work)
-
-        slots: dict[str, Path] = {}
-        for arm in chosen(state, self.arms):
-            shards = (read_part(path, Sample) for path in parts(state.path(f"samples:{arm}")))
-            table = work.map(shards, score, Score, f"scores/{arm}", unit="images", each=len(self.rewards))
-            slots |= {f"scores:{arm}:{reward.part_name}": table for reward in self.rewards}
-        return slots
-
-    def _score(self, samples: list[Sample], work: Work) -> tuple[list[Score], list[Aside]]:
+    def _score(self, root: Path, _: int, samples: list[Sample]) -> Shard:
         scores: list[Score] = []
         aside: list[Aside] = []
-        images = _read([work.run.folder / s.image for s in samples])
+        images = _read([root / s.image for s in samples])
         for reward in self.rewards:
             pairs = list(zip(samples, images, strict=True))
             if isinstance(reward, ReferenceReward):
@@ -77,15 +71,23 @@ class ScoreSamples(Step):
             if not pairs:
                 continue
             values, details = _values(reward, [s for s, _ in pairs], [image for _, image in pairs])
-            given = {}
-            for (sample, _), value, detail in zip(pairs, values, details, strict=True):
+            for (sample, _image), value, detail in zip(pairs, values, details, strict=True):
                 if math.isfinite(value):
-                    given[sample.id] = value
-                    scores.append(Score(sample.id, reward.part_name, value, detail))
+                    scores.append(Score(sample.id, reward.part_name, value, reward.higher_is_better, detail))
                 else:
                     aside.append(Aside(sample.id, "score", f"{reward.part_name} gave {value} for arm {sample.arm}"))
-            work.run.tell_scores(self.title(), samples[0].arm, reward.part_name, given)
         return scores, aside
+
+
+def _told(work: Work, arm: str, shard: Shard) -> Shard:
+    """Tell plugins of the scores."""
+    given: dict[str, dict[str, float]] = {}
+    for row in shard[0]:
+        assert isinstance(row, Score)
+        given.setdefault(row.reward, {})[row.id] = row.value
+    for reward, values in given.items():
+        work.report_scores(arm, reward, values)
+    return shard
 
 
 def _values(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realism.base.files import renamed_folder
-from realism.data.state import State
+from realism.data.artifacts import Artifact, Weights
 from realism.parts import Trainer
-from realism.parts.step import Step
-from realism.run.work import Work
+from realism.parts.step import Artifacts, Step
+from realism.parts.work import Work
 
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback, ModelCheckpoint
@@ -29,27 +29,25 @@ class Train(Step):
     trainer: Trainer
     """What learns. Options of the trainer may be written here: {trainer: lora, steps: 2500}."""
 
-    passes_on_to = "trainer"
-
     def title(self) -> str:
         return f"train {self.trainer.trains.part_name}"
 
-    def missing(self, there: Collection[str]) -> list[str]:
-        return self.trainer.missing(there)
+    def conflicts(self, there: Artifacts) -> list[str]:
+        return self.trainer.conflicts(there)
 
-    def reads(self, there: Collection[str]) -> list[str]:
+    def reads(self, there: Artifacts) -> Sequence[Artifact]:
         return self.trainer.reads(there)
 
-    def makes(self, there: Collection[str]) -> list[str]:
-        return [f"weights:{self.trainer.trains.part_name}"]
+    def writes(self, there: Artifacts) -> list[Artifact]:
+        return [Weights(self.trainer.trains.part_name)]
 
-    def run(self, state: State, work: Work) -> Mapping[str, Path]:
+    def run(self, work: Work) -> None:
         import lightning
 
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # it greets; the run has a bar and a log
         lightning.seed_everything(work.seed, verbose=False)
         module = self.trainer.module()
-        data = self.trainer.data(state, work.run.folder)
+        data = self.trainer.data(work)
         last = work.folder / "checkpoints" / "last.ckpt"
         steps, by_epoch = self.trainer.length(len(data)), self.trainer.checkpoint_every is None
         fit = lightning.Trainer(
@@ -64,9 +62,8 @@ class Train(Step):
             **self.trainer.fit_options(),
         )
         fit.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
-        with renamed_folder(work.folder / "weights") as folder:
+        with renamed_folder(work.folder / Weights(self.trainer.trains.part_name).place) as folder:
             self.trainer.save(module, folder)
-        return {f"weights:{self.trainer.trains.part_name}": work.folder / "weights"}
 
 
 def _checkpoints(folder: Path, every: int | None) -> ModelCheckpoint:
@@ -83,12 +80,12 @@ def _shown(work: Work, steps: int) -> Callback:
     seen = [0]
 
     def start(trainer: Any, module: Any) -> None:
-        work.bar.expect(steps)
+        work.expect(steps)
         seen[0] = trainer.global_step
-        work.bar(seen[0], kept=True)
+        work.advance(seen[0], kept=True)
 
     def step(trainer: Any, *_: Any) -> None:
-        work.bar(trainer.global_step - seen[0])
+        work.advance(trainer.global_step - seen[0])
         seen[0] = trainer.global_step
 
     return LambdaCallback(on_train_start=start, on_train_batch_end=step)

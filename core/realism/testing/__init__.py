@@ -18,6 +18,7 @@ from realism.testing.part import PartSuite
 from realism.testing.retriever import IndexSuite, RetrieverSuite
 from realism.testing.reward import RewardSuite
 from realism.testing.sources import ImagesSuite, PromptsSuite
+from realism.testing.step import run_step, work_with
 from realism.testing.trainer import TrainerSuite
 
 __all__ = [
@@ -32,5 +33,7 @@ __all__ = [
     "SetMetricSuite",
     "TrainerSuite",
     "make_part",
+    "run_step",
     "suite_of",
+    "work_with",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -12,19 +12,18 @@ from typing import Annotated, Any
 from annotated_types import Ge
 from realism.base.errors import RealismError
 from realism.base.tables import Row, chunks, count_rows, read
+from realism.data.artifacts import Artifact, Prompts
 from realism.data.rows import Aside, PromptRow
-from realism.data.state import State
 from realism.data.types import Prompt
 from realism.parts import LanguageModel
-from realism.parts.step import Step
-from realism.run.work import Work
+from realism.parts.step import Artifacts, Step
+from realism.parts.work import Shard, Table, Work
 from realism_rewards.questions import questions_of
 
 from realism_dreamsync.asking import Unread, ask
 from realism_dreamsync.formats import read_verdict
 from realism_dreamsync.instructions import filter_chat
-from realism_dreamsync.questions import prompts_missing
-from realism_dreamsync.telling import exhibits_slot, tell
+from realism_dreamsync.telling import questions_shown, tell
 
 SHARD = 256
 UNREAD = "no verdict"
@@ -54,37 +53,29 @@ class FilterQuestions(Step):
     shard: Annotated[int, Ge(1)] = 256
     """How many questions are asked about, and written down, at a time."""
 
-    seeded = False
+    scope = "recipe"
 
     def title(self) -> str:
         return "filter_questions"
 
-    def missing(self, there: Collection[str]) -> list[str]:
-        return [] if "prompts" in there else [prompts_missing("filter_questions")]
+    def reads(self, there: Artifacts) -> list[Artifact]:
+        return [Prompts()]
 
-    def reads(self, there: Collection[str]) -> list[str]:
-        return ["prompts"]
+    def writes(self, there: Artifacts) -> list[Artifact]:
+        return [Prompts(), questions_shown(there)]
 
-    def makes(self, there: Collection[str]) -> list[str]:
-        return ["prompts", exhibits_slot(there)]
-
-    def run(self, state: State, work: Work) -> Mapping[str, Path]:
-        prompts = state.path("prompts")
+    def run(self, work: Work) -> None:
+        prompts = work.path(Prompts())
         asked = sum(len(questions_of(_noun(row))) for row in read(prompts, PromptRow))
         if not asked:
             raise RealismError("filter_questions: no prompt has questions; put a step 'write_questions' before")
-        verdicts = work.map(
-            chunks(_each_question(prompts), self.shard), lambda _, some: self._judge(some), Verdict, "verdicts",
-            total=asked, unit="questions",
-        )  # fmt: skip
-        table = work.map(
-            chunks(_with_verdicts(prompts, verdicts), SHARD), lambda _, some: self._keep(some), PromptRow, "prompts",
-            total=count_rows(prompts), unit="prompts",
-        )  # fmt: skip
-        cases = Counter(row.case for row in read(verdicts, Verdict) if row.case)
-        return {"prompts": table, exhibits_slot(state): tell(table, work, cases)}
+        shards = chunks(_each_question(prompts), self.shard)
+        verdicts = work.map(Table(Verdict, "verdicts"), shards, self._judge, total=asked, unit="questions")
+        pairs = chunks(_with_verdicts(prompts, verdicts), SHARD)
+        table = work.map(Prompts(), pairs, self._keep, total=count_rows(prompts), unit="prompts")
+        tell(table, work, Counter(row.case for row in read(verdicts, Verdict) if row.case))
 
-    def _judge(self, asked: Sequence[tuple[PromptRow, dict[str, Any]]]) -> tuple[list[Verdict], list[Aside]]:
+    def _judge(self, _: int, asked: Sequence[tuple[PromptRow, dict[str, Any]]]) -> Shard:
         chats = [filter_chat(prompt.text, question) for prompt, question in asked]
         rows: list[Verdict] = []
         aside: list[Aside] = []
@@ -95,7 +86,7 @@ class FilterQuestions(Step):
             rows.append(Verdict(prompt.id, question["question"], case))
         return rows, aside
 
-    def _keep(self, prompts: Sequence[tuple[PromptRow, list[Verdict]]]) -> tuple[list[PromptRow], list[Aside]]:
+    def _keep(self, _: int, prompts: Sequence[tuple[PromptRow, list[Verdict]]]) -> Shard:
         rows: list[PromptRow] = []
         aside: list[Aside] = []
         for prompt, verdicts in prompts:

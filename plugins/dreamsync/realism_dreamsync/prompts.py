@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 from realism.base.errors import RealismError
-from realism.base.tables import Row, chunks, count_rows, part_path, read, read_part, write_part
+from realism.base.tables import Row, chunks, count_rows, part_path, read, read_part
+from realism.data import artifacts
+from realism.data.artifacts import Artifact
 from realism.data.rows import Aside, PromptRow
-from realism.data.state import State
 from realism.parts import LanguageModel, Prompts
-from realism.parts.step import Step
-from realism.run.work import Work
+from realism.parts.step import Artifacts, Step
+from realism.parts.work import Shard, Table, Work
 
 from realism_dreamsync.alike import Unlike
 from realism_dreamsync.asking import Unread, ask
@@ -83,36 +85,29 @@ class WritePrompts(Step):
             return f"words {list(self.words)} is no range: the first number must not be the larger one"
         return None
 
-    def reads(self, there: Collection[str]) -> list[str]:
+    def reads(self, there: Artifacts) -> list[Artifact]:
         return []
 
-    def makes(self, there: Collection[str]) -> list[str]:
-        return ["prompts"]
+    def writes(self, there: Artifacts) -> list[Artifact]:
+        return [artifacts.Prompts()]
 
-    def run(self, state: State, work: Work) -> Mapping[str, Path]:
+    def run(self, work: Work) -> None:
         seeds = list(dict.fromkeys(seed_texts(self.seeds)))
         random.Random(f"{work.seed} seeds").shuffle(seeds)
-        lists = work.map(
-            self._orders(seeds, work),
-            lambda _, orders: self._write(orders, seeds, work),
-            ListRow,
-            "lists",
-            unit="lists",
-        )
-        table = work.folder / "prompts"
+        write = partial(self._write, seeds, work.seed)
+        lists = work.map(Table(ListRow, "lists"), self._orders(seeds, work), write, unit="lists")
         written = 0
         for number, rows in enumerate(chunks(islice(self._prompts(lists, seeds), self.count), SHARD)):
-            write_part(rows, PromptRow, table, number)
+            work.write(artifacts.Prompts(), rows, number)
             written += len(rows)
         if not written:
             raise RealismError("write_prompts: every prompt written is like a seed prompt; raise 'alike'")
         if written < self.count:
-            work.run.warn(
+            work.warn(
                 f"write_prompts: {written} of {self.count} prompts, as all others were like earlier ones; give the "
                 "writer a higher temperature or raise 'alike'"
             )
-        work.run.view.say(f"  {written:,} prompts of {count_rows(lists):,} lists")
-        return {"prompts": table}
+        work.say(f"{written:,} prompts of {count_rows(lists):,} lists")
 
     def _orders(self, seeds: Sequence[str], work: Work) -> Iterator[list[ListRow]]:
         """Lists to ask for, without prompts yet, until those written before hold enough that are not alike."""
@@ -130,14 +125,12 @@ class WritePrompts(Step):
         rng = random.Random(f"{seed} list {number}")
         return ListRow(number, number % self.rounds, rng.choice(self.categories), rng.randint(*self.words))
 
-    def _write(
-        self, orders: Sequence[ListRow], seeds: Sequence[str], work: Work
-    ) -> tuple[Sequence[Row], Sequence[Aside]]:
+    def _write(self, seeds: Sequence[str], seed: int, _: int, orders: Sequence[ListRow]) -> Shard:
         chats = []
         for order in orders:
             start = order.round * self.shown
             shown = [seeds[i % len(seeds)] for i in range(start, start + min(self.shown, len(seeds)))]
-            random.Random(f"{work.seed} shown {order.number}").shuffle(shown)
+            random.Random(f"{seed} shown {order.number}").shuffle(shown)
             chats.append(prompts_chat(shown, order.category, self.each, order.words, order.number + 1))
         rows: list[ListRow] = []
         aside: list[Aside] = []

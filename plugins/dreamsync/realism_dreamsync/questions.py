@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Ge
-from realism.base.tables import chunks, count_rows, read
+from realism.base.tables import chunks, count_rows
+from realism.data import artifacts
+from realism.data.artifacts import Artifact
 from realism.data.rows import Aside, PromptRow
-from realism.data.state import State
 from realism.parts import LanguageModel, Prompts
-from realism.parts.step import Step
-from realism.run.work import Work
+from realism.parts.step import Artifacts, Step
+from realism.parts.work import Shard, Work
 
 from realism_dreamsync.asking import Unread, ask
 from realism_dreamsync.demonstrations import demonstrations
 from realism_dreamsync.formats import read_graph, read_questions
 from realism_dreamsync.instructions import Demonstration, Form, questions_chat
-from realism_dreamsync.telling import exhibits_slot, tell
+from realism_dreamsync.telling import questions_shown, tell
 
 
 @dataclass
@@ -45,32 +45,24 @@ class WriteQuestions(Step):
     shard: Annotated[int, Ge(1)] = 64
     """How many prompts are asked about, and written down, at a time."""
 
-    seeded = False
+    scope = "recipe"
 
     def title(self) -> str:
         return "write_questions"
 
-    def missing(self, there: Collection[str]) -> list[str]:
-        return [] if "prompts" in there else [prompts_missing("write_questions")]
+    def reads(self, there: Artifacts) -> list[Artifact]:
+        return [artifacts.Prompts()]
 
-    def reads(self, there: Collection[str]) -> list[str]:
-        return ["prompts"]
+    def writes(self, there: Artifacts) -> list[Artifact]:
+        return [artifacts.Prompts(), questions_shown(there)]
 
-    def makes(self, there: Collection[str]) -> list[str]:
-        return ["prompts", exhibits_slot(there)]
+    def run(self, work: Work) -> None:
+        prompts = artifacts.Prompts()
+        write = partial(self._write, demonstrations(self.demonstrations, self.form, self.shown))
+        shards, total = chunks(work.read(prompts), self.shard), count_rows(work.path(prompts))
+        tell(work.map(prompts, shards, write, total=total, unit="prompts"), work)
 
-    def run(self, state: State, work: Work) -> Mapping[str, Path]:
-        shown = demonstrations(self.demonstrations, self.form, self.shown)
-        prompts = state.path("prompts")
-        table = work.map(
-            chunks(read(prompts, PromptRow), self.shard), partial(self._write, shown), PromptRow, "prompts",
-            total=count_rows(prompts), unit="prompts",
-        )  # fmt: skip
-        return {"prompts": table, exhibits_slot(state): tell(table, work)}
-
-    def _write(
-        self, shown: Sequence[Demonstration], _: int, prompts: list[PromptRow]
-    ) -> tuple[Sequence[PromptRow], Sequence[Aside]]:
+    def _write(self, shown: Sequence[Demonstration], _: int, prompts: list[PromptRow]) -> Shard:
         read_reply = read_questions if self.form == "tifa" else read_graph
         chats = [questions_chat(prompt.text, self.form, shown) for prompt in prompts]
         rows: list[PromptRow] = []
@@ -81,8 +73,3 @@ class WriteQuestions(Step):
             else:
                 rows.append(replace(prompt, metadata={**prompt.metadata, "questions": found}))
         return rows, aside
-
-
-def prompts_missing(step: str) -> str:
-    """What a step says that needs prompts and finds none."""
-    return f"{step} needs prompts: give the recipe the key 'prompts', or put a step 'write_prompts' before this"

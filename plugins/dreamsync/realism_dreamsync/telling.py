@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from realism.base.files import write_json
-from realism.base.tables import count_rows, read, write_part
+from realism.base.tables import count_rows, read
+from realism.data.artifacts import Exhibits
 from realism.data.rows import Exhibit, PromptRow
-from realism.parts.step import named
-from realism.run.work import Work
+from realism.parts.step import Artifacts
+from realism.parts.work import Work
 
 from realism_dreamsync.published import write_published
 from realism_dreamsync.statistics import statistics
@@ -18,14 +19,14 @@ EXAMPLES = 8
 """Prompts shown in the report."""
 
 
-def exhibits_slot(there: Collection[str]) -> str:
-    """The slot of a section of the report; a recipe's second step of this kind gets one of its own."""
-    number = 1 + sum(name.startswith("questions") for name in named(there, "exhibits"))
-    return "exhibits:questions" + (f" {number}" if number > 1 else "")
+def questions_shown(there: Artifacts) -> Exhibits:
+    """A section of the report; a recipe's second step of this kind gets one of its own."""
+    number = 1 + sum(one.heading.startswith("questions") for one in Exhibits.among(there))
+    return Exhibits("questions" + (f" {number}" if number > 1 else ""))
 
 
-def tell(table: Path, work: Work, left_out: Mapping[str, int] | None = None) -> Path:
-    """Write the questions as published ones are, and `statistics.json`; say the statistics; return the examples.
+def tell(table: Path, work: Work, left_out: Mapping[str, int] | None = None) -> None:
+    """Write the questions as published ones are, and `statistics.json`; say the statistics; show examples.
 
     left_out: how many questions were left out, by case.
     """
@@ -36,10 +37,8 @@ def tell(table: Path, work: Work, left_out: Mapping[str, int] | None = None) -> 
     said = str(counts)
     if left_out is not None:
         said += f" Left out: {', '.join(f'{case} {n:,}' for case, n in left_out.items()) or 'none'}."
-    work.run.view.say(f"  {said}")
-    examples = work.folder / "examples"
-    write_part([Exhibit("All", said), *_examples(table)], Exhibit, examples, 0)
-    return examples
+    work.say(said)
+    work.write(questions_shown(work.state), [Exhibit("All", said), *_examples(table)])
 
 
 def _examples(table: Path) -> Iterator[Exhibit]:

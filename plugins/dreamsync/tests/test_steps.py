@@ -151,7 +151,7 @@ def test_a_step_that_was_stopped_goes_on_and_ends_alike(do, monkeypatch):
     [
         (
             ("  - write_prompts: {count: 18, alike: 1.0, shard: 2}\n", ""),
-            "write_questions needs prompts: give the recipe",
+            "no prompts; give the recipe the key 'prompts'",
         ),
         (("count: 18", "words: [9, 3]"), "words [9, 3] is no range"),
         (("count: 18", "categories: []"), "categories is empty"),

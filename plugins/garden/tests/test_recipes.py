@@ -79,7 +79,7 @@ steps:
       - score:    {rewards: [faithful, aesthetic]}
       - select:   {where: "faithful >= 0.9 and aesthetic >= 0.6", best: aesthetic}
       - train:    {trainer: lora, steps: 2}
-  - evaluate: {benchmarks: [tifa, dsg]}
+  - benchmark: {prompts: [tifa, dsg]}
 """
 """The list of DESIGN.md, with the garden's parts put in."""
 

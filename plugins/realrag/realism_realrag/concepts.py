@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Ge, Le
-from realism.base.errors import listed, nearest
 from realism.base.images import UnreadableImage, read_images
-from realism.base.tables import chunks, parts, read, read_part
-from realism.data.rows import Aside, PromptRow, Reference, Sample
-from realism.data.state import State
+from realism.base.tables import chunks, read_part
+from realism.data.artifacts import Artifact, Index, Prompts, References
+from realism.data.rows import Aside, PromptRow, Reference
 from realism.databases.database import Database
 from realism.parts import Chat, LanguageModel, Retriever
-from realism.parts.step import Step, arms, index_missing, references_error
-from realism.run.work import Work
+from realism.parts.step import Artifacts, Step, first_arm, references_error
+from realism.parts.work import Shard, Work
 
 AT_ONCE = 16
 """Pictures held in memory."""
@@ -51,7 +50,7 @@ class Concepts(Step):
     name: str = "concepts"
     """What to call the references that are found."""
 
-    seeded = False
+    scope = "recipe"
 
     def title(self) -> str:
         return f"concepts {self.name}"
@@ -59,35 +58,24 @@ class Concepts(Step):
     def options_error(self) -> str | None:
         return references_error(self.name)
 
-    def missing(self, there: Collection[str]) -> list[str]:
-        found = arms(there)
-        if not found:
-            return ["there are no pictures to look at: put a step 'generate' before this"]
-        wanted = []
-        if self.arm and self.arm not in found:
-            wanted.append(f"arm: no arm '{self.arm}'{nearest(self.arm, found)}; arms here: {listed(found)}")
-        return [*wanted, *index_missing(there, self.retriever)]
+    def reads(self, there: Artifacts) -> list[Artifact]:
+        return [Prompts(), first_arm(there, self.arm), Index(self.retriever.part_name)]
 
-    def reads(self, there: Collection[str]) -> list[str]:
-        arm = self.arm or next(iter(arms(there)), "")
-        return [s for s in there if s in ("prompts", f"samples:{arm}", f"index:{self.retriever.part_name}")]
+    def writes(self, there: Artifacts) -> list[Artifact]:
+        return [References(self.name)]
 
-    def makes(self, there: Collection[str]) -> list[str]:
-        return [f"references:{self.name}"]
-
-    def run(self, state: State, work: Work) -> Mapping[str, Path]:
+    def run(self, work: Work) -> None:
         drawn: dict[str, str] = {}
-        for sample in read(state.path(f"samples:{self.arm or arms(state)[0]}"), Sample):
+        for sample in work.read(first_arm(work.state, self.arm)):
             drawn.setdefault(sample.prompt_id, sample.image)
-        database = Database.of(state, self.retriever)
-        find = partial(self._find, database, drawn, work.run.folder)
-        shards = (read_part(path, PromptRow) for path in parts(state.path("prompts")))
-        table = work.map(shards, find, Reference, "references", unit="prompts")
-        return {f"references:{self.name}": table}
+        database = Database.of(work.state, self.retriever)
+        find = partial(self._find, database, drawn, work.root)
+        shards = (read_part(path, PromptRow) for path in work.parts(Prompts()))
+        work.map(References(self.name), shards, find, unit="prompts")
 
     def _find(
         self, database: Database, drawn: Mapping[str, str], root: Path, _: int, prompts: list[PromptRow]
-    ) -> tuple[Sequence[Reference], Sequence[Aside]]:
+    ) -> Shard:
         rows: list[Reference] = []
         aside: list[Aside] = []
         for some in chunks(prompts, AT_ONCE):

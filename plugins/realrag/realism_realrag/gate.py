@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Annotated
 
 from annotated_types import Ge, Le
-from realism.base.errors import listed, nearest
-from realism.base.tables import parts, read, read_part
+from realism.base.tables import read, read_part
+from realism.data.artifacts import Artifact, References, Scores
 from realism.data.condition import Condition
-from realism.data.rows import Aside, Reference, Sample
-from realism.data.state import State
-from realism.measuring.scores import known_rewards, scores_of
-from realism.parts.step import Step, arms, named, references_error
-from realism.run.work import Work
+from realism.data.rows import Reference
+from realism.measuring.scores import scored
+from realism.parts.step import Artifacts, Step, first_arm, references_error
+from realism.parts.work import Shard, Work
 
 
 @dataclass
@@ -36,7 +34,7 @@ class Gate(Step):
     name: str = "gated"
     """What to call those that are kept."""
 
-    seeded = False
+    scope = "recipe"
 
     def title(self) -> str:
         return f"gate {self.name}"
@@ -46,61 +44,38 @@ class Gate(Step):
             return "gate needs 'similarity', 'where' or both"
         return references_error(self.name)
 
-    def missing(self, there: Collection[str]) -> list[str]:
-        found = named(there, "references")
-        if not found:
-            return ["there are no references to choose from: put a step 'retrieve' before this"]
-        wanted = []
-        if self.references and self.references not in found:
-            near = nearest(self.references, found)
-            wanted.append(f"references: no references '{self.references}'{near}; there are: {listed(found)}")
-        if self.where is not None:
-            if self.arm and self.arm not in arms(there):
-                near = nearest(self.arm, arms(there))
-                wanted.append(f"arm: no arm '{self.arm}'{near}; arms here: {listed(arms(there))}")
-            arm = self.arm or next(iter(arms(there)), "")
-            scored = [s for s in there if s.startswith(f"scores:{arm}:")]
-            if unknown := self.where.unknown(known_rewards(scored)):
-                wanted.append(f"where: {unknown}; put a step 'score' after arm '{arm}' and before this")
-        return wanted
+    def _references(self, there: Artifacts) -> References:
+        found = References.among(there)
+        return References(self.references) if self.references or not found else found[-1]
 
-    def _slot(self, there: Collection[str]) -> str:
-        return f"references:{self.references or named(there, 'references')[-1]}"
+    def reads(self, there: Artifacts) -> list[Artifact]:
+        samples = first_arm(there, self.arm)
+        scores = [Scores(samples.arm, name) for name in sorted(self.where.names)] if self.where else []
+        return [self._references(there), *([samples, *scores] if self.where else [])]
 
-    def reads(self, there: Collection[str]) -> list[str]:
-        arm = self.arm or next(iter(arms(there)), "")
-        judged = [s for s in there if s == f"samples:{arm}" or s.startswith(f"scores:{arm}:")]
-        return [self._slot(there), *(judged if self.where else [])]
+    def writes(self, there: Artifacts) -> list[Artifact]:
+        return [References(self.name)]
 
-    def makes(self, there: Collection[str]) -> list[str]:
-        return [f"references:{self.name}"]
-
-    def run(self, state: State, work: Work) -> Mapping[str, Path]:
-        needing = self._needing(state)
-
-        def choose(_: int, rows: list[Reference]) -> tuple[Sequence[Reference], Sequence[Aside]]:
-            return [
-                row
-                for row in rows
-                if row.similarity >= self.similarity and (needing is None or row.prompt_id in needing)
-            ], []
-
-        shards = (read_part(path, Reference) for path in parts(state.path(self._slot(state))))
-        table = work.map(shards, choose, Reference, "references", unit="references")
-        before = {row.prompt_id for row in read(state.path(self._slot(state)), Reference)}
+    def run(self, work: Work) -> None:
+        source, made = self._references(work.state), References(self.name)
+        choose = partial(self._choose, self._needing(work))
+        shards = (read_part(path, Reference) for path in work.parts(source))
+        table = work.map(made, shards, choose, unit="references")
+        before = {row.prompt_id for row in work.read(source)}
         after = {row.prompt_id for row in read(table, Reference)}
-        work.run.view.say(f"  references for {len(after):,} of {len(before):,} prompts")
-        return {f"references:{self.name}": table}
+        work.say(f"references for {len(after):,} of {len(before):,} prompts")
 
-    def _needing(self, state: State) -> set[str] | None:
+    def _choose(self, needing: set[str] | None, _: int, rows: list[Reference]) -> Shard:
+        near = [row for row in rows if row.similarity >= self.similarity]
+        return [row for row in near if needing is None or row.prompt_id in needing], []
+
+    def _needing(self, work: Work) -> set[str] | None:
         """The ids of the prompts whose mean scores meet the condition; None for all."""
         if self.where is None:
             return None
-        arm = self.arm or arms(state)[0]
-        scores = scores_of(state, arm)
         given: dict[str, dict[str, list[float]]] = {}
-        for sample in read(state.path(f"samples:{arm}"), Sample):
-            for reward, value in scores.get(sample.id, {}).items():
-                given.setdefault(sample.prompt_id, {}).setdefault(reward, []).append(value)
+        for sample, scores in scored(work.state, first_arm(work.state, self.arm).arm):
+            for reward, score in scores.items():
+                given.setdefault(sample.prompt_id, {}).setdefault(reward, []).append(score.value)
         means = {id: {r: sum(values) / len(values) for r, values in by.items()} for id, by in given.items()}
         return {id for id, row in means.items() if self.where(row)}

@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 from realism.base.files import fingerprint_path
-from realism.parts import Index, Retriever, Tunable
+from realism.parts import Index, Projection, Retriever, Tunable
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
-    from PIL import Image
 
 FILE = "projection.safetensors"
 
 
 @dataclass
-class Projected(Retriever, Tunable):
+class Projected(Projection, Tunable):
     """Another retriever with an MLP after its vision encoder; its text encoder stays as it is.
 
     The row of an image is normalize(z + W2 gelu(W1 z + b1) + b2), z the encoder's row. W2 and b2 are 0 before
@@ -38,14 +37,8 @@ class Projected(Retriever, Tunable):
 
     _learnt: Path | None = field(default=None, init=False, repr=False)
 
-    def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
-        return self.project(self.encoder.encode_images(images))
-
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         return self.encoder.encode_texts(texts)
-
-    def preprocessing(self) -> str:
-        return self.encoder.preprocessing()
 
     def use_weights(self, folder: Path | None) -> None:
         self._learnt = folder

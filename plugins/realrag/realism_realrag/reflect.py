@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Le
 from realism.base.files import digest, write_aside
-from realism.base.tables import chunks, parts, read, read_part, write_part
+from realism.base.tables import chunks, parts, read, read_part
+from realism.data import artifacts
+from realism.data.artifacts import Artifact, Exhibits
 from realism.data.rows import Aside, Exhibit, RecordRow
-from realism.data.state import State
 from realism.data.types import Prompt, Request, request_seed
 from realism.databases.database import Database
 from realism.parts import Generator, Retriever
-from realism.parts.step import Step, index_missing
-from realism.run.work import Work
+from realism.parts.step import Artifacts, Step
+from realism.parts.work import Shard, Table, Work
 
-from .tables import Draft, Negative
+from .tables import Draft, Negative, Negatives
 from .texts import template_error, text_of
 
 if TYPE_CHECKING:
     import numpy as np
-    from PIL import Image
 
     from .mining import Miner
 
@@ -61,32 +61,37 @@ class Reflect(Step):
     def options_error(self) -> str | None:
         return template_error(self.text)
 
-    def missing(self, there: Collection[str]) -> list[str]:
-        return index_missing(there, self.retriever)
+    def reads(self, there: Artifacts) -> list[Artifact]:
+        return [artifacts.Index(self.retriever.part_name)]
 
-    def reads(self, there: Collection[str]) -> list[str]:
-        return [s for s in there if s == f"index:{self.retriever.part_name}"]
+    def writes(self, there: Artifacts) -> list[Artifact]:
+        return [self._negatives, self._exhibits]
 
-    def makes(self, there: Collection[str]) -> list[str]:
-        name = self.retriever.part_name
-        return [f"negatives:{name}", f"exhibits:reflective negatives ({name})"]
+    @property
+    def _negatives(self) -> Negatives:
+        return Negatives(self.retriever.part_name)
 
-    def run(self, state: State, work: Work) -> Mapping[str, Path]:
+    @property
+    def _exhibits(self) -> Exhibits:
+        return Exhibits(f"reflective negatives ({self.retriever.part_name})")
+
+    def run(self, work: Work) -> None:
         from .mining import Miner
 
-        database = Database.of(state, self.retriever)
+        database = Database.of(work.state, self.retriever)
         (work.folder / "images").mkdir(exist_ok=True)
-        jobs = list(self._jobs(database))
+        total = sum(1 for _ in self._jobs(database))
+        draw = partial(self._draw, work.folder, work.root, work.seed)
+        shards = chunks(self._jobs(database), SHARD)
         drawn = work.map(
-            chunks(jobs, SHARD), partial(self._draw, work), Draft, "drafts", total=len(jobs), unit="images"
+            Table(Draft, "drafts"), shards, draw, total=total, unit="images", then=partial(self._screened, work)
         )
         classes = [row.subject or text_of(self.text, row) for row in database.rows()]
         miner = Miner(self.retriever, database, classes, self.near_duplicate, self.own_class == "allow")
         mine = partial(self._mine, miner, _Drafts(work.folder, drawn), database)
         rows = chunks(self._turns(database), 8 * SHARD)
-        negatives = work.map(rows, mine, Negative, "negatives", total=len(database), unit="negatives")
-        write_part(list(_exhibits(negatives, database)), Exhibit, work.folder / "exhibits", 0)
-        return dict(zip(self.makes([]), (negatives, work.folder / "exhibits"), strict=True))
+        negatives = work.map(self._negatives, rows, mine, total=len(database), unit="negatives")
+        work.write(self._exhibits, list(_exhibits(negatives, database)))
 
     def _jobs(self, database: Database) -> Iterator[tuple[str, str, int]]:
         """Text, subject and number of each picture to draw."""
@@ -106,37 +111,40 @@ class Reflect(Step):
             seen[text] = turn = seen.get(text, -1) + 1
             yield row, record, turn
 
-    def _draw(self, work: Work, number: int, jobs: list[tuple[str, str, int]]) -> tuple[list[Draft], list[Aside]]:
+    def _draw(self, folder: Path, root: Path, seed: int, number: int, jobs: list[tuple[str, str, int]]) -> Shard:
         import numpy as np
         from realism.base.images import write_images
 
-        prompts = [Prompt(f"reflect/{digest(text)}", text, subject) for text, subject, _ in jobs]
-        seeds = [request_seed(work.seed, p.id, n) for p, (_, _, n) in zip(prompts, jobs, strict=True)]
+        prompts = [_prompt(text, subject) for text, subject, _ in jobs]
+        seeds = [request_seed(seed, p.id, n) for p, (_, _, n) in zip(prompts, jobs, strict=True)]
         images = self.generator.generate([Request(p, s) for p, s in zip(prompts, seeds, strict=True)])
-        rows: list[Draft] = []
-        paths: list[Path] = []
-        kept: list[Image.Image] = []
-        aside: list[Aside] = []
-        reasons = work.run.screen(self.title(), images, prompts)
-        for (text, subject, n), image, reason in zip(jobs, images, reasons, strict=True):
-            name = f"{digest(text)[:16]}-{n}"
-            if reason is not None:
-                aside.append(Aside(name, self.title(), reason))
-                continue
-            path = work.folder / "images" / f"{name}.png"
-            rows.append(Draft(name, text, subject, path.relative_to(work.run.folder).as_posix()))
-            paths.append(path)
-            kept.append(image)
-        write_images(paths, kept)
-        vectors = self.retriever.encode_images(kept)
-        (work.folder / "drafts").mkdir(exist_ok=True)
-        with write_aside(_vectors(work.folder / "drafts", number)) as path, path.open("wb") as file:
+        names = [f"{digest(text)[:16]}-{n}" for text, _, n in jobs]
+        paths = [folder / "images" / f"{name}.png" for name in names]
+        write_images(paths, images)
+        vectors = self.retriever.encode_images(images)
+        (folder / "drafts").mkdir(exist_ok=True)
+        with write_aside(_vectors(folder / "drafts", number)) as path, path.open("wb") as file:
             np.save(file, vectors)
-        return rows, aside
+        return [
+            Draft(name, text, subject, path.relative_to(root).as_posix(), place)
+            for place, (name, (text, subject, _), path) in enumerate(zip(names, jobs, paths, strict=True))
+        ], []
+
+    def _screened(self, work: Work, shard: Shard) -> Shard:
+        """What is left of drafts just made once plugins have looked at them."""
+        from realism.base.images import read_image
+
+        drafts: list[Draft] = list(shard[0])  # type: ignore[arg-type]
+        prompts = [_prompt(draft.text, draft.subject) for draft in drafts]
+        reasons = work.screen(lambda: [read_image(work.root / draft.image) for draft in drafts], prompts)
+        aside = [
+            Aside(d.id, work.title, reason) for d, reason in zip(drafts, reasons, strict=True) if reason is not None
+        ]
+        return [d for d, reason in zip(drafts, reasons, strict=True) if reason is None], aside
 
     def _mine(
         self, miner: Miner, drafts: _Drafts, database: Database, _: int, rows: list[tuple[int, RecordRow, int]]
-    ) -> tuple[Sequence[Negative], Sequence[Aside]]:
+    ) -> Shard:
         import numpy as np
 
         texts = [text_of(self.text, record) for _, record, _ in rows]
@@ -168,13 +176,17 @@ class _Drafts:
         self._by_text: dict[str, list[tuple[Draft, np.ndarray]]] = {}
         for number, path in enumerate(parts(table)):
             vectors = np.load(_vectors(folder / "drafts", number))
-            for draft, vector in zip(read_part(path, Draft), vectors, strict=True):
-                self._by_text.setdefault(draft.text, []).append((draft, vector))
+            for draft in read_part(path, Draft):
+                self._by_text.setdefault(draft.text, []).append((draft, vectors[draft.place]))
 
     def of(self, text: str, turn: int) -> tuple[Draft, np.ndarray] | None:
         """The draft that the turn-th image of a text takes. None if all were set aside."""
         drafts = self._by_text.get(text)
         return drafts[turn % len(drafts)] if drafts else None
+
+
+def _prompt(text: str, subject: str) -> Prompt:
+    return Prompt(f"reflect/{digest(text)}", text, subject)
 
 
 def _exhibits(negatives: Path, database: Database) -> Iterator[Exhibit]:

@@ -1,20 +1,23 @@
-"""Tables of the plugin."""
+"""Tables of the plugin, and the artifact that the step `reflect` makes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from realism.base.tables import Row
+from realism.data.artifacts import Artifact, Index
 
 
 @dataclass(frozen=True)
 class Draft(Row):
-    """A picture that the generator drew of a text by itself (eq. 3). image is relative to the run's folder."""
+    """A picture that the generator drew of a text by itself (eq. 3). image is relative to the run's folder; place is
+    that of its vector among those of its shard."""
 
     id: str
     text: str
     subject: str
     image: str
+    place: int
 
 
 @dataclass(frozen=True)
@@ -32,3 +35,16 @@ class Negative(Row):
     negative_id: str
     negative_row: int
     similarity: float
+
+
+@dataclass(frozen=True)
+class Negatives(Artifact):
+    """The reflective negatives of the images of a database, which was indexed with a retriever."""
+
+    kind, noun, row = "negatives", "mining of reflective negatives", Negative
+    advice = "put a step 'reflect' with that retriever before this, or say 'negatives: none'"
+
+    retriever: str
+
+    def tells_of(self) -> tuple[Artifact, ...]:
+        return (Index(self.retriever),)

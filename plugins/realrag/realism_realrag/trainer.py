@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt
 from realism.base.errors import RealismError
-from realism.base.tables import read
-from realism.data.state import State
+from realism.data.artifacts import Artifact, Index
 from realism.databases.database import Database
 from realism.parts import Trainer
-from realism.parts.step import index_missing
+from realism.parts.step import Artifacts
+from realism.parts.work import Work
 
 from .losses import Form
 from .projected import FILE, Projected
-from .tables import Negative
+from .tables import Negative, Negatives
 from .texts import template_error, text_of
 
 if TYPE_CHECKING:
@@ -70,36 +70,24 @@ class Reflective(Trainer):
     def _encoder(self) -> str:
         return self.retriever.encoder.part_name
 
-    def missing(self, there: Collection[str]) -> list[str]:
-        wanted = index_missing(there, self.retriever.encoder)
-        if self.negatives == "reflective" and f"negatives:{self._encoder}" not in there:
-            wanted.append(
-                f"no reflective negatives are mined with '{self._encoder}': put a step 'reflect' before this, or say "
-                "'negatives: none'"
-            )
-        return wanted
-
-    def reads(self, there: Collection[str]) -> list[str]:
-        names = [f"index:{self._encoder}"]
-        if self.negatives == "reflective":
-            names.append(f"negatives:{self._encoder}")
-        return [s for s in there if s in names]
+    def reads(self, there: Artifacts) -> list[Artifact]:
+        mined = [Negatives(self._encoder)] if self.negatives == "reflective" else []
+        return [Index(self._encoder), *mined]
 
     def module(self) -> lightning.LightningModule:
         from .learning import Learning
 
         return Learning(self.retriever.mlp(), self.temperature, self.form, self.learning_rate, self.weight_decay)
 
-    def data(self, state: State, root: Path) -> DataLoader[Any]:
+    def data(self, work: Work) -> DataLoader[Any]:
         from torch.utils.data import DataLoader
 
         from .learning import DistinctTexts, Pairs
 
-        database = Database.of(state, self.retriever.encoder)
+        database = Database.of(work.state, self.retriever.encoder)
         mined = None
         if self.negatives == "reflective":
-            table = state.path(f"negatives:{self._encoder}")
-            mined = {row.row: row for row in read(table, Negative)}
+            mined = {row.row: row for row in work.read(Negatives(self._encoder))}
         texts, of_row = _texts(self.text, database, mined)
         if len(texts) < 2:
             raise RealismError(f"{self.part_name}: all images have the text '{next(iter(texts), '')}'; two are needed")

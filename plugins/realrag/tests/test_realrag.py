@@ -33,9 +33,9 @@ TRAIN = (
   - index: {retriever: real}
   - retrieve: {retriever: clip, name: zero}
   - retrieve: {retriever: real}
-  - generate: {arm: none, references: none}
-  - generate: {arm: zero, references: zero}
-  - generate: {arm: real, references: real}
+  - generate: {name: none, references: none}
+  - generate: {name: zero, references: zero}
+  - generate: {name: real, references: real}
 """
 )
 
@@ -74,7 +74,7 @@ def test_near_duplicates_of_the_positive_are_never_its_negative(run, write_recip
 
 def test_the_report_is_given_the_drawing_its_negative_and_the_positive(run, write_recipe):
     done = run(write_recipe(REFLECT))
-    shown = list(read(next(done.folder.glob("steps/reflect-*")) / "exhibits", Exhibit))
+    shown = list(read(next(done.folder.glob("steps/reflect-*")) / "exhibits" / "reflective negatives (clip)", Exhibit))
     assert len(shown) == 4
     for exhibit in shown:
         drawn, negative, positive = exhibit.images
@@ -103,12 +103,12 @@ def test_one_recipe_compares_no_retrieval_zero_shot_and_trained(run, write_recip
 
 def test_training_moves_images_away_from_their_negatives(run, write_recipe):
     done = run(write_recipe(TRAIN))
-    weights = next(done.folder.glob("steps/train-*")) / "weights" / "projection.safetensors"
+    weights = next(done.folder.glob("steps/train-*")) / "weights" / "real" / "projection.safetensors"
     assert weights.is_file()
     negatives = table(done, "reflect", "negatives")
 
     def gap(index: Path) -> float:
-        vectors = np.load(index / "img_emb" / "img_emb_00000.npy")
+        vectors = np.load(index / "index/real/img_emb/img_emb_00000.npy")
         text = np.array([31, 61, 221], np.float32) / np.linalg.norm([31, 61, 221])
         blue = negatives[negatives.id.str.startswith("blue/")]
         return float((vectors[blue.row] @ text - vectors[blue.negative_row] @ text).mean())
@@ -120,7 +120,7 @@ def test_training_moves_images_away_from_their_negatives(run, write_recipe):
 def test_the_same_seed_learns_the_same_and_another_seed_another(run, write_recipe):
     def learnt(out: str, *overrides: str) -> bytes:
         done = run(write_recipe(TRAIN), *overrides, out=out)
-        return (next(done.folder.glob("steps/train-*")) / "weights" / "projection.safetensors").read_bytes()
+        return (next(done.folder.glob("steps/train-*")) / "weights" / "real" / "projection.safetensors").read_bytes()
 
     assert learnt("a") == learnt("b")
     assert learnt("a") != learnt("c", "seed=1")
@@ -137,7 +137,7 @@ def test_runs_over_seeds_pool_their_measures_and_share_what_no_seed_decides(run,
 
 
 def test_a_missing_step_is_named(read, write_recipe):
-    with pytest.raises(RecipeError, match=r"put a step 'reflect' before this, or say 'negatives: none'"):
+    with pytest.raises(RecipeError, match=r"put a step 'reflect' with that retriever .*or say 'negatives: none'"):
         read(write_recipe(PARTS + "  - train: {trainer: {use: reflective, retriever: real}}\n"))
     read(write_recipe(PARTS + "  - train: {trainer: {use: reflective, retriever: real, negatives: none}}\n"))
 
@@ -159,11 +159,11 @@ def test_a_text_that_images_do_not_have_is_told_in_a_sentence(run, read, write_r
 
 
 GATED = """\
-  - generate: {arm: none}
+  - generate: {name: none}
   - score: {rewards: [colour]}
   - retrieve: {retriever: clip}
   - gate: {where: colour < 0.5}
-  - generate: {arm: gated}
+  - generate: {name: gated}
 """
 
 
@@ -196,7 +196,7 @@ def test_what_a_picture_lacks_is_asked_and_retrieved(write_recipe, eyes, tmp_pat
 
     recipe = write_recipe(
         PARTS.replace("  colour:", "  eyes: {use: toy_eyes}\n  colour:")
-        + "  - generate: {arm: none}\n  - concepts: {retriever: clip}\n  - generate: {arm: helped}\n"
+        + "  - generate: {name: none}\n  - concepts: {retriever: clip}\n  - generate: {name: helped}\n"
     )
     done = Run(read_recipe(str(recipe), [], eyes.registry), tmp_path / "run", eyes, View(quiet=True))
     done.execute()
@@ -231,7 +231,7 @@ def test_a_killed_training_ends_where_an_undisturbed_one_ends(run, write_recipe,
 
     def weights(out: str) -> bytes:
         done = run(write_recipe(TRAIN), out=out)
-        return (next(done.folder.glob("steps/train-*")) / "weights" / "projection.safetensors").read_bytes()
+        return (next(done.folder.glob("steps/train-*")) / "weights" / "real" / "projection.safetensors").read_bytes()
 
     calm, step, calls = weights("calm"), Learning.training_step, []
 
@@ -262,8 +262,8 @@ def test_without_subjects_a_negative_has_another_text(run, write_recipe, databas
 
 
 def test_a_gate_on_an_arm_without_scores_is_refused(read, write_recipe):
-    late = GATED.replace("- gate: {", "- generate: {arm: late}\n  - gate: {arm: late, ")
-    with pytest.raises(RecipeError, match="put a step 'score' after arm 'late'"):
+    late = GATED.replace("- gate: {", "- generate: {name: late}\n  - gate: {arm: late, ")
+    with pytest.raises(RecipeError, match="no score 'colour' of arm 'late'; put a step 'score' before this"):
         read(write_recipe(PARTS + late))
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from realism.base.errors import RealismError, listed, nearest
+from realism.base.features import Rows
 from realism.base.tables import read
-from realism.data.rows import Measure, RecordRow, Sample
-from realism.data.state import State
-from realism.databases.features import MAX_SIDE, features_of_records, features_of_samples
+from realism.data.artifacts import Selection
+from realism.data.rows import Measure, RecordRow, Verdict
+from realism.measuring.arms import Arm, Gathered, Group
 from realism.measuring.evaluation import (
     OF_SCORES,
     OF_SETS,
@@ -24,77 +25,68 @@ from realism.measuring.evaluation import (
     measure_set,
     spread_within,
 )
+from realism.measuring.features import features_of, features_of_samples
 from realism.measuring.groups import ALL
-from realism.measuring.scores import known_rewards, scores_of
-from realism.measuring.selection import SELECTED_FROM, Verdict, measured, round_name
+from realism.measuring.selection import SELECTED_FROM, measured, round_name
 from realism.parts import Images, Retriever, SetMetric
-from realism.parts.step import named
-from realism.run.work import Work
-
-Samples = Mapping[str, list[Sample]]
-"""The samples of each arm."""
+from realism.parts.embedder import MAX_SIDE, KeyedRow, rows_of
+from realism.parts.work import Work
 
 
-class Group(NamedTuple):
-    """Prompts that are measured together: the key they are grouped by ("" for all), their name and their ids."""
-
-    by: str
-    name: str
-    prompts: set[str]
-
-
-def of_scores(state: State, samples: Samples, groups: Sequence[Group], control: str, work: Work) -> Iterator[Measure]:
+def of_scores(gathered: Gathered, rewards: Sequence[str], control: str, seed: int) -> Iterator[Measure]:
     """The mean of each reward, by arm and group."""
-    of_arm = {arm: scores_of(state, arm) for arm in samples}
-    for reward in known_rewards(state):
-        given = {values[reward] for scores in of_arm.values() for values in scores.values() if reward in values}
+    for reward in rewards:
+        given = {v for arm in gathered.arms.values() for v in set(arm.scores.get(reward, ())) if v == v}
         unit = {"unit": "share"} if given <= {0.0, 1.0} else {}
-        for group in groups:
-            scores: dict[str, ArmScores] = {}
-            for arm, rows in samples.items():
-                chosen = [s for s in rows if s.prompt_id in group.prompts and reward in of_arm[arm].get(s.id, {})]
-                scores[arm] = ArmScores([of_arm[arm][s.id][reward] for s in chosen], _clusters(chosen))
-            detail = _detail(group, work.seed) | unit | {"interval": OF_SCORES}
+        better = reward not in gathered.lower_is_better
+        for group in gathered.groups:
+            scores = {name: _of_reward(gathered, arm, reward, group) for name, arm in gathered.arms.items()}
+            detail = _detail(group, seed) | unit | {"interval": OF_SCORES}
             row = partial(Measure, name=reward, group=group.name, detail=detail)
-            better = work.run.higher_is_better(reward)
-            yield from (row(higher_is_better=better, **n) for n in measure_scores(scores, control, work.seed))
+            yield from (row(higher_is_better=better, **n) for n in measure_scores(scores, control, seed))
 
 
-def of_selections(state: State, work: Work) -> Iterator[Measure]:
+def _of_reward(gathered: Gathered, arm: Arm, reward: str, group: Group) -> ArmScores:
+    values = np.asarray(arm.scores.get(reward, [np.nan] * len(arm.prompts)))
+    at = arm.of(group)
+    at = at[~np.isnan(values[at])]
+    return ArmScores(values[at].tolist(), gathered.clusters(arm, at))
+
+
+def of_selections(work: Work) -> Iterator[Measure]:
     """What each `select` before made of the samples, beside the first of them."""
-    names = named(state, "selection")
-    rounds = {round_name(name, state): list(read(state.path(f"selection:{name}"), Verdict)) for name in names}
+    found = Selection.among(work.state)
+    rounds: dict[str, list[Verdict]] = {round_name(one, found): list(work.read(one)) for one in found}
+    lower = {reward for verdicts in rounds.values() for v in verdicts for reward in v.lower_is_better}
     for told in measured(rounds):
         detail = {"seed": work.seed, "interval": OF_SCORES, SELECTED_FROM: "those to select from; n counts prompts"}
         detail |= {} if told.reward else {"unit": "share"}
         row = partial(Measure, name=told.name, group=told.group or ALL, detail=detail)
-        better = not told.reward or work.run.higher_is_better(told.reward)
         numbers = measure_scores(told.values, next(iter(rounds)), work.seed)
-        yield from (row(higher_is_better=better, **n) for n in numbers)
+        yield from (row(higher_is_better=told.reward not in lower, **n) for n in numbers)
 
 
-def of_diversity(
-    encoder: Retriever, samples: Samples, groups: Sequence[Group], control: str, work: Work
-) -> Iterator[Measure]:
+def of_diversity(encoder: Retriever, gathered: Gathered, control: str, work: Work) -> Iterator[Measure]:
     """How unlike one another the pictures of one prompt are, by arm and group; see `spread_within`."""
-    made = {arm: features_of_samples(encoder, rows, arm, work) for arm, rows in samples.items()}
-    for group in groups:
-        here = {arm: spread_within(_of_group(made[arm], rows, group)) for arm, rows in samples.items()}
+    made = {name: features_of_samples(encoder, name, work) for name in gathered.arms}
+    for group in gathered.groups:
+        here = {name: spread_within(_of_group(made[name], gathered, arm, group)) for name, arm in gathered.arms.items()}
         detail = _detail(group, work.seed) | {"interval": OF_SCORES, "n counts": "prompts with several pictures"}
         row = partial(Measure, name="diversity", group=group.name, detail=detail | _seen_by(encoder))
         yield from (row(**numbers) for numbers in measure_scores(here, control, work.seed))
 
 
 def of_sets(
-    metrics: Sequence[SetMetric], images: Images, samples: Samples, groups: Sequence[Group], control: str, work: Work
+    metrics: Sequence[SetMetric], images: Images, gathered: Gathered, control: str, work: Work
 ) -> Iterator[Measure]:
     """The distance of each arm's images to real ones, by group, and in the line of real images what these have."""
     for metric in metrics:
-        real, records = features_of_records(metric.encoder, images, work)
-        made = {arm: features_of_samples(metric.encoder, rows, arm, work) for arm, rows in samples.items()}
-        for group in groups:
-            arms_here = {arm: _of_group(made[arm], rows, group) for arm, rows in samples.items()}
-            subjects = {s.subject for rows in samples.values() for s in rows if s.prompt_id in group.prompts}
+        real, table = features_of(metric.encoder, rows_of(images), f"real-{images.part_name}", work)
+        records = list(read(table, KeyedRow))
+        made = {name: features_of_samples(metric.encoder, name, work) for name in gathered.arms}
+        for group in gathered.groups:
+            arms_here = {name: _of_group(made[name], gathered, arm, group) for name, arm in gathered.arms.items()}
+            subjects = {gathered.subjects[prompt] for prompt in group.prompts}
             alike, said = _alike(records, subjects)
             if not alike:
                 _say_none_alike(images, group, subjects, records, work)
@@ -102,23 +94,24 @@ def of_sets(
             row = partial(Measure, name=metric.part_name, group=group.name)
             row = partial(row, higher_is_better=metric.higher_is_better)
             detail = _set_detail(metric, group, work.seed) | {"real": f"{images.part_name}, {said}"}
-            for numbers in measure_set(metric, arms_here, real[alike], control, work.seed):
+            shown = real.only(np.asarray(alike))
+            for numbers in measure_set(metric, arms_here, shown, control, work.seed):
                 yield row(detail=detail | _bias(metric, numbers["n"], len(alike)), **numbers)
             most = max(len(f.prompts) for f in arms_here.values())
             subject_of = {records[i].id: records[i].subject for i in alike}
-            if floor := measure_floor(metric, real[alike], subject_of, most, work.seed):
+            if floor := measure_floor(metric, shown, subject_of, most, work.seed):
                 split = {"floor": f"{REAL} is n of them, drawn by hash, against the rest"}
                 bias = _bias(metric, floor["n"], len(alike) - floor["n"])
                 yield row(detail=detail | bias | split, **floor)
 
 
-def _say_none_alike(images: Images, group: Group, subjects: set[str], records: list[RecordRow], work: Work) -> None:
+def _say_none_alike(images: Images, group: Group, subjects: set[str], records: Sequence[RecordRow], work: Work) -> None:
     some = next(iter(sorted(subjects)))
     there = sorted({r.subject for r in records if r.subject})
     text = f"no image of '{images.part_name}' shows what the prompts ask for, such as '{some}'"
     if group.name == ALL:
         raise RealismError(f"evaluate: {text}{nearest(some, there)}; its subjects: {listed(there[:10])}")
-    work.run.warn(f"evaluate: {text}; group '{group.name}' has no distances")
+    work.warn(f"evaluate: {text}; group '{group.name}' has no distances")
 
 
 def _detail(group: Group, seed: int) -> dict[str, Any]:
@@ -143,19 +136,12 @@ def _bias(metric: SetMetric, n: int, real: int) -> dict[str, Any]:
     return {"bias": f"fewer than {metric.unbiased_from:,} images bias it: compare only what has the same n"}
 
 
-def _of_group(features: np.ndarray, rows: list[Sample], group: Group) -> ArmFeatures:
-    at = [i for i, s in enumerate(rows) if s.prompt_id in group.prompts]
-    return ArmFeatures(features[at], _clusters([rows[i] for i in at]))
+def _of_group(features: Rows, gathered: Gathered, arm: Arm, group: Group) -> ArmFeatures:
+    at = arm.of(group)
+    return ArmFeatures(features.only(at), gathered.clusters(arm, at))
 
 
-def _clusters(samples: list[Sample]) -> list[str]:
-    """What is resampled together: the pictures of one text, which share what was retrieved for it; where there is but
-    one text, those of one prompt."""
-    texts = [s.text for s in samples]
-    return texts if len(set(texts)) > 1 else [s.prompt_id for s in samples]
-
-
-def _alike(records: list[RecordRow], subjects: set[str]) -> tuple[list[int], str]:
+def _alike(records: Sequence[RecordRow], subjects: set[str]) -> tuple[list[int], str]:
     """Which records show one of the subjects, and that in words: all, if prompts or records have no subjects at all."""
     named = {s for s in subjects if s}
     there = {r.subject for r in records if r.subject}

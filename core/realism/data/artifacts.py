@@ -1,0 +1,229 @@
+"""Artifacts: typed keys of what steps hand to one another.
+
+A step says which artifacts it reads and which it writes. Each knows the rows of its table, where it lies, and what it
+tells of, from which a recipe is checked, and what is void is known, before anything runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Self
+
+from realism.base.errors import listed, nearest
+from realism.base.files import digest
+from realism.base.tables import Row
+from realism.data import rows
+
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_ .-]{0,60}")
+"""What results may be called, and file names that need no change."""
+
+KINDS: dict[str, type[Artifact]] = {}
+"""The classes of artifacts by `kind`, those of plugins too once their modules are imported."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A key. Its fields are texts or numbers, the last of them its own name among those of its kind.
+
+    A plugin's own artifact is a frozen dataclass that inherits from this and says what the class attributes ask for.
+    """
+
+    kind: ClassVar[str] = ""
+    """What files of a run call it, unique: "samples"."""
+    noun: ClassVar[str] = ""
+    """What a sentence calls one of them: "arm"."""
+    owner: ClassVar[str] = "arm"
+    """What the fields before the last are names of."""
+    row: ClassVar[type[Row] | None] = None
+    """The rows of its table; None for a folder of another form."""
+    advice: ClassVar[str] = ""
+    """What to do where there is none: "put a step 'generate' before this"."""
+
+    def __init_subclass__(cls) -> None:
+        if cls.kind and KINDS.setdefault(cls.kind, cls).__qualname__ != cls.__qualname__:
+            raise TypeError(f"two kinds of artifact are called '{cls.kind}'")
+
+    @property
+    def names(self) -> tuple[Any, ...]:
+        """The values of its fields."""
+        return tuple(getattr(self, f.name) for f in fields(self))
+
+    @property
+    def name(self) -> str:
+        """What tells it from others of its kind and owner; "" if nothing does."""
+        return str(self.names[-1]) if self.names else ""
+
+    @property
+    def place(self) -> str:
+        """Where it lies, below the folder of the step that writes it."""
+        return "/".join([self.kind, *(_file_name(str(name)) for name in self.names if name != "")])
+
+    def tells_of(self) -> tuple[Artifact, ...]:
+        """What it tells of: when one of these is made anew, it holds no longer."""
+        return ()
+
+    def __str__(self) -> str:
+        of = "".join(f" of {self.owner} '{name}'" for name in self.names[:-1])
+        return f"{self.noun} '{self.name}'{of}" if self.name else self.noun
+
+    def lacking(self, there: Collection[Artifact]) -> str:
+        """The sentence for its not being there: what there is instead, the nearest name, what to do."""
+        alike = [a.name for a in there if type(a) is type(self) and a.names[:-1] == self.names[:-1]]
+        near = nearest(self.name, alike)
+        here = f"; {self.noun}s here: {listed(alike)}" if any(alike) else ""
+        return f"no {self}{near}{here}" + ("" if near else f"; {self.advice}")
+
+    def as_json(self) -> dict[str, Any]:
+        """What files of a run say of it."""
+        return {"kind": self.kind, **asdict(self)}
+
+    @staticmethod
+    def from_json(told: Mapping[str, Any]) -> Artifact | None:
+        """The artifact again; None for a kind that no imported module has."""
+        cls = KINDS.get(told.get("kind", ""))
+        return None if cls is None else cls(**{f.name: told[f.name] for f in fields(cls)})
+
+    @classmethod
+    def among(cls, there: Collection[Artifact]) -> list[Self]:
+        """Those of this kind, in the order they were made."""
+        return [artifact for artifact in there if isinstance(artifact, cls)]
+
+
+def _file_name(name: str) -> str:
+    """The name as that of a file: itself if it can be one."""
+    plain = re.sub(r"[^A-Za-z0-9_ .,()-]+", "-", name)
+    return name if plain == name else f"{plain.strip('-')}-{digest(name)[:8]}"
+
+
+@dataclass(frozen=True)
+class Prompts(Artifact):
+    """The prompts of the recipe, or with a name those that a benchmark brings."""
+
+    kind, noun, row = "prompts", "prompts", rows.PromptRow
+    advice = "give the recipe the key 'prompts'"
+
+    of: str = ""
+
+
+@dataclass(frozen=True)
+class Index(Artifact):
+    """A database of images that was indexed with a retriever."""
+
+    kind, noun = "index", "index"
+    advice = "put a step 'index' with that retriever before this"
+
+    retriever: str
+
+    def tells_of(self) -> tuple[Artifact, ...]:
+        return (Weights(self.retriever),)
+
+
+@dataclass(frozen=True)
+class References(Artifact):
+    """For each prompt, the images that were found."""
+
+    kind, noun, row = "references", "reference", rows.Reference
+    advice = "put a step 'retrieve' before this"
+
+    called: str
+
+    def tells_of(self) -> tuple[Artifact, ...]:
+        return (Prompts(),)
+
+
+@dataclass(frozen=True)
+class Samples(Artifact):
+    """The pictures of an arm."""
+
+    kind, noun, row = "samples", "arm", rows.Sample
+    advice = "put a step 'generate' before this"
+
+    arm: str
+
+
+@dataclass(frozen=True)
+class Scores(Artifact):
+    """What one value of a reward is for each sample of an arm.
+
+    The tables of an arm's scores have the parts of its samples: part by part they tell of the same samples.
+    """
+
+    kind, noun, row = "scores", "score", rows.Score
+    advice = "put a step 'score' before this"
+
+    arm: str
+    reward: str
+
+    @property
+    def place(self) -> str:
+        """One table for all that are given in one step."""
+        return f"scores/{_file_name(self.arm)}"
+
+    def tells_of(self) -> tuple[Artifact, ...]:
+        return (Samples(self.arm),)
+
+
+@dataclass(frozen=True)
+class Maps(Artifact):
+    """Heatmaps that a reward has given for the samples of an arm."""
+
+    kind, noun, row = "maps", "map", rows.Heatmap
+    advice = "put a step 'score' before this"
+
+    arm: str
+    reward: str
+
+    def tells_of(self) -> tuple[Artifact, ...]:
+        return (Samples(self.arm),)
+
+
+@dataclass(frozen=True)
+class Selection(Artifact):
+    """What a `select` made of the samples of an arm, prompt by prompt; the selections of an arm are counted from 1."""
+
+    kind, noun, row = "selection", "selection", rows.Verdict
+    advice = "put a step 'select' before this"
+
+    arm: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Measures(Artifact):
+    """What an `evaluate` measured."""
+
+    kind, noun, row = "measures", "measure", rows.Measure
+    advice = "put a step 'evaluate' before this"
+
+    called: str = ""
+
+
+@dataclass(frozen=True)
+class Weights(Artifact):
+    """What a part has learnt."""
+
+    kind, noun = "weights", "trained part"
+    advice = "put a step 'train' before this"
+
+    part: str
+
+
+@dataclass(frozen=True)
+class Points(Artifact):
+    """A map of pictures, by what is alike to an encoder."""
+
+    kind, noun, row = "points", "map of pictures", rows.Point
+    advice = "put a step 'project' before this"
+
+    encoder: str
+
+
+@dataclass(frozen=True)
+class Exhibits(Artifact):
+    """Pictures that the report shows side by side, under a heading."""
+
+    kind, noun, row = "exhibits", "exhibit", rows.Exhibit
+
+    heading: str

@@ -1,0 +1,55 @@
+"""Features of images, for metrics and maps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from realism.base.errors import RealismError
+from realism.base.features import Rows
+from realism.base.files import digest
+from realism.base.tables import chunks, read
+from realism.data.artifacts import Samples
+from realism.data.rows import RecordRow, Sample
+from realism.parts import Retriever
+from realism.parts.embedder import SHARD, Embedder, KeyedRow
+from realism.parts.work import Shard, Table, Work
+from realism.run.fingerprint import describe
+
+
+def features_of_samples(encoder: Retriever, arm: str, work: Work) -> Rows:
+    """Features (n, d) of the samples of an arm, in their order. Raises RealismError if one cannot be read."""
+    rows = (record_of(sample) for sample in work.read(Samples(arm)))
+    found, _ = features_of(encoder, rows, f"arm-{arm}", work)
+    gone = sum(1 for _ in work.read(Samples(arm))) - len(found)
+    if gone:
+        raise RealismError(f"{work.title}: {gone} images of arm '{arm}' cannot be read any more; make them again")
+    return found
+
+
+def record_of(sample: Sample) -> RecordRow:
+    """The picture of a sample, as an image on disk."""
+    return RecordRow(sample.id, sample.image, sample.subject)
+
+
+def features_of(encoder: Retriever, rows: Iterable[RecordRow], name: str, work: Work) -> tuple[Rows, Path]:
+    """Features (n, d) of the images that can be read, and the table of these (of `KeyedRow`); others are set aside.
+    name: what the table is called."""
+    key = digest([describe(encoder, {}), name])[:12]  # two arms, or two encoders, may have names that look alike
+    place = f"features/{re.sub(r'[^A-Za-z0-9]+', '-', f'{encoder.part_name}-{name}')}-{key}"
+    embed = partial(_embed, work.embedder, encoder, work.title)
+    table = work.map(Table(KeyedRow, place), chunks(rows, SHARD), embed, unit="images")
+    keys = np.fromiter((row.key.encode() for row in read(table, KeyedRow)), "S32")
+
+    def take(at: np.ndarray) -> np.ndarray:
+        return work.embedder.vectors(encoder, [key.decode() for key in keys[at].tolist()])
+
+    return Rows(take, np.arange(len(keys))), table
+
+
+def _embed(embedder: Embedder, encoder: Retriever, step: str, _: int, rows: list[RecordRow]) -> Shard:
+    return embedder.embed(encoder, rows, step)

@@ -1,0 +1,188 @@
+"""What a run remembers of images: what they look like, and their vectors by each encoder, all by what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from realism.base.duplicates import perceptual_hash, pixel_hash
+from realism.base.features import Rows
+from realism.base.files import digest
+from realism.base.image_cache import ImageCache, image_key
+from realism.base.images import UnreadableImage, read_images
+from realism.base.tables import chunks
+from realism.data.rows import Aside, RecordRow
+from realism.parts.retriever import Projection, Retriever
+from realism.parts.sources import Images
+
+SHARD = 512
+AT_ONCE = 128
+"""Images in memory at a time."""
+MAX_SIDE = 1024
+"""Longer images are shrunk to this many pixels as they are read: no encoder sees more, and memory stays flat."""
+
+
+@dataclass(frozen=True)
+class KeyedRow(RecordRow):
+    """A record, with the key that stands for what its image shows."""
+
+    key: str = ""
+
+
+class VectorMemory:
+    """The vectors of one encoder. A `realism.parts.retriever.Memory`."""
+
+    def __init__(self, folder: Path):
+        self.kept = ImageCache(folder)
+
+    def rows(self, images: Sequence[Image.Image], embed: Callable[[list[Image.Image]], np.ndarray]) -> np.ndarray:
+        """The vectors (n, d) float32 of the images; those that are not known are embedded, each once."""
+        if not images:
+            return embed([])
+        keys = _hashed(images)
+        new = {key: image for key, image in zip(keys, images, strict=True) if not self.kept.has([key])[0]}
+        if new:
+            self.kept.add(list(new), embed(list(new.values())))
+        return self.kept.take(keys)
+
+
+def _hashed(images: Sequence[Image.Image]) -> list[str]:
+    if len(images) == 1 or images[0].width * images[0].height < 2**16:
+        return [pixel_hash(image) for image in images]
+    with ThreadPoolExecutor(4, thread_name_prefix="hash") as pool:  # hashing lets go of the interpreter's lock
+        return list(pool.map(pixel_hash, images))
+
+
+class Embedder:
+    """One a run. Each image is read and hashed once, and goes through each encoder once, whichever step, reward or
+    metric needs it. What is computed waits in memory for `flush`, which a run calls after each shard.
+
+    The folder may be removed at any time; all in it is computed again when it is needed.
+    """
+
+    def __init__(self, folder: Path, root: Path):
+        """root: where relative paths of images begin."""
+        self._folder, self._root = folder, root
+        self._pixels, self._looks = ImageCache(folder / "pixels"), ImageCache(folder / "looks")
+        self._memories: dict[str, VectorMemory] = {}
+
+    def memory(self, made_by: Mapping[str, Any]) -> VectorMemory:
+        """The vectors of the encoder for which a JSON-like value stands: other vectors, other value."""
+        name = f"vectors-{digest(made_by)[:16]}"
+        if name not in self._memories:
+            self._memories[name] = VectorMemory(self._folder / name)
+        return self._memories[name]
+
+    def flush(self) -> None:
+        """Write down what is new."""
+        for cache in (self._pixels, self._looks, *(memory.kept for memory in self._memories.values())):
+            cache.flush()
+
+    def embed(
+        self, encoder: Retriever, records: Sequence[RecordRow], step: str, look: bool = False
+    ) -> tuple[list[KeyedRow], list[Aside]]:
+        """See to it that the images have vectors, and with `look` perceptual hashes. Returns the records whose images
+        can be read, and what is set aside."""
+        source = _source(encoder)
+        kept = source.memory.kept if isinstance(source.memory, VectorMemory) else None
+        return self._read(records, step, kept, lambda _, images: source.encode_images(images), look)
+
+    def look(self, records: Sequence[RecordRow], step: str) -> tuple[list[KeyedRow], list[Aside]]:
+        """As `embed`, without vectors but with perceptual hashes."""
+        return self._read(records, step, None, None, True)
+
+    def keep(
+        self, memory: VectorMemory, given: Mapping[str, np.ndarray], records: Sequence[RecordRow], step: str
+    ) -> tuple[list[KeyedRow], list[Aside]]:
+        """As `embed`, with the vectors (d,) that are given by id, to be kept in a memory."""
+
+        def place(rows: Sequence[KeyedRow], _: Sequence[Image.Image]) -> None:
+            memory.kept.add([row.key for row in rows], np.stack([given[row.id] for row in rows]))
+
+        return self._read(records, step, memory.kept, place, True)
+
+    def vectors(self, encoder: Retriever, keys: Sequence[str]) -> np.ndarray:
+        """The vectors (n, d) float32 of images that have been embedded."""
+        if isinstance(encoder, Projection):
+            return encoder.project(self.vectors(encoder.encoder, keys))
+        assert isinstance(encoder.memory, VectorMemory), "the retriever is used outside of a run"
+        return encoder.memory.kept.take(keys)
+
+    def hashes(self, keys: Sequence[str]) -> np.ndarray:
+        """The perceptual hashes (n, 4) of images that were looked at."""
+        return self._looks.take(keys)
+
+    def features(
+        self, encoder: Retriever, records: Iterable[RecordRow], step: str
+    ) -> tuple[Rows, list[KeyedRow], list[Aside]]:
+        """The vectors of many images, read when they are needed, the records they belong to, and what is set aside."""
+        rows: list[KeyedRow] = []
+        aside: list[Aside] = []
+        for some in chunks(records, SHARD):
+            good, bad = self.embed(encoder, some, step)
+            rows += good
+            aside += bad
+            self.flush()
+        keys = np.array([row.key for row in rows], "S32")
+
+        def take(at: np.ndarray) -> np.ndarray:
+            return self.vectors(encoder, [key.decode() for key in keys[at].tolist()])
+
+        return Rows(take, np.arange(len(rows))), rows, aside
+
+    def _read(
+        self,
+        records: Sequence[RecordRow],
+        step: str,
+        kept: ImageCache | None,
+        use: Callable[[Sequence[KeyedRow], Sequence[Image.Image]], object] | None,
+        look: bool,
+    ) -> tuple[list[KeyedRow], list[Aside]]:
+        """The records with their keys. Images are opened only if something of them is not known: their pixels' hash,
+        their perceptual hash if `look`, their vector if they are to be used for one."""
+        files = [image_key(Path(r.path)) for r in records]
+        keys: dict[int, str] = {}
+        known = np.flatnonzero(self._pixels.has(files)).tolist()
+        for i, key in zip(known, self._pixels.take([files[i] for i in known]).tolist() if known else [], strict=True):
+            keys[i] = key.decode()
+        have = list(keys.values())
+        done = np.ones(len(have), bool) if not look else self._looks.has(have)
+        if use is not None:
+            done &= kept.has(have) if kept else np.zeros(len(have), bool)
+        whole = {i for i, there in zip(keys, done.tolist(), strict=True) if there}
+        new = [i for i in range(len(records)) if i not in whole]
+        aside: dict[int, Aside] = {}
+        images = read_images((self._root / records[i].path for i in new), max_side=MAX_SIDE, ahead=AT_ONCE)
+        with ThreadPoolExecutor(4, thread_name_prefix="look") as pool:
+            for batch in chunks(zip(new, images, strict=True), AT_ONCE):
+                good = [(i, image) for i, image in batch if not isinstance(image, UnreadableImage)]
+                aside |= {i: Aside(records[i].id, step, e.reason) for i, e in batch if isinstance(e, UnreadableImage)}
+                keys |= dict(zip((i for i, _ in good), pool.map(pixel_hash, (im for _, im in good)), strict=True))
+                looks = [pool.submit(perceptual_hash, image) for _, image in good] if look else []
+                if use is not None and good:
+                    use([_keyed(records[i], keys[i]) for i, _ in good], [image for _, image in good])
+                self._pixels.add([files[i] for i, _ in good], np.array([keys[i] for i, _ in good], "S32"))
+                if looks:
+                    self._looks.add([keys[i] for i, _ in good], np.stack([future.result() for future in looks]))
+        rows = [_keyed(record, keys[i]) for i, record in enumerate(records) if i not in aside]
+        return rows, [aside[i] for i in sorted(aside)]
+
+
+def _source(encoder: Retriever) -> Retriever:
+    """What embeds the images of a retriever: itself, or what it is a projection of."""
+    return _source(encoder.encoder) if isinstance(encoder, Projection) else encoder
+
+
+def _keyed(row: RecordRow, key: str) -> KeyedRow:
+    return KeyedRow(row.id, row.path, row.subject, row.metadata, key)
+
+
+def rows_of(images: Images) -> Iterator[RecordRow]:
+    """The records of a collection as rows of a table."""
+    return (RecordRow(r.id, str(r.path.absolute()), r.subject, dict(r.metadata)) for r in images.records())

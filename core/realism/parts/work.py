@@ -1,0 +1,148 @@
+"""What a step is given to work with, and what a plugin is told of a run: protocols, so that neither needs a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from realism.base.tables import Row
+from realism.data.artifacts import Artifact
+from realism.data.rows import Aside
+from realism.data.state import State
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from realism.data.types import Prompt
+    from realism.parts.base import Part
+    from realism.parts.embedder import Embedder
+
+T = TypeVar("T")
+Shard = tuple[Sequence[Row], Sequence[Aside]]
+"""What became of a shard: rows, and what was set aside."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a step's own, which no other step reads: its rows, and its place below the step's folder."""
+
+    row: type[Row]
+    place: str
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """A step as it was done: its title, where it worked (relative to the run), whether it was kept, for which seed."""
+
+    title: str
+    folder: str
+    fingerprint: str
+    kept: bool
+    seed: int
+
+
+class RunInfo(Protocol):
+    """What steps and plugins may know of a run."""
+
+    folder: Path
+    """Where all of it lies."""
+    steps: list[StepRecord]
+    """The steps done so far."""
+
+    @property
+    def name(self) -> str:
+        """The recipe's name."""
+
+    @property
+    def description(self) -> str:
+        """What the recipe says it is for."""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The recipe's seeds."""
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The recipe as it runs, with all that it extends."""
+
+    @property
+    def fingerprint(self) -> str:
+        """32 hex digits that stand for that."""
+
+    def versions(self) -> dict[str, str]:
+        """The versions of libraries and plugins that it is made with."""
+
+    def warn(self, text: str) -> None:
+        """Say something that does not stop the run, on the console and in its log."""
+
+
+class Work(Protocol):
+    """What a step is given: what is there, a folder, and a way to map over shards that survives being killed."""
+
+    run: RunInfo
+    state: State
+    """The artifacts that are there."""
+    title: str
+    """What the step is called."""
+    folder: Path
+    """Where the step writes; each artifact at its `place` in it."""
+    root: Path
+    """The run's folder, to which paths in tables are relative."""
+    seed: int
+    depends: Sequence[Part]
+    """What the step's `depends_on` has named."""
+    embedder: Embedder
+    """What the run remembers of images."""
+
+    def path(self, artifact: Artifact) -> Path:
+        """Where an artifact lies. Raises RealismError if it is not there."""
+
+    def parts(self, artifact: Artifact) -> list[Path]:
+        """The parts of its table, in order."""
+
+    def read(self, artifact: Artifact) -> Iterator[Any]:
+        """All rows of its table, one part in memory at a time."""
+
+    def write(self, target: Artifact | Table, rows: Sequence[Row], number: int = 0) -> None:
+        """Write one part of a table, whole or not at all."""
+
+    def map(
+        self,
+        target: Artifact | Table,
+        shards: Iterable[list[T]],
+        call: Callable[[int, list[T]], Shard],
+        *,
+        total: int | None = None,
+        unit: str = "items",
+        each: int = 1,
+        then: Callable[[Shard], Shard] | None = None,
+    ) -> Path:
+        """Make part i of a table of shard i; a part that is there already is kept, and not made again.
+
+        shards: the same lists at every call. call: a shard's number and items -> rows, and what it set aside; files
+        that belong to the rows it writes itself, before it returns. It may be carried out in another process, so what
+        it holds can be pickled. then: what is done with that here, before it is written (asking plugins). total: how
+        many items there are. each: how many rows an item may make, or lose. Returns the table's folder. Raises
+        RealismError when more is set aside than the recipe allows.
+        """
+
+    def expect(self, total: int | None) -> None:
+        """Say how many items there will be, for the progress bar."""
+
+    def advance(self, items: int, kept: bool = False) -> None:
+        """Move the progress bar; kept items do not count for the pace."""
+
+    def say(self, text: str) -> None:
+        """Print a line below the step's own."""
+
+    def warn(self, text: str) -> None:
+        """Say something that does not stop the run, on the console and in its log."""
+
+    def screen(self, images: Callable[[], Sequence[Image.Image]], prompts: Sequence[Prompt]) -> list[str | None]:
+        """What plugins say of pictures just made: for each a reason to set it aside, or None. images is only called if
+        a plugin wants to see them."""
+
+    def report_scores(self, arm: str, reward: str, given: Mapping[str, float]) -> None:
+        """Tell plugins what a reward has given to samples of one arm, by sample id."""

@@ -1,0 +1,153 @@
+"""The parts of a recipe: made at first need from what it gives, by name or in place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from realism.base.errors import RealismError, listed, nearest, shown
+from realism.parts import Part
+from realism.plugins.registry import PART_FAMILIES, Registry, a_part
+from realism.recipe.options import Broken, Wrong, kind_of, read_options
+from realism.recipe.source import Key, Source
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+class PartMaker:
+    """Makes parts; what is wrong with them is noted in the source."""
+
+    def __init__(self, source: Source, registry: Registry):
+        self.source, self.registry = source, registry
+        parts = source.data.get("parts") or {}
+        if not isinstance(parts, dict):
+            self.source.lose(
+                ("parts",), f"expected names with parts, such as {{judge: {{use: NAME}}}}, not {shown(parts)}"
+            )
+            parts = {}
+        self.given: dict[str, Any] = parts
+        self.made: dict[str, Part | None] = {}
+        self._making: list[str] = []
+
+    def named(self, name: str, key: Key) -> Part | None:
+        """The part of that name in the recipe, made at first need; None if it is wrong."""
+        if name in self._making:
+            circle = " -> ".join([*self._making[self._making.index(name) :], name])
+            raise ValueError(f"these parts need each other in a circle: {circle}")
+        if name not in self.made:
+            if not NAME.fullmatch(name):
+                self.source.problem(key, f"'{name}' is no name for a part: letters, digits and _, a letter first")
+            self._making.append(name)
+            spec = self.given[name]
+            try:
+                self.made[name] = self.spec({"use": spec} if isinstance(spec, str) else spec, key, Part, name)
+            finally:
+                self._making.pop()
+        return self.made[name]
+
+    def spec(self, spec: Any, key: Key, family: type[Part], name: str = "") -> Part | None:
+        """A part from `{use: ..., option: ...}`, or from a name."""
+        if isinstance(spec, str):
+            try:
+                return self._resolve(spec, family)
+            except Broken:
+                return None
+            except ValueError as error:
+                self.source.problem(key, str(error), getattr(error, "hint", ""))
+                return None
+        if not isinstance(spec, Mapping):
+            self.source.problem(key, f"expected {{use: NAME, option: value, ...}}, not {shown(spec)}")
+            return None
+        use = spec.get("use")
+        if not isinstance(use, str):
+            given = f", not {shown(use)}" if "use" in spec else ""
+            self.source.problem(key, f"expected 'use: NAME'{given}", f"there are: {self._names(family)}")
+            return None
+        entry = self.registry.find(use, *PART_FAMILIES)
+        if entry is None:
+            names = [e.name for e in self.registry.entries(*PART_FAMILIES)]
+            hint = f"there are: {self._names(family)}"
+            self.source.problem((*key, "use"), f"nothing named '{use}' can be used{nearest(use, names)}", hint)
+            return None
+        try:
+            cls = entry.load()
+        except RealismError as error:
+            self.source.problem((*key, "use"), str(error))
+            return None
+        if not issubclass(cls, family):
+            message = f"'{use}' is {a_part(entry.family)}; {kind_of(family)} is needed here"
+            self.source.problem((*key, "use"), message)
+            return None
+        options = {k: v for k, v in spec.items() if k != "use"}
+        return self.make(cls, use, options, key, name or use)
+
+    def _names(self, family: type[Part]) -> str:
+        """The registered parts of a family (of all, for Part)."""
+        families = PART_FAMILIES if family is Part else (family.family,)
+        return listed(e.name for e in self.registry.entries(*families))
+
+    def make(self, cls: type[Part], label: str, options: Mapping[str, Any], key: Key, name: str) -> Part | None:
+        """A part of that class, label what messages call it; None if its options are wrong."""
+        part, wrong = read_options(cls, label, options, self._resolve, self._only)
+        for inner, message, hint in wrong:
+            self.source.problem((*key, *inner), message, hint)
+        if part is not None:
+            part.part_name = name
+        return part
+
+    def _resolve(self, value: Any, family: type[Part]) -> Part:
+        """What an option that takes a part holds: a name of this recipe, of the registry, or a spec in place."""
+        if isinstance(value, str) and value in self.given:
+            part = self.named(value, ("parts", value))
+        elif isinstance(value, str) and (entry := self.registry.find(value, *PART_FAMILIES)):
+            part = self._in_place({"use": value}, Part)
+            if part is None:
+                raise Broken(entry.name)
+        elif isinstance(value, Mapping):
+            part = self._in_place(value, family)
+        elif self.source.is_broken(("parts",)) or value is None:
+            raise Broken(value) if self.source.broken else ValueError(f"expected {kind_of(family)}, not nothing")
+        elif isinstance(value, str):
+            known = [e.name for e in self.registry.entries(family.family)]
+            hint = f"parts here: {listed(self.given)}; registered: {self._names(family)}"
+            raise Wrong(f"no part named '{value}'{nearest(value, [*self.given, *known])}", hint)
+        else:
+            raise ValueError(f"expected the name of {kind_of(family)}, not {shown(value)}")
+        if part is None:
+            raise Broken(value)
+        if not isinstance(part, family):
+            raise ValueError(f"'{value}' is {a_part(part.family)}; {kind_of(family)} is needed here")
+        return part
+
+    def _in_place(self, spec: Mapping[str, Any], family: type[Part]) -> Part | None:
+        """A part that has no name in the recipe. Raises ValueError with all that is wrong with it."""
+        before = len(self.source.problems)
+        part = self.spec(spec, (), family)
+        wrong = self.source.problems[before:]
+        del self.source.problems[before:]
+        if wrong:
+            if set(spec) == {"use"} and not any(p.key in ("", "use") for p in wrong):
+                said = f"'{spec['use']}' needs options: " + "; ".join(p.message for p in wrong)
+            else:
+                said = "; ".join(f"{p.key}: {p.message}" if p.key else p.message for p in wrong)
+            raise Wrong(said, wrong[0].hint)
+        return part
+
+    def _only(self, family: type[Part]) -> Part | None:
+        """The recipe's one part of a family."""
+        names = [n for n in self.given if n not in self._making and self._family(n) in (None, family.family)]
+        parts = [self.named(name, ("parts", name)) for name in names]
+        found = [p for p in parts if isinstance(p, family)]
+        if len(found) > 1:
+            raise ValueError(f"there are several that fit: name one of {listed(p.part_name for p in found)}")
+        if not found and (None in parts or self.source.is_broken(("parts",))):
+            raise Broken(family.family)
+        return found[0] if found else None
+
+    def _family(self, name: str) -> str | None:
+        """The family of a part of the recipe, which need not be made for it; None if that is not known."""
+        spec = self.given[name]
+        use = spec.get("use") if isinstance(spec, Mapping) else spec
+        entry = self.registry.find(use, *PART_FAMILIES) if isinstance(use, str) else None
+        return entry.family if entry else None

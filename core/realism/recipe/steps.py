@@ -1,0 +1,145 @@
+"""The steps of a recipe: from verbs with options to a list, with what is repeated written out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from realism.base.errors import RealismError, listed, nearest, shown
+from realism.parts import Composite, Step, Trainer
+from realism.recipe.options import options_of
+from realism.recipe.parts import PartMaker
+from realism.recipe.source import Key
+
+MOST_STEPS = 10_000
+MOST_TIMES = 1000
+
+
+class StepMaker:
+    """Makes steps; what is wrong with them is noted in the source."""
+
+    def __init__(self, parts: PartMaker):
+        self._parts, self.source, self.registry = parts, parts.source, parts.registry
+
+    def steps(self, entries: Any) -> list[tuple[Step, Key]]:
+        """All steps, each with the key that names it."""
+        made: list[tuple[Step, Key]] = []
+        for step, key in self._steps(entries, ("steps",)):
+            if isinstance(step, Step):
+                made.append((step, key))
+                continue
+            try:
+                made.extend((one, key) for one in step.steps([earlier for earlier, _ in made]))
+            except ValueError as error:
+                self.source.problem(key, str(error))
+        return made
+
+    def _steps(self, entries: Any, key: Key) -> Iterator[tuple[Step | Composite, Key]]:
+        if not isinstance(entries, list) or not entries:
+            given = "" if entries is None else f", not {shown(entries)}"
+            self.source.problem(key, f"expected a list of steps, such as '- generate: {{}}'{given}")
+            return
+        for i, entry in enumerate(entries):
+            here = (*key, i)
+            if isinstance(entry, Mapping) and "repeat" in entry:
+                yield from self._repeat(entry, here)
+                continue
+            if isinstance(entry, str):
+                entry = {entry: None}
+            if not isinstance(entry, Mapping) or not entry:
+                self.source.problem(here, f"expected a verb with its options, not {shown(entry)}")
+            elif len(entry) != 1:
+                advice = "begin each verb with '-', and indent its options below it"
+                self.source.problem(here, f"expected one verb, not {len(entry)} keys ({', '.join(entry)})", advice)
+            else:
+                verb, options = next(iter(entry.items()))
+                if (step := self._step(verb, options, (*here, verb))) is not None:
+                    yield step, (*here, verb)
+
+    def _repeat(self, entry: Mapping[str, Any], key: Key) -> Iterator[tuple[Step | Composite, Key]]:
+        fills = self._fills(entry["repeat"], (*key, "repeat"))
+        unknown = [k for k in entry if k not in ("repeat", "steps")]
+        for other in unknown:
+            message = f"repeat has no option '{other}'{nearest(other, ['steps'])}"
+            self.source.problem((*key, other), message, "options: repeat, steps")
+        if "steps" not in entry and unknown:
+            return
+        written = entry.get("steps")
+        if (size := len(fills) * _size(written)) > MOST_STEPS:
+            message = f"this makes {size:,} steps of the recipe; {MOST_STEPS:,} are allowed"
+            self.source.problem((*key, "repeat"), message)
+            return
+        for fill in fills:
+            yield from self._steps(_filled(written, fill), (*key, "steps"))
+
+    def _fills(self, times: Any, key: Key) -> list[dict[str, Any]]:
+        """What is filled in for each round: `iteration` from 1, and `value`, or the keys of the value if it has any."""
+        if type(times) is int and 1 <= times <= MOST_TIMES:
+            return [{"iteration": i} for i in range(1, times + 1)]
+        if isinstance(times, list) and 1 <= len(times) <= MOST_TIMES and not any(isinstance(v, list) for v in times):
+            each = [value if isinstance(value, dict) else {"value": value} for value in times]
+            return [{"iteration": i, **value} for i, value in enumerate(each, 1)]
+        self.source.problem(
+            key,
+            f"{shown(times)} is not allowed: expected how often, a whole number from 1 to {MOST_TIMES}, or a list of "
+            "values",
+        )
+        return [{"iteration": 1}]
+
+    def _step(self, verb: str, options: Any, key: Key) -> Step | Composite | None:
+        entry = self.registry.find(verb, "step")
+        if entry is None:
+            verbs = ["repeat", *(e.name for e in self.registry.entries("step"))]
+            self.source.problem(key, f"no step is called '{verb}'{nearest(verb, verbs)}", f"steps: {listed(verbs)}")
+            return None
+        try:
+            cls = entry.load()
+        except RealismError as error:
+            self.source.problem(key, str(error))
+            return None
+        options = {} if options is None else options
+        if not isinstance(options, Mapping):
+            message = f"expected options, such as '{verb}: {{option: value}}', not {shown(options)}"
+            self.source.problem(key, message, f"options: {listed(o.name for o in options_of(cls))}")
+            return None
+        step = self._parts.make(cls, verb, self._passed_on(cls, options), key, verb)
+        return step if isinstance(step, Step | Composite) else None
+
+    def _passed_on(self, cls: type, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Options with those that the step does not know given to its trainer, if it takes one."""
+        own = {o.name: o for o in options_of(cls)}
+        others = {k: v for k, v in options.items() if k not in own}
+        takes = next((n for n, o in own.items() if o.part_class and issubclass(o.part_class, Trainer)), "")
+        name = options.get(takes)
+        if not others or not isinstance(name, str):
+            return options
+        given = self._parts.given.get(name)
+        spec = given if isinstance(given, Mapping) else {"use": given or name}
+        return {k: v for k, v in options.items() if k in own} | {takes: {**spec, **others}}
+
+
+def _size(entries: Any) -> int:
+    """How many steps a list stands for, repeats counted."""
+    if not isinstance(entries, list):
+        return 1
+    repeats = [e for e in entries if isinstance(e, Mapping) and "repeat" in e]
+    return len(entries) - len(repeats) + sum(_times(e["repeat"]) * _size(e.get("steps")) for e in repeats)
+
+
+def _times(repeat: Any) -> int:
+    return len(repeat) if isinstance(repeat, list) else max(1, repeat) if type(repeat) is int else 1
+
+
+def _filled(written: Any, fill: Mapping[str, Any]) -> Any:
+    """What is written below `repeat`, with {iteration} and the like filled in. A text that is nothing else becomes the
+    value itself, which may be a number."""
+    if isinstance(written, str):
+        for name, value in fill.items():
+            if written == f"{{{name}}}" and name != "iteration":
+                return value
+            if f"{{{name}}}" in written:
+                written = written.replace(f"{{{name}}}", str(value))
+        return written
+    if isinstance(written, dict):
+        return {k: _filled(v, fill) for k, v in written.items()}
+    return [_filled(v, fill) for v in written] if isinstance(written, list) else written

@@ -1,0 +1,81 @@
+"""A step without a run: give it the artifacts it reads, and look at those it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from realism.base.tables import Row, write_part
+from realism.data.artifacts import Artifact
+from realism.data.state import State
+from realism.parts import Step
+from realism.parts.embedder import Embedder
+from realism.parts.work import StepRecord
+from realism.run.progress import Bar
+from realism.run.work import StepWork
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from realism.data.types import Prompt
+
+Given = Mapping[Artifact, Path | Sequence[Row]]
+"""Artifacts that are there: each where it lies, or the rows of its table."""
+
+
+@dataclass
+class NoRun:
+    """Stands for a run that has done nothing, says nothing, and has no plugins."""
+
+    folder: Path
+    steps: list[StepRecord] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    """What was warned of."""
+
+    name = description = fingerprint = ""
+    seeds: tuple[int, ...] = (0,)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    aside_limit = 0.1
+
+    def versions(self) -> dict[str, str]:
+        return {}
+
+    def say(self, text: str) -> None:
+        pass
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def screen(
+        self, step: str, images: Callable[[], Sequence[Image.Image]], prompts: Sequence[Prompt]
+    ) -> list[str | None]:
+        return [None] * len(prompts)
+
+    def report_scores(self, step: str, arm: str, reward: str, given: Mapping[str, float]) -> None:
+        pass
+
+
+def work_with(root: Path, there: Given, title: str = "step", seed: int = 0) -> StepWork:
+    """What a step is given, in a folder of a run that has these artifacts. root: an existing folder, to which paths of
+    samples are relative."""
+    placed: dict[Artifact, Path] = {}
+    for artifact, what in there.items():
+        placed[artifact] = what if isinstance(what, Path) else root / "given" / artifact.place
+        if not isinstance(what, Path):
+            assert artifact.row is not None, f"{artifact} is no table: give its folder"
+            write_part(what, artifact.row, placed[artifact], 0)
+    (root / title).mkdir(exist_ok=True)
+    state, embedder = State().after(placed, "given"), Embedder(root / "embeddings", root)
+    return StepWork(NoRun(root), state, title, root / title, Bar(None, title), seed, embedder)
+
+
+def run_step(step: Step, root: Path, there: Given, seed: int = 0) -> State:
+    """Do a step in a folder where these artifacts are there (see `work_with`); the state after it."""
+    work = work_with(root, there, step.title(), seed)
+    step.run(work)
+    made = {artifact: work.folder / artifact.place for artifact in step.writes(work.state)}
+    missing = [str(artifact) for artifact, path in made.items() if not path.exists()]
+    assert not missing, f"the step says that it writes {', '.join(missing)}, but has not"
+    return work.state.after(made, step.title())
