@@ -10,6 +10,7 @@ import torch
 import toys
 from hypothesis import given
 from hypothesis import strategies as st
+from realism import Scores
 from realism.base.errors import RecipeError
 from realism.base.tables import read
 from realism.data.rows import Exhibit, Measure, Sample, Score
@@ -94,7 +95,7 @@ def test_what_stands_behind_a_score_is_kept_with_it(loop):
 
 
 def test_nine_of_ten_meets_a_threshold_of_0_9(run, write_recipe, monkeypatch):
-    monkeypatch.setattr(toys.ToyBright, "score", lambda _, images, prompts: torch.full((len(images),), 9 / 10))
+    monkeypatch.setattr(toys.ToyBright, "score", lambda _, pictures: Scores(torch.full((len(pictures),), 9 / 10)))
     text = LOOP[: LOOP.index("  - repeat")] + (
         "  - generate: {}\n  - score: {rewards: [bright]}\n  - select: {where: bright >= 0.9}\n"
     )

@@ -1,4 +1,4 @@
-"""The things that travel between parts: prompts, requests, records, hits and scores."""
+"""The things that travel between parts: prompts, requests, pictures, records and hits."""
 
 from __future__ import annotations
 
@@ -53,6 +53,16 @@ class Request:
 
     prompt: Prompt
     seed: int
+    references: tuple[Image.Image, ...] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a reward judges: an RGB image, which it does not change, the prompt it should show, and, for a reward that
+    uses them, the RGB images it was made from, best first."""
+
+    image: Image.Image
+    prompt: Prompt
     references: tuple[Image.Image, ...] = ()
 
 

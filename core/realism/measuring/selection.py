@@ -109,7 +109,7 @@ def example(
 
 
 def _reasons(scores: Mapping[str, float], details: Mapping[str, Mapping[str, Any]]) -> str:
-    """The scores of a sample, and the questions that were answered wrongly (see `BaseReward.explain`)."""
+    """The scores of a sample, and the questions that were answered wrongly (see `Scores`)."""
     values = [f"{reward} {value:.3g}" for reward, value in scores.items()]
     answers = (answer for detail in details.values() for answer in detail.get("answers", ()))
     wrong = [f"{a['question']} {a['answer'] or 'no answer'}, not {a['expected']}" for a in answers if not a["right"]]

@@ -5,26 +5,26 @@ from realism.parts.generator import Generator
 from realism.parts.language import Chat, LanguageModel
 from realism.parts.metric import SetMetric
 from realism.parts.retriever import Index, PixelEncoder, Retriever
-from realism.parts.reward import BaseReward, DifferentiableReward, ReferenceReward, Reward
+from realism.parts.reward import DifferentiableReward, Output, Reward, Scores
 from realism.parts.sources import Images, Prompts
 from realism.parts.step import Step
 from realism.parts.trainer import Trainer
 from realism.parts.tunable import Tunable
 
 __all__ = [
-    "BaseReward",
     "Chat",
     "DifferentiableReward",
     "Generator",
     "Images",
     "Index",
     "LanguageModel",
+    "Output",
     "Part",
     "PixelEncoder",
     "Prompts",
-    "ReferenceReward",
     "Retriever",
     "Reward",
+    "Scores",
     "SetMetric",
     "Step",
     "Trainer",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from realism.base.errors import Problem, RealismError, RecipeError, listed, nearest, shown
-from realism.parts import BaseReward, Part, Prompts, parts_of
+from realism.parts import Output, Part, Prompts, Reward, parts_of
 from realism.parts.step import Step, all_reads
 from realism.plugins.registry import PART_FAMILIES, Registry, a_part
 from realism.recipe.load import TOP, load
@@ -42,10 +42,10 @@ class Recipe:
         return self.seeds[0]
 
     @property
-    def rewards(self) -> dict[str, BaseReward]:
-        """The rewards that its steps, or parts of these, use, by name."""
+    def rewards(self) -> dict[str, Output]:
+        """What the values of the rewards mean that its steps, or parts of these, use: by the full name of each."""
         used = (part for step in self.steps for part in parts_of(step))
-        return {part.part_name: part for part in used if isinstance(part, BaseReward)}
+        return {name: output for part in used if isinstance(part, Reward) for name, output in part.meanings().items()}
 
 
 def read_recipe(name: str, overrides: list[str], registry: Registry) -> Recipe:

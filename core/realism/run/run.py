@@ -241,9 +241,9 @@ class Run:
         self._tell(hook, run=self, step=step, arm=arm, reward=reward, ids=list(given), values=list(given.values()))
 
     def higher_is_better(self, reward: str) -> bool:
-        """What a part of this recipe, or a registered reward, says of its values."""
-        part = self.recipe.rewards.get(reward)
-        return part is None or part.higher_is_better
+        """What a reward of this recipe says of the value of that full name."""
+        output = self.recipe.rewards.get(reward)
+        return output is None or output.higher_is_better
 
     def warn(self, text: str) -> None:
         """Say something that does not stop the run, on the console and in its log."""

@@ -16,7 +16,7 @@ from realism.data.state import State
 from realism.measuring.groups import ALL, group_of, keys_of
 from realism.measuring.measuring import Group, of_diversity, of_scores, of_selections, of_sets
 from realism.measuring.scores import known_rewards
-from realism.parts import BaseReward, Images, Prompts, Retriever, SetMetric
+from realism.parts import Images, Prompts, Retriever, Reward, SetMetric
 from realism.parts.step import Step, arms, arms_missing, called_twice, chosen
 from realism.run.work import Work
 from realism.steps.benchmarks import misfit, steps_of
@@ -46,7 +46,7 @@ class Evaluate(Step):
     benchmarks: list[Prompts] = field(default_factory=list)
     """Instead of arms made before: the prompts of benchmarks, drawn anew by the last generator with the weights it came
     with (arm `before`) and with what it has learnt (arm `after`), each benchmark a group."""
-    rewards: list[BaseReward] = field(default_factory=list)
+    rewards: list[Reward] = field(default_factory=list)
     """What judges the pictures of benchmarks; the rewards that scored before, if none is named."""
     per_prompt: Annotated[int, Ge(1)] | None = None
     """How many pictures of each prompt of a benchmark; 4, if it is left out."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import MinLen
 
+from realism.base.errors import RealismError
 from realism.base.tables import parts, read_part
 from realism.data.rows import Aside, Sample, Score
 from realism.data.state import State
-from realism.data.types import Prompt
+from realism.data.types import Picture, Prompt
 from realism.databases.features import MAX_SIDE
-from realism.parts import BaseReward, ReferenceReward, Reward
+from realism.parts import Reward, Scores
+from realism.parts.scores import by_full_name, scores_error
 from realism.parts.step import Step, arms, arms_missing, called_twice, chosen
 from realism.run.work import Work
 
@@ -28,10 +30,11 @@ if TYPE_CHECKING:
 class ScoreSamples(Step):
     """Score all samples of all arms, or of some, with each reward.
 
-    A reward that compares with references skips samples that were made without.
+    A reward that compares with references skips samples that were made without. Of a reward `critic` with several
+    values, each is a score of its own, as `critic.plausibility`.
     """
 
-    rewards: Annotated[list[BaseReward], MinLen(1)]
+    rewards: Annotated[list[Reward], MinLen(1)]
     """The rewards, by name."""
     arms: list[str] = field(default_factory=list)
     """Which arms to score; all, if none is named."""
@@ -53,7 +56,7 @@ class ScoreSamples(Step):
         return [f"samples:{arm}" for arm in chosen(there, self.arms)]
 
     def makes(self, there: Collection[str]) -> list[str]:
-        return [f"scores:{arm}:{reward.part_name}" for arm in chosen(there, self.arms) for reward in self.rewards]
+        return [f"scores:{arm}:{name}" for arm in chosen(there, self.arms) for name in self._names()]
 
     def run(self, state: State, work: Work) -> Mapping[str, Path]:
         def score(_: int, samples: list[Sample]) -> tuple[Sequence[Score], Sequence[Aside]]:
@@ -62,44 +65,75 @@ class ScoreSamples(Step):
         slots: dict[str, Path] = {}
         for arm in chosen(state, self.arms):
             shards = (read_part(path, Sample) for path in parts(state.path(f"samples:{arm}")))
-            table = work.map(shards, score, Score, f"scores/{arm}", unit="images", each=len(self.rewards))
-            slots |= {f"scores:{arm}:{reward.part_name}": table for reward in self.rewards}
+            table = work.map(shards, score, Score, f"scores/{arm}", unit="images", each=len(self._names()))
+            slots |= {f"scores:{arm}:{name}": table for name in self._names()}
         return slots
+
+    def _names(self) -> list[str]:
+        return [name for reward in self.rewards for name in reward.meanings()]
 
     def _score(self, samples: list[Sample], work: Work) -> tuple[list[Score], list[Aside]]:
         scores: list[Score] = []
         aside: list[Aside] = []
-        images = _read([work.run.folder / s.image for s in samples])
+        pictures = _pictures(samples, work.run.folder)
+        against = _with_references(samples, pictures) if any(r.uses_references for r in self.rewards) else []
         for reward in self.rewards:
-            pairs = list(zip(samples, images, strict=True))
-            if isinstance(reward, ReferenceReward):
-                pairs = [(s, image) for s, image in pairs if s.references]
-            if not pairs:
+            judged = [
+                (s, p)
+                for s, p in zip(samples, against if reward.uses_references else pictures, strict=True)
+                if p.references or not reward.uses_references
+            ]
+            if not judged:
                 continue
-            values, details = _values(reward, [s for s, _ in pairs], [image for _, image in pairs])
-            given = {}
-            for (sample, _), value, detail in zip(pairs, values, details, strict=True):
-                if math.isfinite(value):
-                    given[sample.id] = value
-                    scores.append(Score(sample.id, reward.part_name, value, detail))
-                else:
-                    aside.append(Aside(sample.id, "score", f"{reward.part_name} gave {value} for arm {sample.arm}"))
-            work.run.tell_scores(self.title(), samples[0].arm, reward.part_name, given)
+            of = [s for s, _ in judged]
+            rows, without = _rows(reward, of, _said(reward, [p for _, p in judged]))
+            scores += rows
+            aside += without
+            for name in reward.meanings():
+                given = {row.id: row.value for row in rows if row.reward == name}
+                work.run.tell_scores(self.title(), samples[0].arm, name, given)
         return scores, aside
 
 
-def _values(
-    reward: BaseReward, samples: list[Sample], images: Sequence[Image.Image]
-) -> tuple[list[float], list[dict[str, Any]]]:
-    """The values of the images, and what stands behind each."""
-    prompts = [Prompt(s.prompt_id, s.text, s.subject, s.metadata) for s in samples]
-    if isinstance(reward, ReferenceReward):
-        references = [_read(s.references, MAX_SIDE) for s in samples]
-        values = reward.score_against(images, prompts, references)
-    else:
-        assert isinstance(reward, Reward)
-        values = reward.score(images, prompts)
-    return _decimals(values), reward.explain(images, prompts)
+def _pictures(samples: Sequence[Sample], folder: Path) -> list[Picture]:
+    """The pictures as a reward is given them that looks at nothing else."""
+    images = _read([folder / s.image for s in samples])
+    return [
+        Picture(image, Prompt(s.prompt_id, s.text, s.subject, s.metadata))
+        for s, image in zip(samples, images, strict=True)
+    ]
+
+
+def _with_references(samples: Sequence[Sample], pictures: Sequence[Picture]) -> list[Picture]:
+    """The same with the references that each was made from, where it was; each file is read once."""
+    paths = list(dict.fromkeys(path for s in samples for path in s.references))
+    images = dict(zip(paths, _read(paths, MAX_SIDE), strict=True))
+    return [
+        replace(picture, references=tuple(images[path] for path in s.references))
+        for s, picture in zip(samples, pictures, strict=True)
+    ]
+
+
+def _said(reward: Reward, pictures: Sequence[Picture]) -> Scores:
+    """What a reward says of pictures. Raises RealismError if that is not what it promises."""
+    said = reward.score(pictures)
+    if error := scores_error(reward, said, len(pictures)):
+        raise RealismError(f"reward '{reward.part_name}' breaks its contract: {error}")
+    return said
+
+
+def _rows(reward: Reward, samples: Sequence[Sample], said: Scores) -> tuple[list[Score], list[Aside]]:
+    """The scores of samples, and what has none. What stands behind them is kept once, with the first of each sample."""
+    scores: list[Score] = []
+    aside: list[Aside] = []
+    details: dict[str, dict[str, Any]] = {s.id: dict(d) for s, d in zip(samples, said.details, strict=False)}
+    for name, values in by_full_name(reward, said.values).items():
+        for sample, value in zip(samples, _decimals(values), strict=True):
+            if math.isfinite(value):
+                scores.append(Score(sample.id, name, value, details.pop(sample.id, {})))
+            else:
+                aside.append(Aside(sample.id, "score", f"{name} gave {value} for arm {sample.arm}"))
+    return scores, aside
 
 
 def _decimals(values: torch.Tensor) -> list[float]:
