@@ -266,6 +266,12 @@ def test_a_reward_below_zero_weights_nothing(tmp_path):
     assert sentence == "weight: no reward 'good' was scored; scored: goog; did you mean 'goog'?"
 
 
+def test_one_of_several_values_of_a_reward_can_weight(tmp_path):
+    slot = "scores:samples:critic.plausibility"
+    trainer = LoRATrainer(made("sd"), weight="critic.plausibility")
+    assert trainer.missing(["samples:samples", slot]) == [] and slot in trainer.reads(["samples:samples", slot])
+
+
 RECIPE = """\
 parts:
   generator: {use: flux, model: MODEL, dtype: float32, device: cpu, steps: 2, lora: {rank: 2}}

@@ -60,8 +60,8 @@ def realism_images_made(
 def realism_scores_given(
     run: Run, step: str, arm: str, reward: str, ids: Sequence[str], values: Sequence[float]
 ) -> None:
-    """A reward has given values (float) to samples of one arm, of these ids. A killed and resumed step tells a shard
-    that was not yet written once more."""
+    """A reward has given values (float) to samples of one arm, of these ids; for one of several values, reward is
+    `critic.plausibility`. A killed and resumed step tells a shard that was not yet written once more."""
 
 
 @spec
