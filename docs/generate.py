@@ -34,7 +34,9 @@ from typer.core import TyperGroup
 
 ROOT = Path(__file__).parents[1]
 TARGET = Path(__file__).parent / "reference.md"
-NOUNS = (types.Prompt, types.Record, types.Hit, types.Request, parts.Chat)
+NOUNS = (
+    types.Prompt, types.Record, types.Hit, types.Request, types.Picture, parts.Scores, parts.Output, parts.Chat,
+)  # fmt: skip
 PUBLIC = [getattr(parts, name) for name in parts.__all__ if name != "Part"]
 FAMILIES: tuple[type, ...] = (Part, *(cls for cls in PUBLIC if isinstance(cls, type) and issubclass(cls, Part)))
 INTRO = """\
@@ -137,8 +139,7 @@ def noun_pages() -> Iterator[str]:
 
 def family_pages() -> Iterator[str]:
     yield "## Families\n"
-    yield "The abstract classes. A part inherits from one of them and is a dataclass. Import them from `realism`"
-    yield "(`BaseReward` from `realism.parts`).\n"
+    yield "The abstract classes. A part inherits from one of them and is a dataclass. Import them from `realism`.\n"
     for cls in FAMILIES:
         base = cls.__mro__[1]
         yield f"### {cls.__name__}\n"

@@ -265,6 +265,11 @@ def test_a_reward_below_zero_weights_nothing(tmp_path):
         trainer.data(arm(tmp_path, rewards=(1.0, -1.0)))
 
 
+def test_one_of_several_values_of_a_reward_can_weight():
+    trainer = LoRATrainer(made("sd"), weight="critic.plausibility")
+    assert trainer.reads([]) == [Samples("samples"), Scores("samples", "critic.plausibility")]
+
+
 RECIPE = """\
 parts:
   generator: {use: flux, model: MODEL, dtype: float32, device: cpu, steps: 2, lora: {rank: 2}}

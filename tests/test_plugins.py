@@ -52,7 +52,7 @@ UNLOADABLE = {
     "exits": ("raise SystemExit(4)", "SystemExit: 4"),
     "function": ("def Part(): ...", "TypeError: it is no class that inherits from one of realism's families"),
     "bare": (
-        "from realism import Reward\nclass Part(Reward):\n    def score(self, images, prompts): ...",
+        "from realism import Reward\nclass Part(Reward):\n    def score(self, pictures): ...",
         "TypeError: put @dataclass above the class, so that its fields become options",
     ),
     "abstract": (

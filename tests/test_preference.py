@@ -14,7 +14,7 @@ import tiny
 import tiny_preference
 import torch
 from PIL import Image
-from realism import Prompt, RealismError
+from realism import DifferentiableReward, Prompt, RealismError
 from realism.base.pixels import Preprocessing
 from realism.plugins.manager import plugins
 from realism.testing.making import make_part
@@ -27,6 +27,7 @@ from realism_rewards.imagereward import ImageReward
 from realism_rewards.preference import CLIP_MEAN, CLIP_STD
 from realism_rewards.vila import Vila
 from safetensors.torch import load_file, save_file
+from tiny import judged
 
 IMAGES = [tiny.picture(0), tiny.picture(1, (50, 40)), tiny.picture(2, (33, 70))]
 PROMPTS = [Prompt(text, text) for text in ("a red rose", "sand", "a photo of the blue daisy with a bee")]
@@ -57,8 +58,8 @@ def test_pixels_score_as_pictures_do_and_have_a_gradient(name, apart):
     images = [tiny.picture(i, (40, 48)) for i in range(3)]
     pixels = pixels_of(images).requires_grad_()
     values = reward.score_pixels(pixels, PROMPTS)
-    assert reward.differentiable
-    assert values.detach().numpy() == pytest.approx(reward.score(images, PROMPTS).numpy(), abs=apart)
+    assert isinstance(reward, DifferentiableReward)
+    assert values.detach().numpy() == pytest.approx(reward.score(judged(images, PROMPTS)).values.numpy(), abs=apart)
     values.sum().backward()
     assert torch.isfinite(pixels.grad).all() and all(grad.abs().max() > 0 for grad in pixels.grad)
 
@@ -90,7 +91,7 @@ def test_pickscore_is_the_scaled_cosine_of_transformers_own_clip():
         words = tokenizer(prompt.text, return_tensors="pt", return_token_type_ids=False)
         with torch.no_grad():
             wanted.append(float(model(**words, **prepare(image, return_tensors="pt")).logits_per_image))
-    assert part("pickscore").score(IMAGES, PROMPTS).numpy() == pytest.approx(wanted, abs=1e-5)
+    assert part("pickscore").score(judged(IMAGES, PROMPTS)).values.numpy() == pytest.approx(wanted, abs=1e-5)
 
 
 def between_bars(pixels, side):
@@ -120,7 +121,7 @@ def test_hpsv2_is_the_cosine_of_plain_open_clip_on_whole_pictures_that_torch_res
             seen = colours(between_bars(to_tensor(image), 32))
             made = model.encode_image(seen[None], normalize=True)[0]
             wanted.append(float(made @ model.encode_text(tokenizer([prompt.text]), normalize=True)[0]))
-    assert part("hpsv2").score(IMAGES, PROMPTS).numpy() == pytest.approx(wanted, abs=1e-5)
+    assert part("hpsv2").score(judged(IMAGES, PROMPTS)).values.numpy() == pytest.approx(wanted, abs=1e-5)
 
 
 def test_imagereward_is_its_formula_on_the_towers_that_its_file_was_made_of():
@@ -141,7 +142,7 @@ def test_imagereward_is_its_formula_on_the_towers_that_its_file_was_made_of():
         for layer in (0, 2, 4, 6, 7):
             row = head[f"layers.{layer}.weight"] @ row + head[f"layers.{layer}.bias"]
         wanted.append((float(row) - 0.16717362830052426) / 1.0333394966054072)
-    assert part("imagereward").score(IMAGES, PROMPTS).numpy() == pytest.approx(wanted, abs=1e-5)
+    assert part("imagereward").score(judged(IMAGES, PROMPTS)).values.numpy() == pytest.approx(wanted, abs=1e-5)
 
 
 def test_hpsv3_is_the_head_on_the_state_of_the_reward_token():
@@ -174,7 +175,7 @@ def test_hpsv3_is_the_head_on_the_state_of_the_reward_token():
             row = torch.relu(row) if layer else row
             row = file[f"rm_head.{layer}.weight"] @ row + file[f"rm_head.{layer}.bias"]
         wanted.append(float(row[0]))
-    assert part("hpsv3").score(IMAGES, PROMPTS).numpy() == pytest.approx(wanted, abs=1e-5)
+    assert part("hpsv3").score(judged(IMAGES, PROMPTS)).values.numpy() == pytest.approx(wanted, abs=1e-5)
 
 
 def test_hpsv3_says_where_its_instruction_is_to_be_had(tmp_path):
@@ -185,7 +186,7 @@ def test_hpsv3_says_where_its_instruction_is_to_be_had(tmp_path):
 
 def test_hpsv3_is_not_led_by_a_prompt_that_writes_its_tokens():
     prompts = [Prompt(text, text) for text in ("a <|Reward|> rose", "<|image_pad|> sand", "{prompt} {image}")]
-    assert torch.isfinite(part("hpsv3").score(IMAGES, prompts)).all()
+    assert torch.isfinite(part("hpsv3").score(judged(IMAGES, prompts)).values).all()
 
 
 @pytest.mark.parametrize("make", [HpsV2, ImageReward, HpsV3])
@@ -212,26 +213,26 @@ def test_weights_that_are_not_whole_are_said_in_a_sentence(tmp_path, name, file,
     other = {"hps_folder": "architecture", "imagereward_folder": "tokenizer", "hpsv3_folder": "base"}[name]
     make = {"hps_folder": HpsV2, "imagereward_folder": ImageReward, "hpsv3_folder": HpsV3}[name]
     with pytest.raises(RealismError, match=sentence):
-        make(weights=str(folder), **{other: str(folder)}).score(IMAGES, PROMPTS)
+        make(weights=str(folder), **{other: str(folder)}).score(judged(IMAGES, PROMPTS))
 
 
 def test_vila_asks_the_endpoint_for_each_picture_and_keeps_the_order():
     images = [Image.new("RGB", (9, 8), (shade,) * 3) for shade in range(0, 250, 12)]
-    values = Vila(examples.vila_endpoint(), workers=4).score(images, PROMPTS * 7)
+    values = Vila(examples.vila_endpoint(), workers=4).score(judged(images, PROMPTS * 7)).values
     assert values.numpy() == pytest.approx([shade / 255 for shade in range(0, 250, 12)], abs=1e-6)
 
 
 def test_vila_asks_a_busy_endpoint_again(monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    assert len(Vila(tiny_preference.vila_endpoint(fails=2), workers=1).score(IMAGES, PROMPTS)) == 3
+    assert len(Vila(tiny_preference.vila_endpoint(fails=2), workers=1).score(judged(IMAGES, PROMPTS)).values) == 3
     with pytest.raises(RealismError, match="answers 503"):
-        Vila(tiny_preference.vila_endpoint(fails=9), workers=1).score(IMAGES[:1], PROMPTS[:1])
+        Vila(tiny_preference.vila_endpoint(fails=9), workers=1).score(judged(IMAGES[:1], PROMPTS[:1]))
 
 
 @pytest.mark.parametrize("reply", [b"no json", b'{"outputs": [[1], [2]]}', b'{"error": "no"}'])
 def test_vila_says_that_an_endpoint_answers_something_else(reply):
     with pytest.raises(RealismError, match="no single number in 'outputs'"):
-        Vila(tiny_preference.vila_endpoint(reply=reply)).score(IMAGES[:1], PROMPTS[:1])
+        Vila(tiny_preference.vila_endpoint(reply=reply)).score(judged(IMAGES[:1], PROMPTS[:1]))
 
 
 def test_vila_says_what_is_wrong_before_anything_runs():
@@ -242,7 +243,7 @@ def test_vila_says_what_is_wrong_before_anything_runs():
         only_once = Vila("http://127.0.0.1:9/v1/models/vila", workers=1)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("time.sleep", lambda seconds: None)
-            only_once.score(IMAGES[:1], PROMPTS[:1])
+            only_once.score(judged(IMAGES[:1], PROMPTS[:1]))
 
 
 @pytest.mark.parametrize("resize", ["shortest", "squash"])
@@ -263,7 +264,7 @@ def test_aesthetic_is_linear_layers_on_the_row_without_activations():
         for layer in (0, 2, 4, 6, 7):
             row = weights[f"layers.{layer}.weight"].numpy() @ row + weights[f"layers.{layer}.bias"].numpy()
         wanted.append(row[0])
-    assert reward.score(IMAGES, PROMPTS).numpy() == pytest.approx(wanted, abs=1e-5)
+    assert reward.score(judged(IMAGES, PROMPTS)).values.numpy() == pytest.approx(wanted, abs=1e-5)
 
 
 def test_aesthetic_refuses_the_encoder_without_quickgelu():
@@ -292,16 +293,18 @@ def test_aesthetic_says_that_a_head_is_none(tmp_path, harm):
     harm(weights)
     save_file(weights, tmp_path / "head.safetensors")
     with pytest.raises(RealismError, match="end in one number"):
-        Aesthetic(OpenClip(model=examples.clip(), device="cpu"), str(tmp_path)).score(IMAGES, PROMPTS)
+        Aesthetic(OpenClip(model=examples.clip(), device="cpu"), str(tmp_path)).score(judged(IMAGES, PROMPTS))
 
 
 def test_aesthetic_says_that_the_head_belongs_to_another_encoder(tmp_path):
     save_file({"0.weight": torch.zeros(1, 7), "0.bias": torch.zeros(1)}, tmp_path / "head.safetensors")
     with pytest.raises(RealismError, match="takes rows of 7 numbers, but the encoder gives 32"):
-        Aesthetic(OpenClip(model=examples.clip(), device="cpu"), str(tmp_path)).score(IMAGES, PROMPTS)
+        Aesthetic(OpenClip(model=examples.clip(), device="cpu"), str(tmp_path)).score(judged(IMAGES, PROMPTS))
 
 
 def test_weights_that_could_run_code_are_not_read(tmp_path):
     torch.save({"layers.0.weight": pytest.raises}, tmp_path / "head.pth")
     with pytest.raises(RealismError, match="could run code"):
-        Aesthetic(OpenClip(model=examples.clip(), device="cpu"), str(tmp_path / "head.pth")).score(IMAGES, PROMPTS)
+        Aesthetic(OpenClip(model=examples.clip(), device="cpu"), str(tmp_path / "head.pth")).score(
+            judged(IMAGES, PROMPTS)
+        )

@@ -111,7 +111,7 @@ def test_parts_are_written_in_place_by_name_or_for_short(write_recipe: Write, re
         )
     )
     assert recipe.steps[1].generator.size == 4
-    assert list(recipe.rewards) == ["judge", "toy_nan"]
+    assert [reward.part_name for reward in recipe.steps[2].rewards] == ["judge", "toy_nan"]
 
 
 def test_a_method_is_a_list_of_steps_that_repeats(write_recipe: Write, read: Read) -> None:

@@ -12,6 +12,7 @@ from realism import Prompt, Retriever
 from realism.sources.image_folder import ImageFolder
 from realism_rewards.clip import ClipI, ClipIReal, ClipT
 from realism_rewards.zero_shot import ZeroShot, class_text
+from tiny import judged
 
 RED, GREEN, BLUE = (Image.new("RGB", (8, 8), name) for name in ("#ff0000", "#00ff00", "#0000ff"))
 YELLOW = Image.new("RGB", (8, 8), "#ffff00")
@@ -44,19 +45,14 @@ def prompt(text, subject=""):
 
 
 def test_clip_t_is_the_cosine_of_image_and_text():
-    values = ClipT(Colours()).score([RED, YELLOW, BLUE], [prompt("red"), prompt("red"), prompt("red and green")])
+    pictures = judged([RED, YELLOW, BLUE], [prompt("red"), prompt("red"), prompt("red and green")])
+    values = ClipT(Colours()).score(pictures).values
     assert values.tolist() == pytest.approx([1, HALF, 0])
 
 
 def test_clip_i_is_the_mean_cosine_with_the_references():
-    values = ClipI(Colours()).score_against([RED, RED, RED], [prompt("x")] * 3, [[RED], [RED, GREEN, YELLOW], [GREEN]])
+    values = ClipI(Colours()).score(judged([RED] * 3, [prompt("x")] * 3, [RED], [RED, GREEN, YELLOW], [GREEN])).values
     assert values.tolist() == pytest.approx([1, (1 + 0 + HALF) / 3, 0])
-
-
-def test_clip_i_has_no_value_where_there_is_no_reference():
-    values = ClipI(Colours()).score_against([RED, RED], [prompt("x")] * 2, [[], [RED]])
-    assert np.isnan(values[0]) and values[1] == 1
-    assert np.isnan(ClipI(Colours()).score_against([RED], [prompt("x")], [[]])).all()
 
 
 @pytest.fixture
@@ -73,33 +69,35 @@ def real(tmp_path):
 
 
 def test_clip_i_real_is_the_mean_cosine_with_the_real_images_of_the_subject(real):
-    values = ClipIReal(Colours(), real).score([RED, RED, BLUE], [prompt("x", s) for s in ("warm", "cold", "cold")])
+    pictures = judged([RED, RED, BLUE], [prompt("x", s) for s in ("warm", "cold", "cold")])
+    values = ClipIReal(Colours(), real).score(pictures).values
     assert values.tolist() == pytest.approx([(1 + HALF + 1) / 3, 0, 1])
 
 
 def test_clip_i_real_has_no_value_for_a_subject_without_images_that_can_be_read(real):
-    values = ClipIReal(Colours(), real).score([RED] * 3, [prompt("x", s) for s in ("unknown", "none", "")])
+    pictures = judged([RED] * 3, [prompt("x", s) for s in ("unknown", "none", "")])
+    values = ClipIReal(Colours(), real).score(pictures).values
     assert np.isnan(values).all()
 
 
 def test_the_real_images_are_read_once(real):
     encoder = Colours()
     reward = ClipIReal(encoder, real)
-    reward.score([RED], [prompt("x", "warm")])
+    reward.score(judged([RED], [prompt("x", "warm")]))
     before = encoder.calls
-    reward.score([RED, RED], [prompt("x", "warm")] * 2)
+    reward.score(judged([RED, RED], [prompt("x", "warm")] * 2))
     assert encoder.calls == before + 2
 
 
 def test_a_picture_is_most_like_itself():
     images = [tiny.picture(i) for i in range(5)]
-    values = ClipI(Colours()).score_against(images, [prompt("x")] * 5, [[i] for i in images])
+    values = ClipI(Colours()).score(judged(images, [prompt("x")] * 5, *([i] for i in images))).values
     assert values.tolist() == pytest.approx([1] * 5, abs=1e-6)
 
 
 def answers(prompts, images, **options):
     options = {"classes": ["red", "green", "blue"], **options}
-    return ZeroShot(Colours(), **options).score(images, prompts).tolist()
+    return ZeroShot(Colours(), **options).score(judged(images, prompts)).values.tolist()
 
 
 def test_zero_shot_is_right_when_the_subject_is_the_nearest_class():

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+import realism
 import torch
 import toys
 from hypothesis import given
@@ -96,7 +97,9 @@ def test_what_stands_behind_a_score_is_kept_with_it(loop):
 
 
 def test_nine_of_ten_meets_a_threshold_of_0_9(run, write_recipe, monkeypatch):
-    monkeypatch.setattr(toys.ToyBright, "score", lambda _, images, prompts: torch.full((len(images),), 9 / 10))
+    monkeypatch.setattr(
+        toys.ToyBright, "score", lambda _, pictures: realism.Scores(torch.full((len(pictures),), 9 / 10))
+    )
     text = LOOP[: LOOP.index("  - repeat")] + (
         "  - generate: {}\n  - score: {rewards: [bright]}\n  - select: {where: bright >= 0.9}\n"
     )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
-from realism import Generator, ReferenceReward, Retriever, Reward, SetMetric
+from realism import DifferentiableReward, Generator, Output, Retriever, Reward, Scores, SetMetric
 from realism.plugins.registry import PART_FAMILIES
 from realism.testing import GeneratorSuite, IndexSuite, RetrieverSuite, RewardSuite, SetMetricSuite, suite_of
 from realism_retrievers.flat import Flat
+from toys import ToyCritic, ToyLikeness
 
 
 @dataclass
@@ -23,10 +25,9 @@ class Brightness(Reward):
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     size: int = 8  # images are resized to this many pixels first
 
-    def score(self, images, prompts):
-        import torch
-
-        return torch.tensor([np.asarray(i.convert("L").resize((self.size,) * 2)).mean() / 255 for i in images]).float()
+    def score(self, pictures):
+        grey = [np.asarray(p.image.convert("L").resize((self.size,) * 2)) for p in pictures]
+        return Scores(torch.tensor([float(one.mean()) / 255 for one in grey]))
 
 
 class TestBrightness(RewardSuite):
@@ -86,13 +87,49 @@ class Gap(SetMetric):
 
 
 @dataclass
-class Copying(ReferenceReward):
-    """One, always."""
+class Colours(DifferentiableReward):
+    """Mean red and mean green of the picture, each 0 to 1."""
 
-    def score_against(self, images, prompts, references):
-        import torch
+    outputs: ClassVar = {"red": Output((0.0, 1.0)), "green": Output((0.0, 1.0))}
 
-        return torch.ones(len(images))
+    def score(self, pictures):
+        means = [np.asarray(p.image, np.float32).mean((0, 1)) / 255 for p in pictures]
+        return Scores({name: torch.tensor([float(m[i]) for m in means]) for i, name in enumerate(self.outputs)})
+
+    def score_pixels(self, pixels, prompts):
+        return {name: pixels[:, i].mean((1, 2)) for i, name in enumerate(self.outputs)}
+
+
+def says(change, base=ToyCritic):
+    """A reward that says of pictures what `change` makes of what a good one says."""
+    return spoilt(base, score=lambda self, pictures: change(base.score(self, pictures), pictures))()
+
+
+def values(change, base=ToyCritic):
+    return says(lambda good, _: replace(good, values=change(good.values)), base)
+
+
+def maps(change):
+    return says(lambda good, _: replace(good, maps={"dark": change(good.maps["dark"])}))
+
+
+def details(*those):
+    return says(lambda good, _: replace(good, details=those))
+
+
+def blackened(good, pictures):
+    for p in pictures:
+        p.image.paste(0, (0, 0, 2, 2))
+    return good
+
+
+def by_references(good, pictures):
+    return replace(good, values=good.values * torch.tensor([0.5 ** len(p.references) for p in pictures]))
+
+
+def half_a_gradient(self, pixels, prompts):
+    red, green = (pixels[:, i].mean((1, 2)) for i in (0, 1))
+    return {"red": red, "green": 0 * green}
 
 
 def batch_noise(self, requests):
@@ -115,19 +152,51 @@ BROKEN = [
         "an image's row changes with its batch",
     ),
     (IndexSuite, spoilt(Flat, search=lambda s, f, q, k, a=None: Flat.search(s, f, q, k))(), "rows were found that are"),
-    (RewardSuite, spoilt(Brightness, range=(0.9, 1.0))(), "is not within 0.9 to 1.0"),
-    (
-        RewardSuite,
-        spoilt(Brightness, score=lambda s, i, p: Brightness.score(s, i, p) / max(1, len(i)))(),
-        "a value changes with the images beside it",
-    ),
-    (RewardSuite, Copying(), "expected NaN and a number"),
     (SetMetricSuite, spoilt(Gap, higher_is_better=True)(Sums()), "is higher_is_better right"),
     (SetMetricSuite, Gap(), "a metric has the option `encoder: Retriever`"),
 ]
+REWARDS = [
+    (spoilt(Brightness, range=(0.9, 1.0))(), "is not within 0.9 to 1.0"),
+    (values(lambda v: v / max(1, len(v)), Brightness), "a value changes with the pictures beside it"),
+    (says(lambda good, _: good.values, Brightness), "score gave a Tensor, not Scores"),
+    (values(lambda v: v.tolist(), Brightness), "expected a tensor, not a list"),
+    (values(lambda v: v[:1], Brightness), "4 pictures gave the shape (1,), not (4,)"),
+    (values(lambda v: v.double(), Brightness), "a value: expected float32, not float64"),
+    (values(lambda v: v.int(), Brightness), "expected float32, not int32"),
+    (values(lambda v: {"grey": v}, Brightness), "values have names (grey), but 'outputs' names none"),
+    (values(lambda v: v + torch.inf, Brightness), "a value is infinite"),
+    (values(lambda v: v["brightness"]), "expected values by name (brightness, plausibility), not a Tensor"),
+    (values(lambda v: {"brightness": v["brightness"]}), "there is no value 'plausibility', which is one of 'outputs'"),
+    (values(lambda v: v | {"britness": v["brightness"]}), "plausibility; did you mean 'brightness'?"),
+    (values(lambda v: v | {"brightness": v["brightness"] + 2}), "value 'brightness': [2"),
+    (values(lambda v: v | {"brightness": v["brightness"][:0]}), "value 'brightness': 4 pictures gave the shape (0,)"),
+    (spoilt(ToyCritic, outputs={"for": Output()})(), "'outputs' has 'for'; a name is letters, digits and _"),
+    (spoilt(ToyCritic, outputs={"_dark": Output()})(), "'outputs' has '_dark'"),
+    (spoilt(ToyCritic, outputs={"dark": (0, 1)})(), "'outputs' says of 'dark' what is no Output"),
+    (spoilt(ToyCritic, map_names=("dark spots",))(), "'map_names' has 'dark spots'"),
+    (spoilt(ToyCritic, map_names=("dark", "dark"))(), "'map_names' names one twice: dark, dark"),
+    (details({}, {}), "4 pictures gave 2 details, neither 4 nor none"),
+    (details(*["dark"] * 4), "a detail is a str, not a mapping"),
+    (details(*[{"dark": np.float32(1)}] * 4), "a detail is not JSON: Object of type float32"),
+    (details(*[{"answers": [{"question": "?"}]}] * 4), "each should have answer, expected, question, right"),
+    (spoilt(ToyCritic, map_names=())(), "map 'dark' is none of 'map_names', which has: none"),
+    (spoilt(ToyCritic, map_names=("dark", "odd"))(), "there is no map 'odd', which is one of 'map_names'"),
+    (maps(lambda m: m[:1]), "4 pictures gave 1 maps 'dark', not 4"),
+    (maps(lambda m: [one[None] for one in m]), "a map 'dark' has the shape (1, 64, 64), not (height, width)"),
+    (maps(lambda m: [one * np.nan for one in m]), "a map 'dark' is not finite everywhere"),
+    (maps(lambda m: [one + 1 for one in m]), "a map 'dark' goes from 1 to 2, not within 0 to 1"),
+    (maps(lambda m: [one.astype(int) for one in m]), "a map 'dark' is an array of int64, not an array of floats"),
+    (maps(lambda m: [torch.from_numpy(one) for one in m]), "a map 'dark' is a Tensor, not an array of floats"),
+    (maps(lambda m: [one / len(m) for one in m]), "a map 'dark' changes with the pictures beside it"),
+    (says(blackened), "a picture is another one after it was scored"),
+    (spoilt(Brightness, uses_references=True)(), "other references change no value, but 'uses_references' is True"),
+    (says(by_references, Brightness), "references change a value, but 'uses_references' is False"),
+    (spoilt(Colours, score_pixels=lambda s, x, p: x.mean((1, 2, 3)))(), "score_pixels: expected values by name"),
+    (spoilt(Colours, score_pixels=half_a_gradient)(), "the gradient to the pixels of a picture is zero"),
+]
 
 
-@pytest.mark.parametrize(("suite", "part", "sentence"), BROKEN)
+@pytest.mark.parametrize(("suite", "part", "sentence"), [*BROKEN, *((RewardSuite, *one) for one in REWARDS)])
 def test_a_broken_contract_is_found_and_said(suite, part, sentence):
     said = []
     for name in [n for n in dir(suite) if n.startswith("test_")]:
@@ -139,7 +208,15 @@ def test_a_broken_contract_is_found_and_said(suite, part, sentence):
 
 
 @pytest.mark.parametrize(
-    ("suite", "part"), [(GeneratorSuite, Noise()), (RetrieverSuite, Sums()), (SetMetricSuite, Gap(Sums()))]
+    ("suite", "part"),
+    [
+        (GeneratorSuite, Noise()),
+        (RetrieverSuite, Sums()),
+        (SetMetricSuite, Gap(Sums())),
+        (RewardSuite, ToyCritic()),
+        (RewardSuite, ToyLikeness()),
+        (RewardSuite, Colours()),
+    ],
 )
 def test_a_good_part_passes(suite, part):
     for name in [n for n in dir(suite) if n.startswith("test_")]:

@@ -15,6 +15,7 @@ from realism_rewards.choosing import literally
 from realism_rewards.questions import Question, questions_of
 from realism_rewards.vqa import Vqa, VqaAbsolute, VqaDsg
 from realism_rewards.vqascore import VqaScore
+from tiny import judged
 
 KINDS = ("blip", "blip2", "blip2_decoder", "llava", "qwen")
 ASKED = (
@@ -46,7 +47,7 @@ def part(kind, reward=Vqa, **options):
 
 
 def said(vqa, images=IMAGES, prompts=PROMPTS):
-    return [[answer.choice for answer in those] for those in vqa.answers(images, prompts)]
+    return [[answer.choice for answer in those] for those in vqa.answers(judged(images, prompts))]
 
 
 def plainly(answerer, image, question):
@@ -88,11 +89,11 @@ def test_each_picture_is_looked_at_once_for_all_questions_and_rewards(kind, towe
     vqa, looks = part(kind), []
     images = [tiny.picture(10 + i, size) for i, size in enumerate(SIZES)]
     vqa.answerer.model.get_submodule(tower).register_forward_hook(lambda *_: looks.append(1))
-    values = vqa.score(images, PROMPTS)
+    values = vqa.score(judged(images, PROMPTS)).values
     assert len(looks) == len(set(SIZES)), "pictures of one size are looked at together, once"
-    VqaAbsolute(vqa).score(images, PROMPTS), VqaDsg(vqa).score(images, PROMPTS)
-    vqa.explain([image.copy() for image in images], PROMPTS)
-    assert vqa.score(images, PROMPTS).tolist() == values.tolist() and len(looks) == len(set(SIZES))
+    VqaAbsolute(vqa).score(judged([image.copy() for image in images], PROMPTS))
+    VqaDsg(vqa).score(judged(images, PROMPTS))
+    assert vqa.score(judged(images, PROMPTS)).values.tolist() == values.tolist() and len(looks) == len(set(SIZES))
 
 
 class Parrot:
@@ -122,15 +123,14 @@ TREE = prompt(
 
 def test_mean_absolute_and_dsg_values_of_known_answers():
     vqa, none = parrot(), Prompt("q", "a rose")
-    prompts = [TREE, prompt(row("is there a rose?|yes")), none]
-    assert vqa.score(IMAGES, prompts).tolist() == pytest.approx([3 / 4, 1, float("nan")], nan_ok=True)
-    assert VqaAbsolute(vqa).score(IMAGES, prompts).tolist() == pytest.approx([0, 1, float("nan")], nan_ok=True)
-    assert VqaDsg(vqa).score(IMAGES, prompts).tolist() == pytest.approx([2 / 4, 1, float("nan")], nan_ok=True)
+    pictures = judged(IMAGES, [TREE, prompt(row("is there a rose?|yes")), none])
+    for reward, value in ((vqa, 3 / 4), (VqaAbsolute(vqa), 0), (VqaDsg(vqa), 2 / 4)):
+        assert reward.score(pictures).values.tolist() == pytest.approx([value, 1, float("nan")], nan_ok=True)
     assert vqa.answerer.asked == 5
 
 
 def test_the_answers_stand_behind_the_value():
-    told, nothing = parrot().explain(IMAGES[:2], [TREE, Prompt("q", "a rose")])
+    told, nothing = parrot().score(judged(IMAGES[:2], [TREE, Prompt("q", "a rose")])).details
     assert told["answers"][1] == {"question": "is there a bee?|No.", "expected": "yes", "answer": "no", "right": False}
     assert [answer["right"] for answer in told["answers"]] == [True, False, True, True] and nothing == {}
 
@@ -151,12 +151,12 @@ def test_an_answer_in_other_words_comes_to_the_choice_of_the_greatest_cosine():
     asked = prompt(*(row(f"what is it?|{answer}", "sand", COLOURS) for answer in answers))
     vqa = parrot(embedder=folder, device="cpu", batch=3)
     assert said(vqa, IMAGES[:1], [asked]) == [wanted] and len(set(wanted)) > 1
-    assert vqa.score(IMAGES[:1], [asked]).tolist() == pytest.approx([wanted.count("sand") / 5])
+    assert vqa.score(judged(IMAGES[:1], [asked])).values.tolist() == pytest.approx([wanted.count("sand") / 5])
 
 
 def test_without_an_embedder_an_answer_in_other_words_is_wrong():
     asked = prompt(row("what is it?|blue", "a blue bee", COLOURS))
-    [told] = parrot(embedder="none").explain(IMAGES[:1], [asked])
+    [told] = parrot(embedder="none").score(judged(IMAGES[:1], [asked])).details
     assert told["answers"][0]["answer"] == "blue" and not told["answers"][0]["right"]
 
 
@@ -165,8 +165,9 @@ def test_a_shipped_model_compares_answers_without_the_network():
         Vqa("garden/vqa", device="cpu"),
         prompt(row("what flower is this?", "no flower", ("no flower", "sand"))),
     )
-    [answer] = vqa.answers(IMAGES[:1], [asked])[0]
-    assert answer.choice not in answer.question.choices and vqa.score(IMAGES[:1], [asked]).tolist() == [0]
+    [answer] = vqa.answers(judged(IMAGES[:1], [asked]))[0]
+    assert answer.choice not in answer.question.choices
+    assert vqa.score(judged(IMAGES[:1], [asked])).values.tolist() == [0]
 
 
 @pytest.mark.parametrize(
@@ -178,14 +179,14 @@ def test_case_articles_and_punctuation_do_not_matter(answer, choice):
 
 def test_an_embedder_that_cannot_be_had_is_named():
     with pytest.raises(RealismError, match="'none' to count answers"):
-        parrot(embedder=str(examples.folder())).score(IMAGES[:1], [prompt(row("what?|rose", "sand", COLOURS))])
+        parrot(embedder=str(examples.folder())).score(judged(IMAGES[:1], [prompt(row("what?|rose", "sand", COLOURS))]))
 
 
 @pytest.mark.parametrize("kind", ["blip", "blip2", "blip2_decoder", "qwen"])
 def test_vqascore_is_the_probability_of_yes_among_all_next_words(kind):
     prompts = [Prompt(str(i), text) for i, text in enumerate(("a red rose", "sand", "the bee on a blue daisy"))]
     reward = part(kind, VqaScore)
-    values, model = reward.score(IMAGES, prompts), reward.answerer.model
+    values, model = reward.score(judged(IMAGES, prompts)).values, reward.answerer.model
     yes = reward.answerer.tokenizer.convert_tokens_to_ids("yes" if kind == "blip" else "Yes")
     for image, asked, value in zip(IMAGES, prompts, values.tolist(), strict=True):
         inputs = plainly(
@@ -204,7 +205,7 @@ def test_vqascore_is_the_probability_of_yes_among_all_next_words(kind):
 
 def test_a_model_without_a_word_for_yes_is_refused():
     with pytest.raises(RealismError, match="no single token for 'Yes'"):
-        VqaScore(examples.llava(), device="cpu").score(IMAGES[:1], PROMPTS[:1])
+        VqaScore(examples.llava(), device="cpu").score(judged(IMAGES[:1], PROMPTS[:1]))
 
 
 def test_questions_are_read_from_the_metadata_of_a_prompt():
@@ -228,7 +229,7 @@ def test_questions_are_read_from_the_metadata_of_a_prompt():
 )
 def test_malformed_questions_are_named(rows, message):
     with pytest.raises(RealismError) as error:
-        parrot().score(IMAGES[:1], [Prompt("p", "a rose", metadata={"questions": rows})])
+        parrot().score(judged(IMAGES[:1], [Prompt("p", "a rose", metadata={"questions": rows})]))
     assert message in str(error.value)
 
 

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realism import Picture, Prompt
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 WORDS = ("a", "photo", "of", "the", "red", "blue", "daisy", "rose", "flower", "with", "and", "bee", "on", "sand")
 
@@ -88,6 +95,14 @@ def openclip_folder(folder: Path, seed: int = 0) -> Path:
     (folder / "open_clip_config.json").write_text(json.dumps(written))
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors")
     return folder
+
+
+def judged(
+    images: Sequence[Image.Image], prompts: Sequence[Prompt], *references: Sequence[Image.Image]
+) -> list[Picture]:
+    """Images as a reward is given them, with the references of each, if there are any."""
+    made = references or ((),) * len(images)
+    return [Picture(i, p, tuple(those)) for i, p, those in zip(images, prompts, made, strict=True)]
 
 
 def picture(seed: int, size: tuple[int, int] = (32, 32)):

@@ -5,11 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 from PIL import Image
-from realism import Generator, Index, Prompt, Prompts, ReferenceReward, Request, Retriever, Reward, SetMetric, hook
+from realism import (
+    Generator,
+    Index,
+    Output,
+    Picture,
+    Prompt,
+    Prompts,
+    Request,
+    Retriever,
+    Reward,
+    Scores,
+    SetMetric,
+    hook,
+)
 from realism.parts.metric import Features
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 60, 220), "grey": (128, 128, 128)}
@@ -102,10 +116,10 @@ class ToyReward(Reward):
 
     range = (0.0, 1.0)
 
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
-        means = [np.asarray(i, np.float64).reshape(-1, 3).mean(0) for i in images]
+    def score(self, pictures: Sequence[Picture]) -> Scores:
+        means = [np.asarray(p.image, np.float64).reshape(-1, 3).mean(0) for p in pictures]
         nearest = [min(COLOURS, key=lambda n: float(np.abs(mean - COLOURS[n]).sum())) for mean in means]
-        return torch.tensor([float(n == p.subject) for n, p in zip(nearest, prompts, strict=True)])
+        return Scores(torch.tensor([float(n == p.prompt.subject) for n, p in zip(nearest, pictures, strict=True)]))
 
 
 @dataclass
@@ -114,38 +128,54 @@ class ToyBright(Reward):
 
     range = (0.0, 1.0)
 
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
-        return torch.tensor([float(np.asarray(i, np.float64).mean()) / 255 for i in images], dtype=torch.float32)
-
-    def explain(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> list[dict]:
-        said = ["yes" if value >= 0.5 else "no" for value in self.score(images, prompts).tolist()]
+    def score(self, pictures: Sequence[Picture]) -> Scores:
+        values = brightness(pictures)
+        said = ["yes" if value >= 0.5 else "no" for value in values.tolist()]
         answer = {"question": "is it bright?", "expected": "yes"}
-        return [{"answers": [{**answer, "answer": a, "right": a == "yes"}]} for a in said]
+        return Scores(values, [{"answers": [{**answer, "answer": a, "right": a == "yes"}]} for a in said])
+
+
+@dataclass
+class ToyCritic(Reward):
+    """Two values, and a heatmap of where the picture is dark."""
+
+    outputs: ClassVar = {"plausibility": Output((0.0, 1.0)), "brightness": Output((0.0, 1.0), higher_is_better=False)}
+    map_names = ("dark",)
+
+    def score(self, pictures: Sequence[Picture]) -> Scores:
+        colours = ToyReward().score(pictures).values
+        dark = [(np.asarray(p.image.convert("L")) < 128).astype(np.float32) for p in pictures]
+        details = [{"dark": float(one.mean())} for one in dark]
+        return Scores({"plausibility": colours, "brightness": brightness(pictures)}, details, {"dark": dark})
 
 
 @dataclass
 class ToyNan(Reward):
     """Gives no finite value to a green picture."""
 
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
-        return torch.tensor([float("nan") if p.subject == "green" else 1.0 for p in prompts])
+    def score(self, pictures: Sequence[Picture]) -> Scores:
+        return Scores(torch.tensor([float("nan") if p.prompt.subject == "green" else 1.0 for p in pictures]))
 
 
 @dataclass
-class ToyLikeness(ReferenceReward):
+class ToyLikeness(Reward):
     """How near the picture's mean colour is to its references', 0 (black to white) to 1 (equal)."""
 
     range = (0.0, 1.0)
+    uses_references = True
 
-    def score_against(
-        self, images: Sequence[Image.Image], prompts: Sequence[Prompt], references: Sequence[Sequence[Image.Image]]
-    ) -> torch.Tensor:
+    def score(self, pictures: Sequence[Picture]) -> Scores:
         values = []
-        for image, given in zip(images, references, strict=True):
-            ours = np.asarray(image, np.float64).mean()
-            theirs = [np.asarray(r, np.float64).mean() for r in given]
-            values.append(1 - abs(ours - float(np.mean(theirs))) / 255 if theirs else float("nan"))
-        return torch.tensor(values)
+        for picture in pictures:
+            ours = np.asarray(picture.image, np.float64).mean()
+            theirs = [np.asarray(r, np.float64).mean() for r in picture.references]
+            values.append(1 - abs(ours - float(np.mean(theirs))) / 255)
+        return Scores(torch.tensor(values, dtype=torch.float32))
+
+
+def brightness(pictures: Sequence[Picture]) -> torch.Tensor:
+    """(n,) means over pixels and colours, 0 to 1."""
+    return torch.tensor([float(np.asarray(p.image, np.float64).mean()) / 255 for p in pictures], dtype=torch.float32)
 
 
 @dataclass
@@ -170,6 +200,7 @@ def realism_register(registry):
     registry.index("toy_index", "toys:ToyIndex")
     registry.reward("toy_colour", "toys:ToyReward")
     registry.reward("toy_bright", "toys:ToyBright")
+    registry.reward("toy_critic", "toys:ToyCritic")
     registry.reward("toy_nan", "toys:ToyNan")
     registry.reward("toy_likeness", "toys:ToyLikeness")
     registry.metric("toy_distance", "toys:ToyDistance")

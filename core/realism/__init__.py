@@ -1,7 +1,7 @@
 """Make text-to-image models more realistic: any method's piece with any other's, in one recipe."""
 
 from realism.base.errors import RealismError
-from realism.data.types import Hit, Prompt, Record, Request
+from realism.data.types import Hit, Picture, Prompt, Record, Request
 from realism.parts import (
     Chat,
     DifferentiableReward,
@@ -9,12 +9,13 @@ from realism.parts import (
     Images,
     Index,
     LanguageModel,
+    Output,
     Part,
     PixelEncoder,
     Prompts,
-    ReferenceReward,
     Retriever,
     Reward,
+    Scores,
     SetMetric,
     Step,
     Trainer,
@@ -30,16 +31,18 @@ __all__ = [
     "Images",
     "Index",
     "LanguageModel",
+    "Output",
     "Part",
+    "Picture",
     "PixelEncoder",
     "Prompt",
     "Prompts",
     "RealismError",
     "Record",
-    "ReferenceReward",
     "Request",
     "Retriever",
     "Reward",
+    "Scores",
     "SetMetric",
     "Step",
     "Trainer",

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realism.base.errors import RealismError
-from realism.data.types import Prompt
-from realism.parts import DifferentiableReward, PixelEncoder
+from realism.data.types import Picture, Prompt
+from realism.parts import DifferentiableReward, PixelEncoder, Scores
 
 if TYPE_CHECKING:
     import torch
-    from PIL import Image
 
 HEAD = "head.safetensors"
 LAYER = re.compile(r"(?:.*\.)?(\d+)\.weight")
@@ -56,12 +55,12 @@ class Aesthetic(DifferentiableReward):
             )
         return weights_error(self.head, HEAD)
 
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
+    def score(self, pictures: Sequence[Picture]) -> Scores:
         import torch
 
-        if not images:
-            return torch.empty(0)
-        return self._values(torch.from_numpy(self.encoder.encode_images(images)))
+        if not pictures:
+            return Scores(torch.empty(0))
+        return Scores(self._values(torch.from_numpy(self.encoder.encode_images([p.image for p in pictures]))))
 
     def score_pixels(self, pixels: torch.Tensor, prompts: Sequence[Prompt]) -> torch.Tensor:
         return self._values(self.encoder.encode_pixels(pixels))

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from realism.base.errors import RealismError
 from realism.base.tables import chunks
-from realism.data.types import Prompt
-from realism.parts import DifferentiableReward, Images, PixelEncoder, ReferenceReward, Retriever, Reward
+from realism.data.types import Picture, Prompt
+from realism.parts import DifferentiableReward, Images, PixelEncoder, Retriever, Reward, Scores
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
-    from PIL import Image
 
 AT_ONCE = 64
 """Images held in memory while a subject's real images are read."""
@@ -35,12 +34,13 @@ class ClipT(DifferentiableReward):
     encoder: Retriever
     """The dual encoder; use another one than retrieval did."""
 
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
+    def score(self, pictures: Sequence[Picture]) -> Scores:
         import torch
 
-        if not images:
-            return torch.empty(0)
-        return _cosines(self.encoder.encode_images(images), self._texts(prompts))
+        if not pictures:
+            return Scores(torch.empty(0))
+        made = self.encoder.encode_images([picture.image for picture in pictures])
+        return Scores(_cosines(made, self._texts([picture.prompt for picture in pictures])))
 
     def score_pixels(self, pixels: torch.Tensor, prompts: Sequence[Prompt]) -> torch.Tensor:
         """See `DifferentiableReward.score_pixels`. Raises RealismError if the encoder gives no gradient."""
@@ -60,27 +60,27 @@ class ClipT(DifferentiableReward):
 
 
 @dataclass
-class ClipI(ReferenceReward):
+class ClipI(Reward):
     """CLIP-I: mean cosine of the image with the references it was made from, in [-1, 1]. Copying raises it too."""
 
     range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
 
+    uses_references: ClassVar[bool] = True
+
     encoder: Retriever
     """The image encoder; use another one than retrieval did."""
 
-    def score_against(
-        self, images: Sequence[Image.Image], prompts: Sequence[Prompt], references: Sequence[Sequence[Image.Image]]
-    ) -> torch.Tensor:
+    def score(self, pictures: Sequence[Picture]) -> Scores:
         import numpy as np
         import torch
 
-        flat = [image for those in references for image in those]
-        if not images or not flat:
-            return torch.full((len(images),), float("nan"))
-        made, rows = self.encoder.encode_images(images), self.encoder.encode_images(flat)
-        ends = np.cumsum([len(those) for those in references])
+        if not pictures:
+            return Scores(torch.empty(0))
+        made = self.encoder.encode_images([picture.image for picture in pictures])
+        rows = self.encoder.encode_images([image for picture in pictures for image in picture.references])
+        ends = np.cumsum([len(picture.references) for picture in pictures])
         groups = np.split(rows.astype(np.float64), ends[:-1])
-        return _cosines(made, np.stack([_mean_or_nan(group) for group in groups]))
+        return Scores(_cosines(made, np.stack([group.mean(0) for group in groups])))
 
 
 @dataclass
@@ -97,15 +97,15 @@ class ClipIReal(Reward):
 
     evaluates_against: ClassVar[tuple[str, ...]] = ("real",)
 
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
+    def score(self, pictures: Sequence[Picture]) -> Scores:
         import numpy as np
         import torch
 
-        if not images:
-            return torch.empty(0)
-        made = self.encoder.encode_images(images)
+        if not pictures:
+            return Scores(torch.empty(0))
+        made = self.encoder.encode_images([picture.image for picture in pictures])
         nothing = np.full(made.shape[1], np.nan)
-        return _cosines(made, np.stack([self._mean(prompt.subject, nothing) for prompt in prompts]))
+        return Scores(_cosines(made, np.stack([self._mean(picture.prompt.subject, nothing) for picture in pictures])))
 
     def release(self) -> None:
         self.__dict__.pop("_means", None)  # the encoder may have learnt by the next use
@@ -138,12 +138,6 @@ class ClipIReal(Reward):
                 count += len(readable)
             self._means[subject] = total / count if count else nothing
         return self._means[subject]
-
-
-def _mean_or_nan(rows: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    return rows.mean(0) if len(rows) else np.full(rows.shape[1], np.nan)
 
 
 def _cosines(rows: np.ndarray, others: np.ndarray) -> torch.Tensor:

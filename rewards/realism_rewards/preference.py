@@ -13,8 +13,8 @@ from annotated_types import Ge
 from realism.base.batching import Batches
 from realism.base.devices import pick_device
 from realism.base.errors import RealismError
-from realism.data.types import Prompt
-from realism.parts import DifferentiableReward
+from realism.data.types import Picture, Prompt
+from realism.parts import DifferentiableReward, Scores
 from realism.plugins.models import find_model, local_folder
 
 if TYPE_CHECKING:
@@ -64,19 +64,19 @@ class Preference(DifferentiableReward):
     def load(self, device: torch.device) -> PreferenceModel:
         """The model, ready for use. Raises RealismError in words when it cannot be had."""
 
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
+    def score(self, pictures: Sequence[Picture]) -> Scores:
         import torch
 
-        if not images:
-            return torch.empty(0)
+        if not pictures:
+            return Scores(torch.empty(0))
         loaded = self._loaded
 
         def values(batch: list[int]) -> list[float]:
             with torch.inference_mode():
-                inputs = loaded.prepare.of_images([images[i] for i in batch])
-                return loaded.values(inputs, [prompts[i].text for i in batch]).float().cpu().tolist()
+                inputs = loaded.prepare.of_images([pictures[i].image for i in batch])
+                return loaded.values(inputs, [pictures[i].prompt.text for i in batch]).float().cpu().tolist()
 
-        return torch.tensor(self._batches.run(range(len(images)), values), dtype=torch.float32)
+        return Scores(torch.tensor(self._batches.run(range(len(pictures)), values), dtype=torch.float32))
 
     def score_pixels(self, pixels: torch.Tensor, prompts: Sequence[Prompt]) -> torch.Tensor:
         loaded = self._loaded

@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt
 from realism.base.errors import RealismError
-from realism.data.types import Prompt
-from realism.parts import Reward
+from realism.data.types import Picture
+from realism.parts import Reward, Scores
 
 if TYPE_CHECKING:
-    import torch
     from PIL import Image
 
 KAGGLE = re.compile(r"[\w-]+/[\w.-]+/tensorFlow2/[\w.-]+(/\d+)?", re.IGNORECASE)
@@ -71,16 +70,16 @@ class Vila(Reward):
             )
         return None
 
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
+    def score(self, pictures: Sequence[Picture]) -> Scores:
         import torch
 
-        pictures = [png(image) for image in images]
+        files = [png(picture.image) for picture in pictures]
         if not self.endpoint:
-            values = [self._predict(picture) for picture in pictures]
+            values = [self._predict(file) for file in files]
         else:
             with ThreadPoolExecutor(self.workers) as threads:
-                values = list(threads.map(self._ask, pictures))
-        return torch.tensor(values, dtype=torch.float32).clamp(0, 1)
+                values = list(threads.map(self._ask, files))
+        return Scores(torch.tensor(values, dtype=torch.float32).clamp(0, 1))
 
     def release(self) -> None:
         self.__dict__.pop("_predict", None)

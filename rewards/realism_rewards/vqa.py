@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -12,10 +11,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from realism.base.duplicates import pixel_hash
 from realism.base.errors import RealismError
 from realism.base.pretrained import weights_error
-from realism.data.types import Prompt
-from realism.parts import Reward
+from realism.data.types import Picture
+from realism.parts import Reward, Scores
 from realism.plugins.models import find_model, local_folder
 
 from realism_rewards.answering_loading import AnsweringReward
@@ -24,13 +24,12 @@ from realism_rewards.dsg import dsg_score
 from realism_rewards.questions import Question, questions_of
 
 if TYPE_CHECKING:
-    import torch
     from PIL import Image
 
 KEPT = 2**16
 """Answers that are kept, so that rewards of the same pictures need not ask again."""
 
-Key = tuple[bytes, str, tuple[str, ...]]
+Key = tuple[str, str, tuple[str, ...]]
 
 
 class Answer(NamedTuple):
@@ -80,18 +79,16 @@ class Vqa(AnsweringReward):
         self.__dict__.pop("_sentences", None)
         super().release()
 
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
-        return _scores(self.answers(images, prompts), lambda those: fmean(answer.right for answer in those))
+    def score(self, pictures: Sequence[Picture]) -> Scores:
+        return _scores(self.answers(pictures), lambda those: fmean(answer.right for answer in those))
 
-    def explain(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> list[dict[str, Any]]:
-        return [_told(those) for those in self.answers(images, prompts)]
-
-    def answers(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> list[list[Answer]]:
-        """The answers to each prompt's questions about its image. What was asked lately is not asked again.
+    def answers(self, pictures: Sequence[Picture]) -> list[list[Answer]]:
+        """The answers to each prompt's questions about its picture. What was asked lately is not asked again.
 
         Raises RealismError for malformed questions."""
-        questions = [questions_of(prompt) for prompt in prompts]
-        marks = [_mark(image) for image in images]
+        images = [picture.image for picture in pictures]
+        questions = [questions_of(picture.prompt) for picture in pictures]
+        marks = [pixel_hash(image) for image in images]
         wanted: dict[Key, tuple[int, Question]] = {}
         for i, (mark, those) in enumerate(zip(marks, questions, strict=True)):
             wanted |= {_key(mark, question): (i, question) for question in those}
@@ -152,11 +149,8 @@ class VqaAbsolute(Reward):
     of: Vqa
     """The reward that asks; what it has asked for its own score is not asked again."""
 
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
-        return _scores(self.of.answers(images, prompts), lambda those: float(all(answer.right for answer in those)))
-
-    def explain(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> list[dict[str, Any]]:
-        return self.of.explain(images, prompts)
+    def score(self, pictures: Sequence[Picture]) -> Scores:
+        return _scores(self.of.answers(pictures), lambda those: float(all(answer.right for answer in those)))
 
 
 @dataclass
@@ -170,11 +164,8 @@ class VqaDsg(Reward):
     of: Vqa
     """The reward that asks; what it has asked for its own score is not asked again."""
 
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
-        return _scores(self.of.answers(images, prompts), _dsg)
-
-    def explain(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> list[dict[str, Any]]:
-        return self.of.explain(images, prompts)
+    def score(self, pictures: Sequence[Picture]) -> Scores:
+        return _scores(self.of.answers(pictures), _dsg)
 
 
 def _dsg(answers: list[Answer]) -> float:
@@ -182,10 +173,12 @@ def _dsg(answers: list[Answer]) -> float:
     return dsg_score(yes, {answer.question.id: answer.question.parents for answer in answers})
 
 
-def _scores(answers: list[list[Answer]], value: Callable[[list[Answer]], float]) -> torch.Tensor:
+def _scores(answers: list[list[Answer]], value: Callable[[list[Answer]], float]) -> Scores:
+    """The value of each picture's answers, NaN where nothing was asked, and the answers behind it."""
     import torch
 
-    return torch.tensor([value(those) if those else math.nan for those in answers], dtype=torch.float32)
+    values = [value(those) if those else math.nan for those in answers]
+    return Scores(torch.tensor(values, dtype=torch.float32), [_told(those) for those in answers])
 
 
 def _told(answers: list[Answer]) -> dict[str, Any]:
@@ -199,10 +192,5 @@ def _told(answers: list[Answer]) -> dict[str, Any]:
     return {"answers": rows}
 
 
-def _mark(image: Image.Image) -> bytes:
-    """A hash of what an image shows."""
-    return hashlib.blake2b(repr(image.size).encode() + image.convert("RGB").tobytes(), digest_size=16).digest()
-
-
-def _key(mark: bytes, question: Question) -> Key:
+def _key(mark: str, question: Question) -> Key:
     return mark, question.question, question.choices

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from realism.data.types import Prompt
+from realism.data.types import Picture
+from realism.parts import Scores
 
 from realism_rewards.answering_loading import AnsweringReward
-
-if TYPE_CHECKING:
-    import torch
-    from PIL import Image
 
 QUESTION = 'Does this figure show "{}"? Please answer yes or no.'
 
@@ -28,10 +24,11 @@ class VqaScore(AnsweringReward):
     before "Answer:", BLIP the question alone.
     """
 
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
+    def score(self, pictures: Sequence[Picture]) -> Scores:
         import torch
 
-        if not images:
-            return torch.empty(0)
-        questions = [QUESTION.format(prompt.text) for prompt in prompts]
-        return torch.tensor(self.answerer.chances(images, questions, "Yes"), dtype=torch.float32).clamp(0, 1)
+        if not pictures:
+            return Scores(torch.empty(0))
+        questions = [QUESTION.format(picture.prompt.text) for picture in pictures]
+        chances = self.answerer.chances([picture.image for picture in pictures], questions, "Yes")
+        return Scores(torch.tensor(chances, dtype=torch.float32).clamp(0, 1))

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from realism.base.errors import RealismError, shown
 from realism.base.texts import class_text
-from realism.data.types import Prompt
-from realism.parts import Images, Retriever, Reward
+from realism.data.types import Picture
+from realism.parts import Images, Retriever, Reward, Scores
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
-    from PIL import Image
 
 
 @dataclass
@@ -44,19 +42,21 @@ class ZeroShot(Reward):
             return f"classes {shown(self.classes)}: expected two names or more, to choose from"
         return None
 
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
+    def score(self, pictures: Sequence[Picture]) -> Scores:
         import numpy as np
         import torch
 
-        if not images:
-            return torch.empty(0)
+        if not pictures:
+            return Scores(torch.empty(0))
         names, texts = self._texts
-        nearest = (self.encoder.encode_images(images).astype(np.float64) @ texts.T.astype(np.float64)).argmax(1)
+        rows = self.encoder.encode_images([picture.image for picture in pictures])
+        nearest = (rows.astype(np.float64) @ texts.T.astype(np.float64)).argmax(1)
+        subjects = [picture.prompt.subject for picture in pictures]
         right = [
-            float(names[row] == prompt.subject) if prompt.subject in names else float("nan")
-            for row, prompt in zip(nearest, prompts, strict=True)
+            float(names[row] == subject) if subject in names else float("nan")
+            for row, subject in zip(nearest, subjects, strict=True)
         ]
-        return torch.tensor(right, dtype=torch.float32)
+        return Scores(torch.tensor(right, dtype=torch.float32))
 
     def release(self) -> None:
         self.__dict__.pop("_texts", None)  # the encoder may have learnt by the next use

@@ -35,7 +35,7 @@ MODULE = '''\
 
 from dataclasses import dataclass
 
-from realism import Reward, hook
+from realism import Reward, Scores, hook
 
 
 @dataclass
@@ -47,12 +47,12 @@ class {cls}(Reward):
 
     range = (0.0, 1.0)
 
-    def score(self, images, prompts):
+    def score(self, pictures):
         import numpy as np
         import torch
 
-        grey = [np.asarray(image.convert("L").resize((self.size, self.size))) for image in images]
-        return torch.tensor([float(pixels.mean()) / 255 for pixels in grey])
+        grey = [np.asarray(picture.image.convert("L").resize((self.size, self.size))) for picture in pictures]
+        return Scores(torch.tensor([float(pixels.mean()) / 255 for pixels in grey]))
 
 
 @hook

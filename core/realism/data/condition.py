@@ -37,7 +37,8 @@ ADVICE = {
 class Condition:
     """A condition on the columns of a table.
 
-    Comparisons of names with numbers, texts, true, false or lists of them, joined by and, or, not and brackets.
+    Comparisons of names with numbers, texts, true, false or lists of them, joined by and, or, not and brackets. A name
+    may have a dot in it, as `critic.plausibility`, which is a column like any other.
     Raises RealismError at once if the text says anything else.
     """
 
@@ -108,6 +109,8 @@ class Condition:
                 for op, side in zip(ops, comparators, strict=True):
                     if isinstance(op, ast.In | ast.NotIn) and not isinstance(side, ast.List | ast.Tuple | ast.Name):
                         raise self._error(f"expected a list after 'in', such as ['a', 'b'], not {ast.unparse(side)}")
+            case ast.Attribute() if _dotted(node):
+                raise self._error(f"expected one of {SIGNS} after '{_dotted(node)}'")
             case ast.Name() | ast.BinOp():
                 first = node.left if isinstance(node, ast.BinOp) else node
                 raise self._error(f"expected one of {SIGNS} after '{ast.unparse(first)}'")
@@ -119,6 +122,8 @@ class Condition:
             case ast.Name(id=name):
                 if name not in ("true", "false"):
                     self.names.add(name)
+            case ast.Attribute() if _dotted(node):
+                self.names.add(_dotted(node))
             case ast.Constant(value=str() | int() | float()):
                 pass
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float())):
@@ -145,6 +150,8 @@ class Condition:
                 return all(self._compare(op, a, b) for op, a, b in zip(ops, sides, sides[1:], strict=False))
             case ast.Name(id=name):
                 return {"true": True, "false": False}.get(name, row.get(name))
+            case ast.Attribute():
+                return row.get(_dotted(node))
             case ast.List(elts=elements) | ast.Tuple(elts=elements):
                 return [self._value(e, row) for e in elements]
             case ast.Constant(value=value):
@@ -161,3 +168,11 @@ class Condition:
                 f"{shown(self.text)} compares {shown(left)} with {shown(right)}, which are not alike; put texts in "
                 "quotes, numbers not"
             ) from None
+
+
+def _dotted(node: ast.Attribute) -> str:
+    """The column `a.b`; "" for what is no name with one dot, or is a name of Python's own."""
+    match node:
+        case ast.Attribute(value=ast.Name(id=first), attr=second) if not second.startswith("_"):
+            return f"{first}.{second}"
+    return ""

@@ -1,4 +1,4 @@
-"""What travels between parts: prompts, requests, records and hits."""
+"""What travels between parts: prompts, requests, pictures, records and hits."""
 
 from __future__ import annotations
 
@@ -61,6 +61,16 @@ class Request:
     def text(self) -> str:
         """What to draw: the prompt's text, or what a rewriter has made of it."""
         return self.prompt.rewritten or self.prompt.text
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a reward judges: an RGB image, which it does not change, the prompt it should show, and, for a reward that
+    uses them, the RGB images it was made from, best first."""
+
+    image: Image.Image
+    prompt: Prompt
+    references: tuple[Image.Image, ...] = ()
 
 
 def request_seed(seed: int, prompt_id: str, sample: int) -> int:

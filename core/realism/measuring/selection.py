@@ -90,7 +90,7 @@ def example(kept: Sequence[Scored], rejected: Sequence[Scored], samples: int) ->
 
 
 def _reasons(scores: Mapping[str, Score]) -> str:
-    """The scores of a sample, and the questions that were answered wrongly (`answers` of a score's detail)."""
+    """The scores of a sample, and the questions that were answered wrongly (see `realism.Scores`)."""
     values = [f"{reward} {score.value:.3g}" for reward, score in scores.items()]
     answers = (answer for score in scores.values() for answer in score.detail.get("answers", ()))
     wrong = [f"{a['question']} {a['answer'] or 'no answer'}, not {a['expected']}" for a in answers if not a["right"]]

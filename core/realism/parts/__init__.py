@@ -5,14 +5,13 @@ from realism.parts.generator import Generator
 from realism.parts.language import Chat, LanguageModel
 from realism.parts.metric import SetMetric
 from realism.parts.retriever import Index, PixelEncoder, Projection, Retriever
-from realism.parts.reward import BaseReward, DifferentiableReward, ReferenceReward, Reward
+from realism.parts.reward import DifferentiableReward, Output, Reward, Scores
 from realism.parts.sources import Images, Prompts
 from realism.parts.step import Composite, Step
 from realism.parts.trainer import Trainer
 from realism.parts.tunable import Tunable
 
 __all__ = [
-    "BaseReward",
     "Chat",
     "Composite",
     "DifferentiableReward",
@@ -20,13 +19,14 @@ __all__ = [
     "Images",
     "Index",
     "LanguageModel",
+    "Output",
     "Part",
     "PixelEncoder",
     "Projection",
     "Prompts",
-    "ReferenceReward",
     "Retriever",
     "Reward",
+    "Scores",
     "SetMetric",
     "Step",
     "Trainer",

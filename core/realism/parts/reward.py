@@ -1,64 +1,79 @@
-"""Rewards: one value an image. The same reward can filter, steer, train and measure."""
+"""Rewards: one value a picture, or several. The same reward can filter, steer, train and measure."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from realism.data.types import Prompt
+from realism.data.types import Picture, Prompt
 from realism.parts.base import Part
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
-    from PIL import Image
 
 
-class BaseReward(Part):
-    """What the two kinds of reward share: what their values mean."""
+@dataclass(frozen=True)
+class Output:
+    """What one value of a reward means: the least and the greatest it can be, and whether more of it is better."""
+
+    range: tuple[float, float] = (float("-inf"), float("inf"))
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a reward says of n pictures.
+
+    values: (n,) float32, or several such by the names of `Reward.outputs`; NaN where there is no answer, which is set
+    aside. details: what stands behind the values, JSON-like, one mapping a picture, {} for nothing to say; or none at
+    all. Of `answers`, a list of {question, expected, answer, right}, the report shows those that are not right. maps:
+    heatmaps by the names of `Reward.map_names`, one a picture: (h, w), float in [0, 1], of any size.
+    """
+
+    values: torch.Tensor | Mapping[str, torch.Tensor]
+    details: Sequence[Mapping[str, Any]] = ()
+    maps: Mapping[str, Sequence[np.ndarray]] = field(default_factory=dict)
+
+
+class Reward(Part):
+    """Judges pictures, each by itself, its prompt and, if it says so, the references it was made from."""
 
     family = "reward"
     range: ClassVar[tuple[float, float]] = (float("-inf"), float("inf"))
-    """The least and the greatest value it can give."""
+    """The least and the greatest value it can give, if it gives one."""
     higher_is_better: ClassVar[bool] = True
-    differentiable: ClassVar[bool] = False
-    """Whether the values can carry a gradient to the images; see `DifferentiableReward`."""
-
-    def explain(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> list[dict[str, Any]]:
-        """What stands behind each value, as JSON-like data for tables and the report; {} where there is nothing to
-        say. Asked right after the values of the same images, so that nothing need be worked out again.
-
-        The report shows of `answers`, a list of {question, expected, answer, right}, those that are not right."""
-        return [{} for _ in images]
-
-
-class Reward(BaseReward):
-    """Judges an image by itself and its prompt."""
+    """Whether more of its one value is better."""
+    outputs: ClassVar[Mapping[str, Output]] = {}
+    """If it gives several values: their names, which are letters, digits and _, and what each means."""
+    map_names: ClassVar[tuple[str, ...]] = ()
+    """The names of the heatmaps it gives, likewise."""
+    uses_references: ClassVar[bool] = False
+    """Whether it judges against the references; if so, it is given no picture without any, else none of them."""
 
     @abstractmethod
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
-        """RGB images and the prompt of each -> (n,) float32 within `range`; NaN where there is no answer, which is set
-        aside. Value i depends on image and prompt i alone, to 1e-4."""
+    def score(self, pictures: Sequence[Picture]) -> Scores:
+        """What it says of any number of pictures. All it says of picture i depends on picture i alone, to 1e-4."""
+
+    def meanings(self) -> dict[str, Output]:
+        """What each of its values means, by full name: the part's own for its one value, `critic.plausibility` for one
+        of several."""
+        if self.outputs:
+            return {f"{self.part_name}.{name}": output for name, output in self.outputs.items()}
+        return {self.part_name: Output(self.range, self.higher_is_better)}
 
 
 class DifferentiableReward(Reward):
-    """A reward whose value has a gradient with respect to the image: it can steer sampling, and train by gradient."""
-
-    differentiable = True
+    """A reward whose values have a gradient with respect to the image: it can steer sampling, and train by gradient."""
 
     @abstractmethod
-    def score_pixels(self, pixels: torch.Tensor, prompts: Sequence[Prompt]) -> torch.Tensor:
-        """RGB pixels (n, 3, H, W), float in [0, 1], and the prompt of each -> (n,) with a gradient to the pixels.
+    def score_pixels(
+        self, pixels: torch.Tensor, prompts: Sequence[Prompt]
+    ) -> torch.Tensor | Mapping[str, torch.Tensor]:
+        """RGB pixels (n, 3, H, W), float in [0, 1], and the prompt of each -> (n,), or several such by name, with a
+        gradient to the pixels.
 
         As `score` of the same pictures but for how they are resized: published values rest on Pillow's way, which has
         no gradient."""
-
-
-class ReferenceReward(BaseReward):
-    """Judges an image against the reference images it was made from."""
-
-    @abstractmethod
-    def score_against(
-        self, images: Sequence[Image.Image], prompts: Sequence[Prompt], references: Sequence[Sequence[Image.Image]]
-    ) -> torch.Tensor:
-        """As `Reward.score`, with the references of each image; NaN for an image that has none."""

@@ -59,8 +59,8 @@ def realism_images_made(
 def realism_scores_given(
     run: RunInfo, step: str, arm: str, reward: str, ids: Sequence[str], values: Sequence[float]
 ) -> None:
-    """A reward has given values (float) to samples of one arm, of these ids. A killed and resumed step tells a shard
-    that was not yet written once more."""
+    """A reward has given values (float) to samples of one arm, of these ids; for one of several values, reward is
+    `critic.plausibility`. A killed and resumed step tells a shard that was not yet written once more."""
 
 
 @spec

@@ -122,7 +122,7 @@ class Registry:
         self._add("index", name, target)
 
     def reward(self, name: str, target: str) -> None:
-        """A Reward or ReferenceReward, at `module:Class`."""
+        """A Reward, at `module:Class`."""
         self._add("reward", name, target)
 
     def metric(self, name: str, target: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from realism.base.errors import Problem, RecipeError, listed, nearest, shown
-from realism.parts import BaseReward, Part, Prompts, Step, parts_of
+from realism.parts import Part, Prompts, Step
 from realism.plugins.registry import Registry
 from realism.recipe.flow import check_flow
 from realism.recipe.load import TOP, load
@@ -37,12 +37,6 @@ class Recipe:
     def seed(self) -> int:
         """The first seed."""
         return self.seeds[0]
-
-    @property
-    def rewards(self) -> dict[str, BaseReward]:
-        """The rewards that its steps, or parts of these, use, by name."""
-        used = (part for step in self.steps for part in parts_of(step))
-        return {part.part_name: part for part in used if isinstance(part, BaseReward)}
 
 
 def read_recipe(name: str, overrides: list[str], registry: Registry) -> Recipe:

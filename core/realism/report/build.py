@@ -12,7 +12,7 @@ from realism.base.files import write_aside
 from realism.report import format, gallery
 from realism.report.maps import chart
 from realism.report.measures import headline, palette, tables
-from realism.report.thumbnails import thumbnailer
+from realism.report.thumbnails import heated, thumbnailer
 from realism.report.view import ReportView
 
 HERE = Path(__file__).parent
@@ -56,14 +56,18 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"thumbnail": thumbnailer(), "credits": gallery.credits, "number": format.number}
+    environment.globals |= {
+        "thumbnail": thumbnailer(),
+        "heated": heated,
+        "credits": gallery.credits,
+        "number": format.number,
+    }
     environment.filters |= {
         "count": format.count,
         "duration": format.duration,
         "plural": format.plural,
         "score": format.score,
     }
-    environment.globals["rate"] = format.rate
     return environment
 
 

@@ -18,6 +18,8 @@ TINY = 128
 """Pictures up to this size are kept exact and shown enlarged with crisp pixels."""
 MOST_PIXELS = 50_000_000
 """What is decoded at most for a thumbnail, 150 MB; JPEG, which can be decoded small, stays far below it."""
+HOT = (230, 30, 20)
+"""The colour of a heatmap at its highest."""
 KEPT = 128
 """Encoded thumbnails remembered while a page is written: the same reference serves many prompts."""
 
@@ -50,6 +52,20 @@ def thumbnail(path: Path, largest: int = LARGEST) -> Thumbnail:
     tiny = max(image.size) <= TINY
     image.thumbnail((largest, largest), Image.Resampling.LANCZOS)
     return Thumbnail(encode(image), *image.size, tiny=tiny)
+
+
+def heated(path: Path, heat: Path, largest: int = LARGEST) -> Thumbnail:
+    """The picture at `path` with a heatmap over it: red where that is white, the picture alone where it is black."""
+    try:
+        image = read_image(path, max(largest, TINY + 1), MOST_PIXELS)
+        mask = read_image(heat).convert("L")
+    except UnreadableImage:
+        return Thumbnail(missing="not there")
+    image.thumbnail((largest, largest), Image.Resampling.LANCZOS)
+    mask = mask.resize(image.size, Image.Resampling.BILINEAR).point(lambda value: value * 3 // 4)
+    grey = image.convert("L").convert("RGB")
+    made = Image.composite(Image.new("RGB", image.size, HOT), grey, mask)
+    return Thumbnail(encode(made), *image.size, tiny=max(image.size) <= TINY)
 
 
 def encode(image: Image.Image) -> str:

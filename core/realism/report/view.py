@@ -10,13 +10,15 @@ from realism.data.rows import Aside, Exhibit, Measure, Point, Reference
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of one arm, with its scores by reward and the references it was given (best first)."""
+    """One picture of one arm, with its scores by reward, the references it was given (best first), and its heatmaps:
+    the path of each by name."""
 
     arm: str
     seed: int
     path: Path
     scores: dict[str, float] = field(default_factory=dict)
     references: tuple[Reference, ...] = ()
+    maps: dict[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

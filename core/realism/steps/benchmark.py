@@ -9,7 +9,7 @@ from typing import Annotated
 
 from annotated_types import Ge, MinLen
 
-from realism.parts import BaseReward, Composite, Prompts, Retriever, Step
+from realism.parts import Composite, Prompts, Retriever, Reward, Step
 from realism.parts.step import NONE, called_twice
 from realism.sources.benchmarks import KEY, Benchmarks
 from realism.steps.evaluate import Evaluate
@@ -30,7 +30,7 @@ class Benchmark(Composite):
 
     prompts: Annotated[list[Prompts], MinLen(1)]
     """The benchmarks."""
-    rewards: list[BaseReward] = field(default_factory=list)
+    rewards: list[Reward] = field(default_factory=list)
     """What judges the pictures; the rewards that scored before, if none is named."""
     per_prompt: Annotated[int, Ge(1)] = 4
     """How many pictures of each prompt."""

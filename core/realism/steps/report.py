@@ -16,6 +16,7 @@ from realism.base.tables import count_rows
 from realism.data.artifacts import (
     Artifact,
     Exhibits,
+    Maps,
     Measures,
     Points,
     Prompts,
@@ -24,7 +25,7 @@ from realism.data.artifacts import (
 )
 from realism.data.rows import Measure, PromptRow, Reference
 from realism.measuring.groups import Shares, group_of
-from realism.measuring.scores import scored
+from realism.measuring.scores import Scored, scored
 from realism.parts.step import Artifacts, Step, arms
 from realism.parts.work import Work
 from realism.report.view import ExhibitsView, Picture, PromptView, ReportView, StepView
@@ -140,20 +141,32 @@ def _prompt_views(rows: list[PromptRow], by: str, work: Work) -> Iterator[Prompt
     made: dict[str, int] = dict.fromkeys(pictures, 0)
     references = _references(work, set(pictures))
     for arm in arms(work.state) if rows else ():
-        shown = dict.fromkeys(pictures, 0)
+        shown: list[Scored] = []
+        before = dict(made)
         for sample, scores in scored(work.state, arm):
-            if sample.prompt_id not in pictures:
-                continue
-            made[sample.prompt_id] += 1
-            shown[sample.prompt_id] += 1
-            if shown[sample.prompt_id] <= PICTURES_SHOWN:
-                found = {r.path: r for r in references.get((sample.retrieved, sample.prompt_id), ())}
-                given = tuple(found[p] for p in sample.references if p in found)
-                values = {reward: score.value for reward, score in scores.items()}
-                path = work.root / sample.image
-                pictures[sample.prompt_id].append(Picture(arm, sample.seed, path, values, given))
+            if sample.prompt_id in pictures:
+                made[sample.prompt_id] += 1
+                if made[sample.prompt_id] - before[sample.prompt_id] <= PICTURES_SHOWN:
+                    shown.append((sample, scores))
+        maps = _heatmaps(work, arm, {sample.id for sample, _ in shown})
+        for sample, scores in shown:
+            found = {r.path: r for r in references.get((sample.retrieved, sample.prompt_id), ())}
+            given = tuple(found[p] for p in sample.references if p in found)
+            values = {reward: score.value for reward, score in scores.items()}
+            picture = Picture(arm, sample.seed, work.root / sample.image, values, given, maps.get(sample.id, {}))
+            pictures[sample.prompt_id].append(picture)
     for row in rows:
         yield PromptView(row.id, row.text, row.subject, group_of(row, by), tuple(pictures[row.id]), made[row.id])
+
+
+def _heatmaps(work: Work, arm: str, ids: set[str]) -> dict[str, dict[str, Path]]:
+    """The heatmaps of these samples of an arm, by sample and by name (`critic.dark`)."""
+    found: dict[str, dict[str, Path]] = {}
+    for maps in Maps.among(work.state):
+        for row in work.read(maps) if maps.arm == arm else ():
+            if row.id in ids:
+                found.setdefault(row.id, {})[f"{maps.reward}.{row.name}"] = work.root / row.image
+    return found
 
 
 def _references(work: Work, wanted: set[str]) -> dict[tuple[str, str], list[Reference]]:

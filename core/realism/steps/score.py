@@ -4,35 +4,43 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import MinLen
 
-from realism.base.tables import read_part
-from realism.data.artifacts import Artifact, Scores
-from realism.data.rows import Aside, Sample, Score
-from realism.data.types import Prompt
-from realism.parts import BaseReward, ReferenceReward, Reward
+from realism import parts
+from realism.base.errors import RealismError
+from realism.base.tables import read_part, write_part
+from realism.data.artifacts import Artifact, Maps, Scores
+from realism.data.rows import Aside, Heatmap, Sample, Score
+from realism.data.types import Picture, Prompt
+from realism.parts import Reward
 from realism.parts.embedder import MAX_SIDE
+from realism.parts.scores import by_full_name, scores_error
 from realism.parts.step import Artifacts, Step, called_twice, samples_of
 from realism.parts.work import Shard, Work
+from realism.steps.heatmaps import write_maps
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
+
+NOTHING = parts.Scores({})
+"""What there is to say of no picture."""
 
 
 @dataclass
 class ScoreSamples(Step):
     """Score all samples of all arms, or of some, with each reward.
 
-    A reward that compares with references skips samples that were made without.
+    A reward that compares with references skips samples that were made without. Of a reward `critic` with several
+    values, each is a score of its own, as `critic.plausibility`.
     """
 
-    rewards: Annotated[list[BaseReward], MinLen(1)]
+    rewards: Annotated[list[Reward], MinLen(1)]
     """The rewards, by name."""
     arms: list[str] = field(default_factory=list)
     """Which arms to score; all, if none is named."""
@@ -49,33 +57,41 @@ class ScoreSamples(Step):
         return list(samples_of(there, self.arms))
 
     def writes(self, there: Artifacts) -> list[Artifact]:
-        arms = [samples.arm for samples in samples_of(there, self.arms)]
-        return [Scores(arm, reward.part_name) for arm in arms for reward in self.rewards]
+        made: list[Artifact] = []
+        for arm in (samples.arm for samples in samples_of(there, self.arms)):
+            made += [Scores(arm, name) for name in self._names()]
+            made += [Maps(arm, reward.part_name) for reward in self.rewards if reward.map_names]
+        return made
 
     def run(self, work: Work) -> None:
         for samples in samples_of(work.state, self.arms):
             shards = (read_part(path, Sample) for path in work.parts(samples))
-            score = partial(self._score, work.root)
-            told = partial(_told, work, samples.arm)
-            table = Scores(samples.arm, self.rewards[0].part_name)
-            work.map(table, shards, score, unit="images", each=len(self.rewards), then=told)
+            score = partial(self._score, samples.arm, work.folder, work.root)
+            table, told = Scores(samples.arm, self._names()[0]), partial(_told, work, samples.arm)
+            work.map(table, shards, score, unit="images", each=len(self._names()), then=told)
 
-    def _score(self, root: Path, _: int, samples: list[Sample]) -> Shard:
+    def _names(self) -> list[str]:
+        return [name for reward in self.rewards for name in reward.meanings()]
+
+    def _score(self, arm: str, folder: Path, root: Path, number: int, samples: list[Sample]) -> Shard:
         scores: list[Score] = []
         aside: list[Aside] = []
-        images = _read([root / s.image for s in samples])
+        pictures = _pictures(samples, root)
+        against = _with_references(samples, pictures) if any(r.uses_references for r in self.rewards) else []
         for reward in self.rewards:
-            pairs = list(zip(samples, images, strict=True))
-            if isinstance(reward, ReferenceReward):
-                pairs = [(s, image) for s, image in pairs if s.references]
-            if not pairs:
-                continue
-            values, details = _values(reward, [s for s, _ in pairs], [image for _, image in pairs])
-            for (sample, _image), value, detail in zip(pairs, values, details, strict=True):
-                if math.isfinite(value):
-                    scores.append(Score(sample.id, reward.part_name, value, reward.higher_is_better, detail))
-                else:
-                    aside.append(Aside(sample.id, "score", f"{reward.part_name} gave {value} for arm {sample.arm}"))
+            judged = [
+                (s, p)
+                for s, p in zip(samples, against if reward.uses_references else pictures, strict=True)
+                if p.references or not reward.uses_references
+            ]
+            of = [s for s, _ in judged]
+            said = _said(reward, [p for _, p in judged]) if judged else NOTHING
+            if reward.map_names:
+                place = folder / Maps(arm, reward.part_name).place
+                write_part(write_maps(place / "images", root, of, said.maps), Heatmap, place, number)
+            rows, without = _rows(reward, of, said)
+            scores += rows
+            aside += without
         return scores, aside
 
 
@@ -90,18 +106,47 @@ def _told(work: Work, arm: str, shard: Shard) -> Shard:
     return shard
 
 
-def _values(
-    reward: BaseReward, samples: list[Sample], images: Sequence[Image.Image]
-) -> tuple[list[float], list[dict[str, Any]]]:
-    """The values of the images, and what stands behind each."""
-    prompts = [Prompt(s.prompt_id, s.text, s.subject, s.metadata) for s in samples]
-    if isinstance(reward, ReferenceReward):
-        references = [_read(s.references, MAX_SIDE) for s in samples]
-        values = reward.score_against(images, prompts, references)
-    else:
-        assert isinstance(reward, Reward)
-        values = reward.score(images, prompts)
-    return _decimals(values), reward.explain(images, prompts)
+def _pictures(samples: Sequence[Sample], folder: Path) -> list[Picture]:
+    """The pictures as a reward is given them that looks at nothing else."""
+    images = _read([folder / s.image for s in samples])
+    return [
+        Picture(image, Prompt(s.prompt_id, s.text, s.subject, s.metadata))
+        for s, image in zip(samples, images, strict=True)
+    ]
+
+
+def _with_references(samples: Sequence[Sample], pictures: Sequence[Picture]) -> list[Picture]:
+    """The same with the references that each was made from, where it was; each file is read once."""
+    paths = list(dict.fromkeys(path for s in samples for path in s.references))
+    images = dict(zip(paths, _read(paths, MAX_SIDE), strict=True))
+    return [
+        replace(picture, references=tuple(images[path] for path in s.references))
+        for s, picture in zip(samples, pictures, strict=True)
+    ]
+
+
+def _said(reward: Reward, pictures: Sequence[Picture]) -> parts.Scores:
+    """What a reward says of pictures. Raises RealismError if that is not what it promises."""
+    said = reward.score(pictures)
+    if error := scores_error(reward, said, len(pictures)):
+        raise RealismError(f"reward '{reward.part_name}' breaks its contract: {error}")
+    return said
+
+
+def _rows(reward: Reward, samples: Sequence[Sample], said: parts.Scores) -> tuple[list[Score], list[Aside]]:
+    """The scores of samples, and what has none. What stands behind them is kept once, with the first of each sample."""
+    scores: list[Score] = []
+    aside: list[Aside] = []
+    details: dict[str, dict[str, Any]] = {s.id: dict(d) for s, d in zip(samples, said.details, strict=False)}
+    meanings = reward.meanings()
+    for name, values in by_full_name(reward, said.values).items() if samples else ():
+        for sample, value in zip(samples, _decimals(values), strict=True):
+            if math.isfinite(value):
+                better = meanings[name].higher_is_better
+                scores.append(Score(sample.id, name, value, better, details.pop(sample.id, {})))
+            else:
+                aside.append(Aside(sample.id, "score", f"{name} gave {value} for arm {sample.arm}"))
+    return scores, aside
 
 
 def _decimals(values: torch.Tensor) -> list[float]:

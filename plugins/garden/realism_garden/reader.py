@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from realism.base.duplicates import pixel_hash
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
@@ -15,6 +18,8 @@ from .scene import BACKGROUNDS, COMPANIONS, LAYOUTS, LIGHTS, Scene
 from .species import COLOURS, FORMS, NAMES, PATTERNS
 
 MODELS = Path(__file__).parent / "models"
+KEPT = 2**12
+"""Pictures of which is kept what they show."""
 HEADS: dict[str, tuple] = {
     "species": NAMES,
     "count": (1, 2, 3),
@@ -74,6 +79,26 @@ class Reader(nn.Module):
         out: dict[str, list] = {h: [HEADS[h][i] for b in logits for i in b[h].argmax(1).tolist()] for h in HEADS}
         out["confidence"] = [p for b in logits for p in b["species"].softmax(1).amax(1).tolist()]
         return out
+
+
+class Rereader:
+    """A reader that keeps what it saw in the last pictures, so that several rewards of one picture read it once."""
+
+    def __init__(self, reader: Reader):
+        self.reader = reader
+        self._kept: OrderedDict[str, dict[str, Any]] = OrderedDict()
+
+    def seen(self, images: list[Image.Image]) -> list[dict[str, Any]]:
+        """What the reader sees in each RGB picture, by head."""
+        marks = [pixel_hash(image) for image in images]
+        known = {mark: self._kept[mark] for mark in marks if mark in self._kept}
+        if new := {mark: image for mark, image in zip(marks, images, strict=True) if mark not in known}:
+            read = self.reader.read(list(new.values()))
+            known |= {mark: {head: values[i] for head, values in read.items()} for i, mark in enumerate(new)}
+        self._kept.update(known)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return [known[mark] for mark in marks]
 
 
 def to_tensor(images: list[Image.Image]) -> torch.Tensor:

@@ -5,6 +5,7 @@ For evaluation. As a training reward it can be fooled, like any network; the jud
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,17 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from realism.base.errors import RealismError
-from realism.data.types import Prompt
-from realism.parts import DifferentiableReward, Reward
+from realism.data.types import Picture, Prompt
+from realism.parts import DifferentiableReward, Reward, Scores
 from realism.plugins.models import find_model, local_folder
 
 from .species import BY_NAME
 
 if TYPE_CHECKING:
     import torch
-    from PIL import Image
 
-    from .reader import Reader
+    from .reader import Rereader
+
+KINDS = ("background", "light", "companion")
+"""What makes up a scene, besides the flowers."""
 
 
 @dataclass
@@ -47,60 +50,44 @@ class ReaderReward(Reward):
         there = isinstance(folder, Path) and (folder / "reader.safetensors").is_file()
         return None if there else f"no reader.safetensors in '{self.model}'"
 
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
-        """1 where the picture shows what the prompt asks for, else 0, or a share; NaN where the prompt says nothing."""
+    def score(self, pictures: Sequence[Picture]) -> Scores:
+        """The value and the details that `judge` gives of each picture."""
         import torch
 
-        if not images:
-            return torch.zeros(0)
-        values = [self.compare(seen, prompt) for seen, prompt in zip(self.read(images), prompts, strict=True)]
-        return torch.tensor(values, dtype=torch.float32)
-
-    def read(self, images: Sequence[Image.Image]) -> list[dict[str, Any]]:
-        """What the reader sees in each picture, by head; pictures that it has just read are not read again."""
-        if not images:
-            return []
-        latest = self.__dict__.get("_latest")
-        if latest is None or not _same(latest[0], images):
-            seen = _reader(str(find_model(self.model))).read(list(images))
-            latest = (tuple(images), [{h: v[i] for h, v in seen.items()} for i in range(len(images))])
-            self.__dict__["_latest"] = latest
-        return latest[1]
-
-    def release(self) -> None:
-        self.__dict__.pop("_latest", None)
+        seen = _reader(str(find_model(self.model))).seen([picture.image for picture in pictures]) if pictures else []
+        told = [self.judge(those, picture.prompt) for those, picture in zip(seen, pictures, strict=True)]
+        return Scores(torch.tensor([value for value, _ in told], dtype=torch.float32), [detail for _, detail in told])
 
     @abstractmethod
-    def compare(self, seen: Mapping[str, Any], prompt: Prompt) -> float:
-        """The value, given what the reader saw by head."""
+    def judge(self, seen: Mapping[str, Any], prompt: Prompt) -> tuple[float, dict[str, Any]]:
+        """The value, given what the reader saw by head, NaN where the prompt says nothing; and what stands behind it,
+        if that is more than the value."""
 
 
 @dataclass
 class GardenSpecies(ReaderReward):
     """1 if the picture shows the prompt's species, else 0; NaN for a subject that is no species of the garden."""
 
-    def compare(self, seen: Mapping[str, Any], prompt: Prompt) -> float:
-        return float(seen["species"] == prompt.subject) if prompt.subject in BY_NAME else float("nan")
+    def judge(self, seen: Mapping[str, Any], prompt: Prompt) -> tuple[float, dict[str, Any]]:
+        return (float(seen["species"] == prompt.subject) if prompt.subject in BY_NAME else math.nan), {}
 
 
 @dataclass
 class GardenCount(ReaderReward):
     """1 if the picture shows as many flowers as the prompt's scene, else 0; NaN for a prompt without a scene."""
 
-    def compare(self, seen: Mapping[str, Any], prompt: Prompt) -> float:
+    def judge(self, seen: Mapping[str, Any], prompt: Prompt) -> tuple[float, dict[str, Any]]:
         scene = prompt.metadata.get("scene")
-        return float(seen["count"] == scene["count"]) if scene else float("nan")
+        return (float(seen["count"] == scene["count"]) if scene else math.nan), {}
 
 
 @dataclass
 class GardenScene(ReaderReward):
     """The share of background, light and companion that are right, 0 to 1; NaN for a prompt without a scene."""
 
-    def compare(self, seen: Mapping[str, Any], prompt: Prompt) -> float:
+    def judge(self, seen: Mapping[str, Any], prompt: Prompt) -> tuple[float, dict[str, Any]]:
         scene = prompt.metadata.get("scene")
-        if not scene:
-            return float("nan")
-        return sum(seen[k] == scene[k] for k in ("background", "light", "companion")) / 3
+        return (sum(seen[k] == scene[k] for k in KINDS) / len(KINDS) if scene else math.nan), {}
 
 
 @dataclass
@@ -112,22 +99,18 @@ class GardenFacts(ReaderReward):
     `realism_garden.questions.stated`. Nothing of the prompt but its text is used.
     """
 
-    def compare(self, seen: Mapping[str, Any], prompt: Prompt) -> float:
-        right = [answer["right"] for answer in _compared(seen, prompt)]
-        return sum(right) / len(right) if right else float("nan")
-
-    def explain(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> list[dict[str, Any]]:
-        seen = self.read(images)
-        return [{"answers": _compared(s, p)} for s, p in zip(seen, prompts, strict=True)]
+    def judge(self, seen: Mapping[str, Any], prompt: Prompt) -> tuple[float, dict[str, Any]]:
+        answers = _compared(seen, prompt)
+        return (sum(a["right"] for a in answers) / len(answers), {"answers": answers}) if answers else (math.nan, {})
 
 
 @dataclass
-class GardenAll(GardenFacts):
+class GardenAll(ReaderReward):
     """1 if the picture shows every fact that the prompt's text states, else 0; NaN for a text that states none."""
 
-    def compare(self, seen: Mapping[str, Any], prompt: Prompt) -> float:
-        share = super().compare(seen, prompt)
-        return share if share != share else float(share == 1)
+    def judge(self, seen: Mapping[str, Any], prompt: Prompt) -> tuple[float, dict[str, Any]]:
+        answers = _compared(seen, prompt)
+        return (float(all(a["right"] for a in answers)), {"answers": answers}) if answers else (math.nan, {})
 
 
 @dataclass
@@ -137,13 +120,14 @@ class GardenBeauty(DifferentiableReward):
 
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> torch.Tensor:
+    def score(self, pictures: Sequence[Picture]) -> Scores:
         import torch
 
         from .beauty import beauty
         from .reader import to_tensor
 
-        return beauty((to_tensor(list(images)) + 1) / 2) if images else torch.zeros(0)
+        images = [picture.image for picture in pictures]
+        return Scores(beauty((to_tensor(images) + 1) / 2) if images else torch.zeros(0))
 
     def score_pixels(self, pixels: torch.Tensor, prompts: Sequence[Prompt]) -> torch.Tensor:
         from torch.nn import functional
@@ -151,10 +135,6 @@ class GardenBeauty(DifferentiableReward):
         from .beauty import beauty
 
         return beauty(functional.interpolate(pixels, (64, 64), mode="bicubic", antialias=True).clamp(0, 1))
-
-
-def _same(some: Sequence[Any], others: Sequence[Any]) -> bool:
-    return len(some) == len(others) and all(a is b for a, b in zip(some, others, strict=True))
 
 
 def _compared(seen: Mapping[str, Any], prompt: Prompt) -> list[dict[str, Any]]:
@@ -169,7 +149,8 @@ def _compared(seen: Mapping[str, Any], prompt: Prompt) -> list[dict[str, Any]]:
 
 
 @lru_cache(maxsize=2)
-def _reader(folder: str) -> Reader:
-    from .reader import load_reader
+def _reader(folder: str) -> Rereader:
+    """The reader of a folder, which all rewards share."""
+    from .reader import Rereader, load_reader
 
-    return load_reader(folder)
+    return Rereader(load_reader(folder))

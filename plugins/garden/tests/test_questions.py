@@ -8,16 +8,21 @@ import random
 import pytest
 import torch
 from PIL import Image
-from realism.data.types import Prompt
+from realism.data.types import Picture, Prompt
 from realism_garden.beauty import beauty
 from realism_garden.captions import plain_caption
 from realism_garden.parts import GardenPrompts
 from realism_garden.questions import asked, dsg, facts_of, stated, tifa
-from realism_garden.rewards import GardenAll, GardenBeauty, GardenFacts
+from realism_garden.reader import Reader
+from realism_garden.rewards import GardenAll, GardenBeauty, GardenFacts, GardenSpecies
 from realism_garden.sets import SPLITS, prompt_set
 from realism_garden.species import KNOWN
 
 ITEMS = [item for split in SPLITS for item in prompt_set(split, 60)]
+
+
+def judged(images, prompts):
+    return [Picture(image, prompt) for image, prompt in zip(images, prompts, strict=True)]
 
 
 def test_what_a_text_states_is_true_of_its_scene_and_names_the_species():
@@ -78,13 +83,26 @@ def test_a_true_picture_shows_every_stated_fact_and_one_of_another_prompt_does_n
     items = prompt_set("test", 8, ("known",))
     prompts = [Prompt(i.id, i.text, i.subject) for i in items]
     right, wrong = [i.picture() for i in items], [i.picture() for i in items[1:] + items[:1]]
-    assert GardenFacts().score(right, prompts).tolist() == GardenAll().score(right, prompts).tolist() == [1.0] * 8
+    for reward in (GardenFacts(), GardenAll()):
+        assert reward.score(judged(right, prompts)).values.tolist() == [1.0] * 8
     facts = GardenFacts()
-    shares = facts.score(wrong, prompts)
-    assert (shares < 1).all() and shares.max() > 0 and GardenAll().score(wrong, prompts).sum() == 0
-    for share, detail in zip(shares.tolist(), facts.explain(wrong, prompts), strict=True):
+    said = facts.score(judged(wrong, prompts))
+    shares = said.values
+    assert (shares < 1).all() and shares.max() > 0 and GardenAll().score(judged(wrong, prompts)).values.sum() == 0
+    for share, detail in zip(shares.tolist(), said.details, strict=True):
         assert share == pytest.approx(sum(a["right"] for a in detail["answers"]) / len(detail["answers"]))
-    assert facts.score(right[:1], [Prompt("x", "a cat on a mat")]).isnan().all()
+    assert facts.score(judged(right[:1], [Prompt("x", "a cat on a mat")])).values.isnan().all()
+
+
+def test_rewards_of_the_same_pictures_read_each_once(monkeypatch):
+    read, seen = Reader.read, []
+    monkeypatch.setattr(Reader, "read", lambda self, images: seen.extend(images) or read(self, images))
+    items = prompt_set("test", 9, ("known",))[5:]
+    prompts = [Prompt(i.id, i.text, i.subject) for i in items]
+    images = [item.picture().point(lambda value: value ^ 1) for item in items]  # as no other test has them
+    for reward in (GardenSpecies(), GardenFacts(), GardenAll()):
+        reward.score(judged([image.copy() for image in images], prompts))
+    assert len(seen) == len(images)
 
 
 def picture(flower: float, ground: tuple = (0.1, 0.3, 0.8), colour: tuple = (0.95, 0.8, 0.1)) -> torch.Tensor:
@@ -111,6 +129,6 @@ def test_the_reward_of_beauty_is_the_criterion_of_the_picture():
     image = prompt_set("test", 1, ("known",))[0].picture()
     pixels = torch.tensor(list(image.getdata()), dtype=torch.float32).view(1, 64, 64, 3).permute(0, 3, 1, 2) / 255
     reward, prompts = GardenBeauty(), [Prompt("p", KNOWN[0].name)]
-    assert reward.score([image], prompts).tolist() == pytest.approx(beauty(pixels).tolist(), abs=1e-5)
+    assert reward.score(judged([image], prompts)).values.tolist() == pytest.approx(beauty(pixels).tolist(), abs=1e-5)
     assert reward.score_pixels(pixels, prompts).tolist() == pytest.approx(beauty(pixels).tolist(), abs=1e-5)
-    assert reward.score([Image.new("RGB", (80, 50))], prompts).shape == (1,)
+    assert reward.score(judged([Image.new("RGB", (80, 50))], prompts)).values.shape == (1,)

@@ -1,0 +1,108 @@
+"""Whether what a reward returns is what it promises, in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from realism.base.errors import listed, nearest, shown
+from realism.parts.reward import Reward, Scores
+
+if TYPE_CHECKING:
+    import torch
+
+
+def scores_error(reward: Reward, scores: Any, n: int) -> str | None:
+    """One sentence if that is not what this reward may say of n pictures, else None."""
+    if not isinstance(scores, Scores):
+        return f"score gave a {type(scores).__name__}, not Scores"
+    return (
+        values_error(reward, scores.values, n)
+        or details_error(scores.details, n)
+        or maps_error(scores.maps, reward.map_names, n)
+    )
+
+
+def values_error(reward: Reward, values: Any, n: int) -> str | None:
+    """One sentence unless the values are one number a picture, by name if the reward has several, else None."""
+    if not isinstance(values, Mapping):
+        if reward.outputs:
+            return f"expected values by name ({listed(reward.outputs)}), not a {type(values).__name__}"
+        return _value_error("values", values, n)
+    if not reward.outputs:
+        return f"values have names ({listed(values)}), but 'outputs' names none"
+    if wrong := _names_error("value", values, reward.outputs, "outputs"):
+        return wrong
+    return next((wrong for name in values if (wrong := _value_error(f"value '{name}'", values[name], n))), None)
+
+
+def details_error(details: Any, n: int) -> str | None:
+    """One sentence unless the details are none, or one JSON-like mapping a picture, else None."""
+    if not isinstance(details, Sequence):
+        return f"details are a {type(details).__name__}, not a list with one a picture"
+    if details and len(details) != n:
+        return f"{_pictures(n)} gave {len(details)} details, neither {n} nor none"
+    for detail in details:
+        if not isinstance(detail, Mapping):
+            return f"a detail is a {type(detail).__name__}, not a mapping such as {{'seen': 2}}"
+        try:
+            json.dumps(dict(detail), sort_keys=True)
+        except (TypeError, ValueError) as error:
+            return f"a detail is not JSON: {error}"
+    return None
+
+
+def maps_error(maps: Any, names: Sequence[str], n: int) -> str | None:
+    """One sentence unless the maps are those of these names, one a picture, 2-D and in [0, 1], else None."""
+    import numpy as np
+
+    if not isinstance(maps, Mapping):
+        return f"maps are a {type(maps).__name__}, not lists by name"
+    if not n and not maps:
+        return None
+    if wrong := _names_error("map", maps, names, "map_names"):
+        return wrong
+    for name, those in maps.items():
+        if len(those) != n:
+            return f"{_pictures(n)} gave {len(those)} maps '{name}', not {n}"
+        for one in those:
+            if not isinstance(one, np.ndarray) or not np.issubdtype(one.dtype, np.floating):
+                kind = f"an array of {one.dtype}" if isinstance(one, np.ndarray) else f"a {type(one).__name__}"
+                return f"a map '{name}' is {kind}, not an array of floats"
+            if one.ndim != 2 or not one.size:
+                return f"a map '{name}' has the shape {one.shape}, not (height, width)"
+            if not np.isfinite(one).all():
+                return f"a map '{name}' is not finite everywhere"
+            if one.min() < 0 or one.max() > 1:
+                return f"a map '{name}' goes from {one.min():.4g} to {one.max():.4g}, not within 0 to 1"
+    return None
+
+
+def by_full_name(reward: Reward, values: torch.Tensor | Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Values in which `values_error` finds no fault, by their full names, in the order of `Reward.meanings`."""
+    several = [values[name] for name in reward.outputs] if isinstance(values, Mapping) else [values]
+    return dict(zip(reward.meanings(), several, strict=True))
+
+
+def _names_error(kind: str, given: Collection[str], named: Collection[str], where: str) -> str | None:
+    for name in given:
+        if name not in named:
+            near = nearest(name, named)
+            return f"{kind} {shown(name)} is none of '{where}', which has: {listed(named)}{near}"
+    lacking = [name for name in named if name not in given]
+    return f"there is no {kind} {shown(lacking[0])}, which is one of '{where}'" if lacking else None
+
+
+def _value_error(said: str, values: Any, n: int) -> str | None:
+    import torch
+
+    if not isinstance(values, torch.Tensor):
+        return f"{said}: expected a tensor, not a {type(values).__name__}"
+    if tuple(values.shape) != (n,):
+        return f"{said}: {_pictures(n)} gave the shape {tuple(values.shape)}, not ({n},)"
+    return None if values.is_floating_point() else f"{said}: expected float32, not {str(values.dtype)[6:]}"
+
+
+def _pictures(n: int) -> str:
+    return f"{n} picture{'s' * (n != 1)}"
