@@ -56,12 +56,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {
-        "thumbnail": thumbnailer(),
-        "heated": heated,
-        "credits": gallery.credits,
-        "number": format.number,
-    }
+    environment.globals |= {"thumbnail": thumbnailer(), "heated": heated, "credits": gallery.credits}
+    environment.globals |= {"number": format.number, "rate": format.rate}
     environment.filters |= {
         "count": format.count,
         "duration": format.duration,
