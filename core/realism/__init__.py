@@ -1,9 +1,16 @@
 """Make text-to-image models more realistic: any method's piece with any other's, in one recipe."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from realism.base.errors import RealismError
+from realism.data import artifacts
 from realism.data.types import Hit, Picture, Prompt, Record, Request
 from realism.parts import (
     Chat,
+    Composite,
     DifferentiableReward,
     Generator,
     Images,
@@ -12,6 +19,7 @@ from realism.parts import (
     Output,
     Part,
     PixelEncoder,
+    Projection,
     Prompts,
     Retriever,
     Reward,
@@ -21,10 +29,15 @@ from realism.parts import (
     Trainer,
     Tunable,
 )
+from realism.parts.work import Work
 from realism.plugins.hooks import hook
+
+if TYPE_CHECKING:
+    from realism.run.reading import OpenRun
 
 __all__ = [
     "Chat",
+    "Composite",
     "DifferentiableReward",
     "Generator",
     "Hit",
@@ -35,6 +48,7 @@ __all__ = [
     "Part",
     "Picture",
     "PixelEncoder",
+    "Projection",
     "Prompt",
     "Prompts",
     "RealismError",
@@ -47,5 +61,18 @@ __all__ = [
     "Step",
     "Trainer",
     "Tunable",
+    "Work",
+    "artifacts",
     "hook",
+    "open_run",
 ]
+
+
+def open_run(folder: str | Path, seed: int | None = None) -> OpenRun:
+    """What a run has left in its folder, for notebooks and people: `open_run("runs/garden")["scores"].to_pandas()`.
+
+    seed: which one of a run with several; the first, if None. Raises RealismError for what is not a run's folder.
+    """
+    from realism.run.reading import OpenRun
+
+    return OpenRun(Path(folder).expanduser(), seed)

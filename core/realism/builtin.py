@@ -25,5 +25,6 @@ def realism_register(registry: Registry) -> None:
     registry.step("train", "realism.steps.train:Train")
     registry.step("benchmark", "realism.steps.benchmark:Benchmark")
     registry.step("evaluate", "realism.steps.evaluate:Evaluate")
+    registry.step("photographs", "realism.steps.photographs:Photographs")
     registry.step("project", "realism.steps.project:Project")
     registry.step("report", "realism.steps.report:WriteReport")

@@ -51,6 +51,9 @@ class ImageCache:
         self._values = functools.lru_cache(maxsize=OPEN)(lambda part: _load(_values_of(self._parts[part])))
         self._sort()
 
+    def __reduce__(self) -> tuple[type[ImageCache], tuple[Path]]:
+        return ImageCache, (self.folder,)  # what waits is not taken along
+
     def _sort(self) -> None:
         """Sort the keys of all parts."""
         keys = [_load(path) for path in self._parts]

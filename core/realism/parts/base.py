@@ -40,6 +40,11 @@ class Part(ABC):
         """Let go of weights and whatever else is large; a run calls it when a step that uses the part is followed by
         one that does not. They load again at the next use."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes along to another process: the options, not what was loaded, which loads there at first use."""
+        kept = ["part_name", *(f.name for f in fields(self))] if is_dataclass(self) else ["part_name"]
+        return {name: value for name, value in vars(self).items() if name in kept}
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         """How an option that holds a part is read: a part, a part's name, or `{use: ...}` written in place."""

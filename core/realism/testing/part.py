@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from typing import Any
 
 from realism.parts import Part
@@ -26,6 +27,10 @@ class PartSuite:
     def test_its_options_fit_together(self, part: Part) -> None:
         sentence = part.options_error()
         assert sentence is None, f"options_error() finds fault with the options it was given: {sentence}"
+
+    def test_it_can_be_sent_to_another_process(self, part: Part) -> None:
+        sent = pickle.loads(pickle.dumps(part))  # noqa: S301 - made on the spot
+        assert sent == part, "what arrives in another process is not equal to what was sent: are all options kept?"
 
     def test_what_it_reads_is_there(self, part: Part) -> None:
         missing = [str(path) for path in part.inputs() if not path.exists()]

@@ -1,0 +1,101 @@
+"""Reading what a run has left, without doing any of it: for notebooks, and for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from realism.base.errors import RealismError, listed, nearest
+from realism.base.tables import read
+from realism.data.artifacts import KINDS, Artifact, Scores
+from realism.data.rows import Score
+from realism.data.state import State
+from realism.run.run import written_by
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Rows:
+    """The rows of all tables of one kind, or of one artifact, read when they are asked for."""
+
+    def __init__(self, tables: Mapping[Artifact, Path]):
+        self._tables = tables
+
+    @property
+    def artifacts(self) -> list[Artifact]:
+        """Whose rows they are."""
+        return list(self._tables)
+
+    def __iter__(self) -> Iterator[Any]:
+        for path, sharing in self._shared().items():
+            assert sharing[0].row is not None
+            names = _rewards(sharing)
+            for row in read(path, sharing[0].row):
+                if names is None or (isinstance(row, Score) and row.reward in names):
+                    yield row
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A data frame of all: a column for each field of the rows, and for what tells the artifacts apart (`arm`)."""
+        import pandas
+
+        frames = []
+        for path, sharing in self._shared().items():
+            frame, names = pandas.read_parquet(path), _rewards(sharing)
+            frame = frame if names is None else frame[frame["reward"].isin(names)]
+            for field in fields(sharing[0]):
+                if field.name not in frame.columns:
+                    frame.insert(0, field.name, getattr(sharing[0], field.name))
+            frames.append(frame)
+        return pandas.concat(frames, ignore_index=True)
+
+    def _shared(self) -> dict[Path, list[Artifact]]:
+        """The artifacts that lie in each table; scores given in one step share one."""
+        found: dict[Path, list[Artifact]] = {}
+        for artifact, path in self._tables.items():
+            found.setdefault(path, []).append(artifact)
+        return found
+
+
+def _rewards(sharing: list[Artifact]) -> set[str] | None:
+    """Of which rewards the rows count; None for all rows."""
+    return {one.reward for one in sharing if isinstance(one, Scores)} if isinstance(sharing[0], Scores) else None
+
+
+class OpenRun:
+    """A run that was done, or is under way, in a folder: `run["scores"].to_pandas()`, or one artifact, as in
+    `run[Scores("none", "clip_t")]`. Of several seeds, it shows one."""
+
+    def __init__(self, folder: Path, seed: int | None = None):
+        """seed: which one; the first, if None. Raises RealismError for what is not the folder of a run."""
+        self.folder = folder
+        try:
+            told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+            done, self.seeds = told["steps"], tuple(told["seeds"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise RealismError(
+                f"'{folder}' is not the folder of a run; name the one that 'realism run' printed"
+            ) from None
+        if seed is not None and seed not in self.seeds:
+            raise RealismError(f"seed {seed} is none of this run; its seeds: {listed(map(str, self.seeds))}")
+        self.seed = self.seeds[0] if seed is None else seed
+        self.artifacts = State()
+        """What there is, and where it lies."""
+        for step in done:
+            if step["seed"] == self.seed:
+                self.artifacts = self.artifacts.after(written_by(folder / step["folder"]), step["fingerprint"])
+
+    def __getitem__(self, what: str | Artifact) -> Rows:
+        """The rows of a kind of artifact ("samples", "scores", "measures", ...), or of one artifact. Raises
+        RealismError if there is none."""
+        if isinstance(what, Artifact):
+            return Rows({what: self.artifacts.path(what)})
+        kinds = {artifact.kind for artifact in self.artifacts if artifact.row is not None}
+        if what not in kinds:
+            known = what in KINDS and KINDS[what].row is None
+            said = f"'{what}' is no table" if known else f"no {what!r} in this run{nearest(what, kinds)}"
+            raise RealismError(f"{said}; there are: {listed(kinds)}")
+        return Rows({artifact: filled.path for artifact, filled in self.artifacts.items() if artifact.kind == what})

@@ -1,0 +1,119 @@
+"""The step `photographs`: real images as an arm, to be scored and shown beside what was drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+from annotated_types import Ge
+
+from realism.base.files import digest
+from realism.base.tables import chunks
+from realism.data.artifacts import Artifact, Prompts, Samples
+from realism.data.rows import Aside, PromptRow, Sample
+from realism.data.types import Record
+from realism.parts import Images
+from realism.parts.step import Artifacts, Step, name_error
+from realism.parts.work import Shard, Work
+
+SHARD = 256
+
+
+class Job(NamedTuple):
+    """A prompt, which of its pictures, and the photograph to take; None if no photograph shows its subject."""
+
+    prompt: PromptRow
+    number: int
+    record: Record | None
+
+
+@dataclass
+class Photographs(Step):
+    """Make an arm of real images: for each prompt, photographs of its subject, drawn by a hash of the prompt's id.
+
+    A prompt without a subject gets any of them; a subject that none shows is set aside. Where a recipe has no prompts,
+    each photograph is a prompt of its own, with its caption, or else its subject, as the text. What is shown here is
+    kept out of databases, as what is evaluated against.
+    """
+
+    images: Images
+    """The real images, with subjects named as in the prompts."""
+    name: str = "real"
+    """What to call them, as an arm."""
+    per_prompt: Annotated[int, Ge(1)] = 1
+    """How many for each prompt."""
+
+    scope = "recipe"
+    evaluates_against = ("images",)
+
+    def title(self) -> str:
+        return f"photographs {self.name}"
+
+    def options_error(self) -> str | None:
+        return name_error(self.name)
+
+    def reads(self, there: Artifacts) -> list[Artifact]:
+        return [Prompts()] if Prompts() in there else []
+
+    def writes(self, there: Artifacts) -> list[Artifact]:
+        return [Samples(self.name)]
+
+    def run(self, work: Work) -> None:
+        jobs = self._of_prompts(work) if Prompts() in work.state else self._by_themselves()
+        work.map(Samples(self.name), chunks(jobs, SHARD), partial(_samples, self.name, work.title), unit="images")
+
+    def _of_prompts(self, work: Work) -> Iterator[Job]:
+        wanted = {row.subject for row in work.read(Prompts())}
+        shown: dict[str, list[Record]] = {}
+        for record in self.images.records():
+            for subject in {record.subject, ""} & wanted:
+                shown.setdefault(subject, []).append(record)
+        for prompt in work.read(Prompts()):
+            there = shown.get(prompt.subject, [])
+            first = int(digest(prompt.id), 16)
+            for number in range(self.per_prompt):
+                yield Job(prompt, number, there[(first + number) % len(there)] if there else None)
+
+    def _by_themselves(self) -> Iterator[Job]:
+        for r in self.images.records():
+            text = str(r.metadata.get("caption") or r.subject)
+            yield Job(PromptRow(r.id, text, r.subject, dict(r.metadata)), 0, r)
+
+
+def _samples(arm: str, step: str, _: int, jobs: list[Job]) -> Shard:
+    samples: list[Sample] = []
+    aside: list[Aside] = []
+    for prompt, number, record in jobs:
+        if record is None:
+            aside.append(Aside(prompt.id, step, f"no photograph shows '{prompt.subject}'"))
+        elif isinstance(size := _size(record.path), str):
+            aside.append(Aside(record.id, step, size))
+        else:
+            samples.append(
+                Sample(
+                    id=f"{digest(prompt.id)[:16]}-{number}",
+                    prompt_id=prompt.id,
+                    arm=arm,
+                    text=prompt.text,
+                    subject=prompt.subject,
+                    seed=0,
+                    image=str(record.path.absolute()),
+                    width=size[0],
+                    height=size[1],
+                    metadata=prompt.metadata,
+                )
+            )
+    return samples, aside
+
+
+def _size(path: Path) -> tuple[int, int] | str:
+    """Width and height of an image, or why it cannot be read."""
+    from realism.base.images import UnreadableImage, read_image
+
+    try:
+        return read_image(path).size
+    except UnreadableImage as error:
+        return error.reason
