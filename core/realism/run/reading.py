@@ -76,9 +76,8 @@ class OpenRun:
             told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
             done, self.seeds = told["steps"], tuple(told["seeds"])
         except (OSError, ValueError, KeyError, TypeError):
-            raise RealismError(
-                f"'{folder}' is not the folder of a run; name the one that 'realism run' printed"
-            ) from None
+            said = f"'{folder}' is not the folder of a run; name the one that 'realism run' printed"
+            raise RealismError(said) from None
         if seed is not None and seed not in self.seeds:
             raise RealismError(f"seed {seed} is none of this run; its seeds: {listed(map(str, self.seeds))}")
         self.seed = self.seeds[0] if seed is None else seed
