@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from realism_generators.tuning import LoRATunable, Tensors
 
@@ -26,10 +27,16 @@ class Denoiser(LoRATunable):
     guidance, inpainting and log-probabilities are functions of these; `sampling.sample` is one.
     """
 
-    @property
-    @abstractmethod
+    held: ClassVar[tuple[str, ...]] = ("pipeline", "other_pipeline", "autoencoder", "schedule")
+
+    @cached_property
     def schedule(self) -> Schedule:
         """The noise levels to train on and to draw with."""
+        return self.make_schedule(self.pipeline)
+
+    @abstractmethod
+    def make_schedule(self, pipeline: Any) -> Schedule:
+        """The noise levels by the settings of a pipeline's scheduler."""
 
     @property
     @abstractmethod

@@ -63,11 +63,10 @@ class FluxDenoiser(BaseFlux, Denoiser):
 
     targets: ClassVar[tuple[str, ...]] = JOINT_ATTENTION
 
-    @property
-    def schedule(self) -> Schedule:
+    def make_schedule(self, pipeline: Any) -> Schedule:
         from realism_generators.schedules import FlowSchedule
 
-        return FlowSchedule(self.pipeline.scheduler, patch=2, evenly=True)
+        return FlowSchedule(pipeline.scheduler, patch=2, evenly=True)
 
     @property
     def scaling(self) -> Scaling:
@@ -93,18 +92,18 @@ class FluxDenoiser(BaseFlux, Denoiser):
     def predict(self, latents: torch.Tensor, time: torch.Tensor, conditions: Tensors) -> torch.Tensor:
         import torch
 
-        pipeline, network = self.pipeline, self.pipeline.transformer
-        told = {name: rows.to(network.device) for name, rows in conditions.items()}
+        pipeline, network, place = self.pipeline, self.pipeline.transformer, self.place
+        told = {name: rows.to(place) for name, rows in conditions.items()}
         b, _, height, width = latents.shape
         tokens, ids = self._tokens(latents)
         if (reference := told.pop("reference", None)) is not None:
             more, more_ids = self._tokens(reference)
             more_ids[..., 0] = 1  # by which the network knows them from the picture's
             tokens, ids = torch.cat([tokens, more], 1), torch.cat([ids, more_ids])
-        guidance = torch.full((b,), self.guidance, device=network.device) if network.config.guidance_embeds else None
+        guidance = torch.full((b,), self.guidance, device=place) if network.config.guidance_embeds else None
         predicted = network(
             tokens,
-            timestep=time.to(network.device).expand(b) / 1000,
+            timestep=time.to(place).expand(b) / 1000,
             guidance=guidance,
             img_ids=ids,
             txt_ids=ids.new_zeros(told["encoder_hidden_states"].shape[1], 3),
@@ -117,7 +116,7 @@ class FluxDenoiser(BaseFlux, Denoiser):
     def _tokens(self, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Latents (b, c, h, w) as tokens (b, h w / 4, 4 c), and the place of each (h w / 4, 3)."""
         pipeline, (b, channels, height, width) = self.pipeline, latents.shape
-        latents = latents.to(pipeline.transformer.device, self.arithmetic)
+        latents = latents.to(self.place, self.arithmetic)
         ids = pipeline._prepare_latent_image_ids(b, height // 2, width // 2, latents.device, latents.dtype)
         return pipeline._pack_latents(latents, b, channels, height, width), ids
 

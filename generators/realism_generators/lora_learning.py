@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from realism_generators.encoded_once import EncodedOnce
 from realism_generators.loading import fitting_size
+from realism_generators.tuning import modules
 
 if TYPE_CHECKING:
     from realism_generators.lora import LoRATrainer
@@ -49,7 +50,7 @@ class Learning(lightning.LightningModule):
         self.strict_loading = False  # checkpoints hold the adapter alone
 
     def prepare(self, rows: Sequence[Row], folder: Path) -> None:
-        """Encode the texts and pictures of rows, to be kept in a folder."""
+        """Encode the texts and pictures of rows, to be kept in a folder; then only the network stays on the device."""
         options = self.options
         self.encoded = EncodedOnce(
             options.generator,
@@ -61,6 +62,9 @@ class Learning(lightning.LightningModule):
             folder=folder,
             device=self.device,
         )
+        for part in modules(self.pipeline).values():
+            if part is not self.network:
+                part.to("cpu")
 
     def on_train_start(self) -> None:
         device, alone = self.device, self.options.generator.offload != "none"
@@ -89,7 +93,8 @@ class Learning(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         learning = [weight for weight in self.parameters() if weight.requires_grad]
-        optimizer = torch.optim.AdamW(learning, lr=self.options.learning_rate, weight_decay=0.01)
+        fused = self.trainer.precision == "32-true"  # Lightning clips no gradients of a fused one in mixed precision
+        optimizer = torch.optim.AdamW(learning, lr=self.options.learning_rate, weight_decay=0.01, fused=fused)
         falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.options.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": falling, "interval": "step"}}
 

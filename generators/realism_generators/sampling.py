@@ -42,7 +42,7 @@ def draw_noise(denoiser: Denoiser, random: Sequence[torch.Generator]) -> torch.T
     pipeline, (width, height) = denoiser.pipeline, denoiser.width_height
     shape = (1, pipeline.vae.config.latent_channels, *(side // pipeline.vae_scale_factor for side in (height, width)))
     noise = torch.cat([torch.randn(shape, generator=each) for each in random])
-    return noise.to(getattr(pipeline, denoiser.network).device)
+    return noise.to(denoiser.place)
 
 
 def guided(

@@ -66,21 +66,20 @@ class UNetDenoiser(GuidedDenoiser):
 
     network: ClassVar[str] = "unet"
 
-    @property
-    def schedule(self) -> Schedule:
+    def make_schedule(self, pipeline: Any) -> Schedule:
         from realism_generators.schedules import DiffusionSchedule
 
-        return DiffusionSchedule(self.pipeline.scheduler)
+        return DiffusionSchedule(pipeline.scheduler)
 
     @abstractmethod
     def told(self, latents: torch.Tensor, conditions: Tensors) -> dict[str, Any]:
         """The arguments of the U-Net's call for those conditions, besides latents and time."""
 
     def predict(self, latents: torch.Tensor, time: torch.Tensor, conditions: Tensors) -> torch.Tensor:
-        unet = self.pipeline.unet
-        told = self.told(latents, {name: rows.to(unet.device) for name, rows in conditions.items()})
-        time = time.to(unet.device).expand(len(latents))
-        predicted: torch.Tensor = unet(latents.to(unet.device, self.arithmetic), time, **told).sample
+        place = self.place
+        told = self.told(latents, {name: rows.to(place) for name, rows in conditions.items()})
+        noisy, time = latents.to(place, self.arithmetic), time.to(place).expand(len(latents))
+        predicted: torch.Tensor = self.pipeline.unet(noisy, time, **told).sample
         return predicted.float()
 
 
@@ -193,11 +192,10 @@ class StableDiffusion3(GuidedDenoiser, IPAdapter):
         length = {"max_sequence_length": self.max_sequence_length}
         return self.prompt_arguments(requests) | length | self.adapter_arguments(requests)
 
-    @property
-    def schedule(self) -> Schedule:
+    def make_schedule(self, pipeline: Any) -> Schedule:
         from realism_generators.schedules import FlowSchedule
 
-        return FlowSchedule(self.pipeline.scheduler, self.pipeline.transformer.config.patch_size, evenly=False)
+        return FlowSchedule(pipeline.scheduler, pipeline.transformer.config.patch_size, evenly=False)
 
     @property
     def scaling(self) -> Scaling:
@@ -215,8 +213,8 @@ class StableDiffusion3(GuidedDenoiser, IPAdapter):
         return {"encoder_hidden_states": states, "pooled_projections": pooled}
 
     def predict(self, latents: torch.Tensor, time: torch.Tensor, conditions: Tensors) -> torch.Tensor:
-        network = self.pipeline.transformer
-        told = {name: rows.to(network.device) for name, rows in conditions.items()}
-        time = time.to(network.device).expand(len(latents))
-        predicted: torch.Tensor = network(latents.to(network.device, self.arithmetic), timestep=time, **told).sample
+        place = self.place
+        told = {name: rows.to(place) for name, rows in conditions.items()}
+        noisy, time = latents.to(place, self.arithmetic), time.to(place).expand(len(latents))
+        predicted: torch.Tensor = self.pipeline.transformer(noisy, timestep=time, **told).sample
         return predicted.float()

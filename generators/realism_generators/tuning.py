@@ -86,6 +86,12 @@ class LoRATunable(DiffusersGenerator, Tunable):
         """What the pipeline is held in, but for an adapter that learns, which is float32."""
         return pick_dtype(self.dtype, pick_device(self.device))
 
+    @property
+    def place(self) -> torch.device:
+        """Where the network is."""
+        # not its own `device`, which looks through all modules
+        return next(getattr(self.pipeline, self.network).parameters()).device
+
     @abstractmethod
     def encode(self, pixels: torch.Tensor) -> Tensors:
         """What the network learns from pixels (b, 3, h, w) in [0, 1]: the same each time, so that it can be kept."""
