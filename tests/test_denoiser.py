@@ -39,10 +39,10 @@ def gap(pixels, images):
     return max(np.abs(a - np.asarray(b, float)).max() for a, b in zip(found, images, strict=True))
 
 
-@pytest.mark.parametrize("guidance", [1.0, 3.0])
+@pytest.mark.parametrize(("guidance", "negative"), [(1.0, ""), (3.0, ""), (3.0, "sand")])
 @pytest.mark.parametrize("name", FAMILIES)
-def test_sampling_by_its_own_functions_draws_what_the_pipeline_of_diffusers_draws(name, guidance):
-    denoiser = made(name, guidance, negative_prompt="sand" if "flux" in name else "")
+def test_sampling_by_its_own_functions_draws_what_the_pipeline_of_diffusers_draws(name, guidance, negative):
+    denoiser = made(name, guidance, negative_prompt=negative)
     references = [tiny.picture(i, (40, 50)) for i in range(len(TEXTS))]
     for given in ([], references) if denoiser.max_references else ([],):
         asked = [Request(Prompt(text, text), 5 + i, tuple(given[i : i + 1])) for i, text in enumerate(TEXTS)]

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import torch
 from realism.base.errors import RealismError
 
-KINDS = ("epsilon", "v_prediction", "sample", "flow")
-
 
 @dataclass(frozen=True)
 class Levels:
