@@ -162,8 +162,8 @@ def test_each_text_and_picture_is_encoded_once_a_fit_and_again_by_no_fit_that_go
     assert calls == {"text_encoder": 1, "encoder": 4}, "2 texts in one batch, 4 pictures in two, and mirrored"
     fit(resume=tmp_path / "last.ckpt")
     assert calls == {name: len(seen) for name, seen in counted.items()}
-    left = [found.name for found in tmp_path.iterdir() if found.is_dir()]
-    assert sorted(left) == ["samples", "scores"], "what can be made again is not kept after a fit"
+    left = {found.name.split("-")[0] for found in tmp_path.iterdir() if found.is_dir()}
+    assert not left & {"pictures", "texts"}, "what can be made again is not kept after a fit"
 
 
 @pytest.mark.parametrize("name", ["sd", "flux-kontext", "amused"])
