@@ -68,14 +68,18 @@ class ImageCache:
         """(n,) bool: of which images there is a row."""
         return self._found(keys)[1] | np.fromiter((key in self._waiting for key in keys), bool, len(keys))
 
-    def take(self, keys: Sequence[str]) -> np.ndarray:
-        """The rows (n, ...) of images, in their order, those that other processes have written since as well. Raises
-        RealismError if there is none of one."""
-        if not self.has(keys).all() and len(found := sorted(self.folder.glob("keys-*.npy"))) > len(self._parts):
+    def take(self, keys: Sequence[str] | np.ndarray) -> np.ndarray:
+        """The rows (n, ...) of images, in their order, those that other processes have written since as well.
+
+        keys: texts, or an array of bytes where there are many. Raises RealismError if there is no row of one."""
+        if self._new and isinstance(keys, np.ndarray):
+            self._sort()
+        places, there = self._found(keys)
+        if not there.all() and len(found := sorted(self.folder.glob("keys-*.npy"))) > len(self._parts):
             self._parts = found
             self._values.cache_clear()
             self._sort()
-        places, there = self._found(keys)
+            places, there = self._found(keys)
         values: np.ndarray | None = None
         for part in np.unique(places[there, 0]):
             here = there & (places[:, 0] == part)
@@ -83,7 +87,7 @@ class ImageCache:
             values = np.empty((len(keys), *some.shape[1:]), some.dtype) if values is None else values
             values[here] = some
         for i in np.flatnonzero(~there).tolist():
-            row = self._waiting.get(keys[i])
+            row = self._waiting.get(_text(keys[i]))
             if row is None:
                 raise RealismError(f"'{self.folder}' has lost rows; remove that folder and run again")
             values = np.empty((len(keys), *row.shape), row.dtype) if values is None else values
@@ -112,9 +116,9 @@ class ImageCache:
         if len(self._new) > MOST_NEW:
             self._sort()
 
-    def _found(self, keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    def _found(self, keys: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Part and row (n, 2) of each image, and which of these (n,) are there, in files."""
-        wanted = np.array(keys, "S32")
+        wanted = np.asarray(keys, "S32")
         places, there = np.zeros((len(wanted), 2), np.int64), np.zeros(len(wanted), bool)
         if len(self._keys):
             at = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
@@ -122,9 +126,13 @@ class ImageCache:
             places[there] = self._places[at[there]]
         if self._new:
             for i in np.flatnonzero(~there).tolist():
-                if (place := self._new.get(keys[i])) is not None:
+                if (place := self._new.get(_text(keys[i]))) is not None:
                     places[i], there[i] = place, True
         return places, there
+
+
+def _text(key: str | bytes) -> str:
+    return key.decode() if isinstance(key, bytes) else key
 
 
 def _values_of(keys: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -82,18 +82,24 @@ def spread_within(arm: ArmFeatures) -> ArmScores:
 
 
 def measure_set(
-    metric: SetMetric, arms: Mapping[str, ArmFeatures], real: Rows, control: str, seed: int
+    metric: SetMetric,
+    arms: Mapping[str, ArmFeatures],
+    real: Rows,
+    control: str,
+    seed: int,
+    tick: Callable[[], object] = lambda: None,
 ) -> Iterator[dict[str, Any]]:
     """The metric of each arm with at least `metric.least` images, and its difference to the control arm, which is over
     the prompts that both have.
 
     Intervals are value ± 1.96 standard errors over resamples of prompts (the same for both arms) and of real images.
     Percentiles would not do: a resample holds fewer distinct images, which moves a distance between sets upwards.
+    tick: called after each of `RESAMPLES` resamples of the arms.
     """
     if len(real) < metric.least:
         return
     chosen = {arm: f for arm, f in arms.items() if len(f.features) >= metric.least}
-    spread = _resampled(metric, chosen, real, seed)
+    spread = _resampled(metric, chosen, real, seed, tick)
     values = {arm: metric.measure(f.features, real) for arm, f in chosen.items()}
     for arm, f in chosen.items():
         numbers = {"arm": arm, "n": len(f.features), **_ends("value", "", values[arm], spread[arm])}
@@ -169,7 +175,13 @@ def _standard_error(values: np.ndarray) -> float:
     return float(finite.std(ddof=1)) if len(finite) > 1 else float("nan")
 
 
-def _resampled(metric: SetMetric, arms: Mapping[str, ArmFeatures], real: Rows, seed: int) -> dict[str, np.ndarray]:
+def _resampled(
+    metric: SetMetric,
+    arms: Mapping[str, ArmFeatures],
+    real: Rows,
+    seed: int,
+    tick: Callable[[], object] = lambda: None,
+) -> dict[str, np.ndarray]:
     """The metric of each arm on each of RESAMPLES resamples of prompts and real images: arm -> (RESAMPLES,)."""
     random = np.random.default_rng(seed)
     prompts = sorted({p for f in arms.values() for p in f.prompts})
@@ -177,11 +189,12 @@ def _resampled(metric: SetMetric, arms: Mapping[str, ArmFeatures], real: Rows, s
     spread = {arm: np.full(RESAMPLES, np.nan) for arm in arms}
     for i in range(RESAMPLES):
         drawn = random.integers(0, len(prompts), len(prompts))
-        others = real.only(random.integers(0, len(real), len(real)))
+        others = real.only(np.sort(random.integers(0, len(real), len(real))))  # in order, they are read in one go
         for arm, f in arms.items():
-            at = np.concatenate([rows[arm][p] for p in drawn])
+            at = np.sort(np.concatenate([rows[arm][p] for p in drawn]))
             if len(at) >= metric.least:
                 spread[arm][i] = metric.measure(f.features.only(at), others)
+        tick()
     return spread
 
 

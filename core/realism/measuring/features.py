@@ -46,7 +46,7 @@ def features_of(encoder: Retriever, rows: Iterable[RecordRow], name: str, work: 
     keys = np.fromiter((row.key.encode() for row in read(table, KeyedRow)), "S32")
 
     def take(at: np.ndarray) -> np.ndarray:
-        return work.embedder.vectors(encoder, [key.decode() for key in keys[at].tolist()])
+        return work.embedder.vectors(encoder, keys[at])
 
     return Rows(take, np.arange(len(keys))), table
 

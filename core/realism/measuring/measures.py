@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from realism.measuring.evaluation import (
     OF_SCORES,
     OF_SETS,
     REAL,
+    RESAMPLES,
     ArmFeatures,
     ArmScores,
     measure_floor,
@@ -31,6 +33,9 @@ from realism.measuring.selection import SELECTED_FROM, measured, round_name
 from realism.parts import Images, Retriever, SetMetric
 from realism.parts.embedder import MAX_SIDE, KeyedRow, rows_of
 from realism.parts.work import Work
+
+TRIED = 5
+"""Resamples by which it is told how long all will take."""
 
 
 def of_scores(gathered: Gathered, rewards: Sequence[str], control: str, seed: int) -> Iterator[Measure]:
@@ -84,6 +89,7 @@ def of_sets(
         real, table = features_of(metric.encoder, rows_of(images), f"real-{images.part_name}", work)
         records = list(read(table, KeyedRow))
         made = {name: features_of_samples(metric.encoder, name, work) for name in gathered.arms}
+        tick = Pace(metric.part_name, RESAMPLES * len(gathered.groups), work)
         for group in gathered.groups:
             arms_here = {name: _of_group(made[name], gathered, arm, group) for name, arm in gathered.arms.items()}
             subjects = {gathered.subjects[prompt] for prompt in group.prompts}
@@ -95,7 +101,7 @@ def of_sets(
             row = partial(row, higher_is_better=metric.higher_is_better)
             detail = _set_detail(metric, group, work.seed) | {"real": f"{images.part_name}, {said}"}
             shown = real.only(np.asarray(alike))
-            for numbers in measure_set(metric, arms_here, shown, control, work.seed):
+            for numbers in measure_set(metric, arms_here, shown, control, work.seed, tick):
                 yield row(detail=detail | _bias(metric, numbers["n"], len(alike)), **numbers)
             most = max(len(f.prompts) for f in arms_here.values())
             subject_of = {records[i].id: records[i].subject for i in alike}
@@ -103,6 +109,24 @@ def of_sets(
                 split = {"floor": f"{REAL} is n of them, drawn by hash, against the rest"}
                 bias = _bias(metric, floor["n"], len(alike) - floor["n"])
                 yield row(detail=detail | bias | split, **floor)
+
+
+class Pace:
+    """Moves the bar while a metric is measured on resamples, and says once how long that will take, if it is long."""
+
+    def __init__(self, metric: str, total: int, work: Work):
+        self._metric, self._total, self._work, self._done = metric, total, work, 0
+        self._began = time.monotonic()
+        work.expect(total)
+
+    def __call__(self) -> None:
+        self._done += 1
+        self._work.advance(1, kept=True)
+        if self._done == TRIED:
+            minutes = (time.monotonic() - self._began) / TRIED * self._total / 60
+            if minutes >= 1:
+                said = f"intervals of {self._metric} rest on {self._total:,} resamples"
+                self._work.say(f"{said}, which take about {minutes:.0f} min")
 
 
 def _say_none_alike(images: Images, group: Group, subjects: set[str], records: Sequence[RecordRow], work: Work) -> None:

@@ -107,7 +107,7 @@ class Embedder:
 
         return self._read(records, step, memory.kept, place, True)
 
-    def vectors(self, encoder: Retriever, keys: Sequence[str]) -> np.ndarray:
+    def vectors(self, encoder: Retriever, keys: Sequence[str] | np.ndarray) -> np.ndarray:
         """The vectors (n, d) float32 of images that have been embedded."""
         if isinstance(encoder, Projection):
             return encoder.project(self.vectors(encoder.encoder, keys))
