@@ -164,8 +164,8 @@ def artifact_pages(registry: Registry) -> Iterator[str]:
     kinds = [cls for cls in artifacts.KINDS.values() if cls.__module__.split(".")[0] in roots]
     yield "## Artifacts\n"
     yield "What steps hand to one another: keys, which a step names in `reads` and `writes`. Those of core are imported"
-    yield "from `realism.data.artifacts`. Each lies below the folder of the step that writes it, at its `place`. When what"
-    yield "one tells of is made anew, it is void. How they are used: [architecture.md](architecture.md#artifacts).\n"
+    yield "from `realism.data.artifacts`. Each lies below the folder of the step that writes it, at its `place`. When"
+    yield "what one tells of is made anew, it is void. How it is used: [architecture.md](architecture.md#artifacts).\n"
     written = []
     for cls in kinds:
         key = named(cls)
