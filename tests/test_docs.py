@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import importlib
+import json
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -18,12 +22,18 @@ import pytest
 import tiny
 import typer
 import yaml
+from realism import Step, open_run
 from realism.base.errors import RealismError
 from realism.cli.app import app
+from realism.data.artifacts import KINDS, Artifact, Scores
 from realism.plugins import hooks
 from realism.plugins.manager import Plugins, installed
+from realism.plugins.registry import PART_FAMILIES
 from realism.recipe.load import TOP
 from realism.recipe.recipe import read_recipe
+from realism.run.progress import View
+from realism.run.reading import OpenRun
+from realism.run.run import Run
 from realism.testing.making import cases, make_part, run_case
 from realism.testing.plugin import pytest_addoption
 from world import RAG, ROOT
@@ -178,13 +188,98 @@ def test_each_piece_of_code_compiles(block: Block) -> None:
     compile(block.text, str(block), "exec")
 
 
-def test_the_rewards_shown_keep_the_contract(plugins: Plugins, shown: Path) -> None:
+OPTIONS: dict[str, dict[str, Any]] = {"tints": {"generator": {"use": "tint"}}}
+"""Of parts that documents show and that need some."""
+UNDOCUMENTED = ["contrast"]
+"""Shown in ten lines, where options have no word said of them."""
+
+
+def test_the_parts_shown_keep_the_contract(plugins: Plugins, shown: Path) -> None:
     assert plugins.problems == []
-    names = [e.name for e in plugins.registry.entries("reward") if e.plugin.startswith("realism_")]
-    assert {"sharpness", "contrast"} <= set(names)
-    for name, contract in cases(["sharpness", "contrast"], plugins.registry):
-        if name == "sharpness" or "option" not in contract:
-            run_case(name, contract, lambda name=name: make_part(name, {}, plugins.registry), plugins.registry)
+    registry = plugins.registry
+    ours = [e.name for f in PART_FAMILIES for e in registry.entries(f) if (shown / f"{e.plugin}.py").exists()]
+    assert set(ours) == {"tint", "contrast", "sharpness", "critic", "tints"}
+    for name, contract in cases(ours, registry):
+        if name not in UNDOCUMENTED or "option" not in contract:
+            run_case(name, contract, lambda name=name: make_part(name, OPTIONS.get(name, {}), registry), registry)
+
+
+TOYS = """\
+parts:
+  generator: {use: toy}
+  colour: {use: toy_colour}
+prompts: {use: toy_prompts, count: 6}
+steps:
+  - generate: {per_prompt: 3, shard: 4}
+  - score: {rewards: [colour]}
+"""
+
+
+@pytest.fixture
+def do(plugins: Plugins, here: Path, write_recipe, tmp_path: Path) -> Callable[[str], OpenRun]:
+    """Carry out a recipe with the parts that documents show, and open the run."""
+
+    def carry_out(text: str) -> OpenRun:
+        recipe = read_recipe(str(write_recipe(text)), [], plugins.registry)
+        made = Run(recipe, tmp_path / "run", plugins, View(quiet=True))
+        made.execute()
+        return open_run(made.folder)
+
+    return carry_out
+
+
+def problems_of(write_recipe, plugins: Plugins, text: str) -> str:
+    with pytest.raises(RealismError) as error:
+        read_recipe(str(write_recipe(text)), [], plugins.registry)
+    return " ".join(str(error.value).split())
+
+
+def test_the_step_shown_keeps_the_darkest_and_voids_scores(do) -> None:
+    kept = do(TOYS + "  - darkest: {}\n")
+    rows = list(kept["samples"])
+    assert [row.prompt_id for row in rows] == [f"p{i:03d}" for i in range(6)]
+    grey = partial(importlib.import_module("realism_darkest").grey, kept.folder)
+    darkest: dict[str, Any] = {}
+    for row in do(TOYS)["samples"]:
+        darkest[row.prompt_id] = min(darkest.get(row.prompt_id, row), row, key=grey)
+    assert rows == list(darkest.values())
+    assert not Scores.among(kept.artifacts)
+
+
+def test_what_is_said_where_the_step_shown_lacks_something_is_shown(write_recipe, plugins: Plugins, here: Path) -> None:
+    guide = " ".join((ROOT / "docs" / "plugins.md").read_text().split())
+    sentence = "no arm 'smaples'; did you mean 'samples'?"
+    said = problems_of(write_recipe, plugins, TOYS + "  - darkest: {arm: smaples}\n")
+    assert f"steps[2].darkest.arm {sentence}" in said and f"`{sentence}`" in guide
+    greys = importlib.import_module("realism_greys").Greys("samples")
+    assert f"`{greys.lacking([])}`" in guide
+
+
+def test_the_artifact_shown_is_read_and_is_void_when_samples_are_drawn_anew(do) -> None:
+    frame = do(TOYS + "  - measure_greys\n")["greys"].to_pandas()
+    assert list(frame.columns) == ["arm", "id", "grey"] and len(frame) == 18 and frame["grey"].between(0, 255).all()
+    with pytest.raises(RealismError, match="no 'greys' in this run"):
+        do(TOYS + "  - measure_greys\n  - darkest\n")["greys"]
+
+
+def test_the_trainer_shown_teaches_its_generator(do) -> None:
+    learns = TOYS.replace("  colour:", "  painter: {use: tint, size: 8}\n  colour:")
+    learns = learns.replace("- generate: {", "- generate: {generator: generator, ") + (
+        "  - train: {trainer: tints, generator: painter, steps: 100}\n  - measure_greys\n"
+        "  - generate: {generator: painter, name: before, learnt: false}\n  - measure_greys: {arm: before}\n"
+        "  - generate: {generator: painter, name: after}\n  - measure_greys: {arm: after}\n"
+    )
+    means = do(learns)["greys"].to_pandas().groupby("arm").grey.mean()
+    assert abs(means["before"] - 127.5) < 4
+    assert abs(means["after"] - means["samples"]) < 8 < abs(means["before"] - means["samples"])
+
+
+def test_the_notes_shown_are_written(do) -> None:
+    done = do(TOYS)
+    first, *steps = [json.loads(line) for line in (done.folder / "notes.jsonl").read_text().splitlines()]
+    assert first["name"] == "recipe" and first["parts"] == ["generator", "colour"] and "torch" in first["versions"]
+    assert [step["step"] for step in steps] == ["prompts", "generate samples", "score"]
+    assert [step["done"] for step in steps] == [0, 1, 2]
 
 
 def test_the_hook_shown_writes_every_score(run, write_recipe, plugins: Plugins, here: Path) -> None:
@@ -196,23 +291,100 @@ def test_the_hook_shown_writes_every_score(run, write_recipe, plugins: Plugins, 
     assert all(0 <= float(row[-1]) <= 1 for row in rows)
 
 
-def test_a_run_is_read_as_shown(run, write_recipe, here: Path, monkeypatch, capsys) -> None:
+@pytest.mark.parametrize("file", ["read_a_run", "read_without_us"])
+def test_a_run_is_read_as_shown(file: str, run, write_recipe, here: Path, monkeypatch, capsys) -> None:
     done = run(write_recipe(RAG))
     (done.folder.parent / "runs").mkdir()
     (done.folder.parent / "runs" / "garden-rag").symlink_to(done.folder)
     monkeypatch.chdir(done.folder.parent)
-    importlib.import_module("read_a_run")
+    importlib.import_module(file)
     assert "references" in capsys.readouterr().out
 
 
-def test_the_test_shown_for_a_reward_passes(here: Path) -> None:
+TESTS = [block.file for block in BLOCKS if block.file.startswith("test_")]
+
+
+@pytest.mark.parametrize("file", TESTS)
+def test_each_test_shown_passes(file: str, here: Path) -> None:
     made = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(here), "test_sharpness.py"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(here), file],
         cwd=here,
         capture_output=True,
         text=True,
     )
     assert made.returncode == 0, made.stdout
+
+
+ALL_STEPS = """\
+parts:
+  database: {use: image_folder, path: DATABASE}
+  retriever: {use: toy_retriever}
+  generator: {use: toy}
+  learner: {use: toy_learner}
+  critic: {use: toy_critic}
+  teacher: {use: toy_trainer, generator: learner}
+  held_out: {use: toy_prompts, count: 3}
+prompts: {use: toy_prompts}
+steps:
+  - index
+  - retrieve
+  - photographs: {images: database}
+  - generate: {generator: generator}
+  - score: {rewards: [critic]}
+  - select: {best: critic.plausibility}
+  - evaluate
+  - project
+  - train: {trainer: teacher}
+  - generate: {generator: learner, name: learnt, references: none}
+  - benchmark: {prompts: [held_out]}
+  - report
+"""
+
+
+def rows_below(heading: str) -> list[list[str]]:
+    """The cells of the first table of docs/architecture.md below a heading, without its head."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = re.search(r"^\|.*?\n\n", text[text.index(f"\n{heading}\n") :], re.MULTILINE | re.DOTALL)
+    assert table
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[0].strip().splitlines()[2:]]
+
+
+def test_the_table_of_artifacts_is_in_step_with_the_code(read, write_recipe, toy_plugins: Plugins) -> None:
+    recipe = read(write_recipe(ALL_STEPS))
+    verbs = {e.target: e.name for e in toy_plugins.registry.entries("step") if e.plugin == "core"}
+    unused = set(verbs.values())
+    writers: dict[type[Artifact], set[str]] = {}
+    there: dict[Artifact, None] = {}
+    for step in recipe.steps:
+        verb = verbs[f"{type(step).__module__}:{type(step).__qualname__}"]
+        unused.discard(verb)
+        for made in step.writes(there):
+            writers.setdefault(type(made), set()).add(f"`{verb}`")
+            there[made] = None
+    assert unused == {"benchmark"}, "each verb of core stands in ALL_STEPS; benchmark stands for others"
+    told = []
+    for cls in (cls for cls in KINDS.values() if cls.__module__ == Artifact.__module__):
+        names = [f.name for f in dataclasses.fields(cls)]
+        tells = ", ".join(f"`{type(other).__name__}`" for other in cls(*names).tells_of())
+        row = f"`{cls.row.__name__}`" if cls.row else ""
+        call = f"`{cls.__name__}({', '.join(names)})`"
+        told.append([call, f"`{cls.kind}`", row, ", ".join(sorted(writers[cls])), tells])
+    assert rows_below("## Artifacts") == told
+
+
+def test_the_layers_told_are_those_that_are_held() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(c["layers"] for c in contracts if c["name"] == "core has layers")
+    told = [[name.strip("` ") for name in first.split(",")] for first, *_ in rows_below("## The layers of core")]
+    assert told == [[name.strip() for name in layer.split(":")] for layer in layers]
+
+
+def test_the_scopes_told_are_those_of_the_steps(toy_plugins: Plugins) -> None:
+    scopes: dict[str, set[str]] = {}
+    for entry in toy_plugins.registry.entries("step"):
+        if entry.plugin == "core" and issubclass(cls := entry.load(), Step):
+            scopes.setdefault(f"`{cls.scope}`", set()).add(f"`{entry.name}`")
+    assert {scope: set(steps.split(", ")) for scope, _, steps in rows_below("## A step")} == scopes
 
 
 def test_every_hook_is_documented() -> None:
