@@ -291,14 +291,17 @@ def test_the_hook_shown_writes_every_score(run, write_recipe, plugins: Plugins, 
     assert all(0 <= float(row[-1]) <= 1 for row in rows)
 
 
-@pytest.mark.parametrize("file", ["read_a_run", "read_without_us"])
-def test_a_run_is_read_as_shown(file: str, run, write_recipe, here: Path, monkeypatch, capsys) -> None:
+@pytest.mark.parametrize(
+    ("file", "said"), [("read_a_run", "references"), ("read_without_us", "references"), ("read_garden", "likeness")]
+)
+def test_a_run_is_read_as_shown(file: str, said: str, run, write_recipe, here: Path, monkeypatch, capsys) -> None:
     done = run(write_recipe(RAG))
     (done.folder.parent / "runs").mkdir()
-    (done.folder.parent / "runs" / "garden-rag").symlink_to(done.folder)
+    for name in ("garden", "garden-rag"):
+        (done.folder.parent / "runs" / name).symlink_to(done.folder)
     monkeypatch.chdir(done.folder.parent)
     importlib.import_module(file)
-    assert "references" in capsys.readouterr().out
+    assert said in capsys.readouterr().out
 
 
 TESTS = [block.file for block in BLOCKS if block.file.startswith("test_")]
