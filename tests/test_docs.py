@@ -20,9 +20,10 @@ from typing import Any
 
 import pytest
 import tiny
+import toys
 import typer
 import yaml
-from realism import Step, open_run
+from realism import Step, artifacts, open_run
 from realism.base.errors import RealismError
 from realism.cli.app import app
 from realism.data.artifacts import KINDS, Artifact, Scores
@@ -228,6 +229,54 @@ def do(plugins: Plugins, here: Path, write_recipe, tmp_path: Path) -> Callable[[
     return carry_out
 
 
+NAMES = """\
+parts:
+  database: {use: image_folder, path: DATABASE}
+  generator: {use: toy}
+  critic: {use: toy_critic}
+  others: {use: toy_prompts, count: 3}
+prompts: {use: toy_prompts, count: 6}
+steps:
+  - photographs: {images: database}
+  - repeat: [4, 12]
+    steps:
+      - generate: {generator: {use: toy, size: "{value}"}, name: "{value} wide", per_prompt: 2}
+  - score: {rewards: [critic]}
+  - repeat:
+      - {arm: 4 wide, least: 0.5}
+      - {arm: 12 wide, least: 0.6}
+    steps:
+      - select: {arms: ["{arm}"], where: "critic.plausibility >= {least}", best: critic.brightness, name: "of {arm}"}
+  - evaluate: {name: width, arms: [4 wide, 12 wide]}
+  - evaluate: {name: selection, arms: [real, of 4 wide, of 12 wide]}
+  - prompts: {source: others, name: few}
+  - generate: {name: other prompts, prompts: few}
+  - report
+"""
+
+
+def test_what_a_step_makes_is_found_by_the_name_it_was_given(do) -> None:
+    run = do(NAMES)
+    there = run.artifacts
+    wide = ["4 wide", "12 wide", "of 4 wide", "of 12 wide"]
+    assert [one.arm for one in artifacts.Samples.among(there)] == ["real", *wide, "other prompts"]
+    assert {scores.reward for scores in Scores.among(there)} == {"critic.plausibility", "critic.brightness"}
+    assert [one.name for one in artifacts.Measures.among(there)] == ["width", "selection"]
+    assert [one.name for one in artifacts.Prompts.among(there)] == ["", "few"]
+    assert {sample.width for sample in run[artifacts.Samples("12 wide")]} == {12}
+    assert len({sample.prompt_id for sample in run[artifacts.Samples("other prompts")]}) == 3
+    page = (run.folder / "report.html").read_text()
+    assert "(width)" in page and "(selection)" in page
+
+
+def test_real_images_are_an_arm_without_any_prompt(do) -> None:
+    alone = NAMES[: NAMES.index("prompts:")] + "steps:\n  - photographs: {images: database, name: photos}\n"
+    run = do(alone + "  - score: {rewards: [critic]}\n  - evaluate\n")
+    assert {(sample.text, sample.seed, sample.generator) for sample in run["samples"]} == {
+        (name, 0, "") for name in toys.COLOURS
+    }
+
+
 def problems_of(write_recipe, plugins: Plugins, text: str) -> str:
     with pytest.raises(RealismError) as error:
         read_recipe(str(write_recipe(text)), [], plugins.registry)
@@ -403,6 +452,13 @@ def test_the_reference_is_in_step_with_the_code() -> None:
         [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"], capture_output=True, text=True
     )
     assert made.returncode == 0, made.stderr
+
+
+def test_several_values_and_maps_of_a_reward_are_in_the_reference(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    told = list(importlib.import_module("generate").values_of(toys.ToyCritic))
+    assert told[0] == "- value `plausibility`: 0 to 1; more is better."
+    assert told[1:] == ["- value `brightness`: 0 to 1; less is better.", "- map `dark`", ""]
 
 
 def test_a_reference_out_of_step_is_named(tmp_path: Path, monkeypatch, capsys) -> None:
