@@ -3,70 +3,22 @@
 from __future__ import annotations
 
 import functools
-import json
-import logging
-import shutil
 from pathlib import Path
 
 import examples
-import lightning
 import numpy as np
 import pytest
 import tiny
 import torch
 from realism import Prompt, RealismError, Request
 from realism.base.errors import RecipeError
-from realism.base.tables import write_part
 from realism.data.artifacts import Samples, Scores
-from realism.data.rows import Sample, Score
-from realism.testing import work_with
 from realism_generators.amused import Amused
-from realism_generators.flux import Flux, FluxKontext
+from realism_generators.flux import FluxKontext
 from realism_generators.lora import LoRATrainer
 from realism_generators.lora_learning import Learning
-from realism_generators.stable_diffusion import StableDiffusion, StableDiffusion3, StableDiffusionXL
 from realism_generators.tuning import LoRA
-
-
-@functools.cache
-def velocity() -> str:
-    """The tiny Stable Diffusion as one that predicts velocity."""
-    folder = shutil.copytree(examples.pipeline("stable_diffusion"), examples.folder() / "velocity")
-    settings = folder / "scheduler" / "scheduler_config.json"
-    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"prediction_type": "v_prediction"}))
-    return str(folder)
-
-
-FAST = {"dtype": "float32", "device": "cpu", "steps": 2}
-FAMILIES = {
-    "sd": (StableDiffusion, lambda: examples.pipeline("stable_diffusion")),
-    "sd-velocity": (StableDiffusion, velocity),
-    "sdxl": (StableDiffusionXL, lambda: examples.pipeline("stable_diffusion_xl")),
-    "sd3": (StableDiffusion3, lambda: examples.pipeline("stable_diffusion_3")),
-    "flux": (Flux, lambda: examples.pipeline("flux")),
-    "flux-kontext": (FluxKontext, examples.kontext),
-    "amused": (Amused, examples.amused),
-}
-TEXTS = ("a red rose", "the blue daisy with a bee")
-ROSE = Prompt("p", TEXTS[0])
-
-
-def made(name, **options):
-    family, model = FAMILIES[name]
-    return family(model=model(), **{"lora": LoRA(rank=4, alpha=8), **FAST, **options})
-
-
-def arm(folder, count=2, rewards=()):
-    """What a trainer is given after `generate`, and `score` if there are rewards, one for each of the first samples."""
-    samples = []
-    for i in range(count):
-        tiny.picture(i, (32, 32)).save(folder / f"{i}.png")
-        samples.append(Sample(f"s{i}", f"p{i}", "samples", TEXTS[i % 2], "", i, f"{i}.png", 32, 32))
-    for name in ("samples", "scores"):
-        (folder / name).mkdir()
-    write_part(samples, Sample, folder / "samples", 0)
-    write_part([Score(f"s{i}", "good", r) for i, r in enumerate(rewards)], Score, folder / "scores", 0)
-    return work_with(folder, {Samples("samples"): folder / "samples", Scores("samples", "good"): folder / "scores"})
+from tiny_learning import ROSE, TEXTS, arm, fitted, made
 
 
 @pytest.fixture(scope="module")
@@ -74,22 +26,11 @@ def taught(tmp_path_factory):
     """By the name of a family: the module after a fit on two samples, and the folder that its adapter was saved in."""
 
     @functools.cache
-    def fitted(name):
+    def learnt(name):
         folder = tmp_path_factory.mktemp(name)
-        trainer = LoRATrainer(made(name), steps=16, batch=2, accumulate=1, learning_rate=0.03, flip=False)
-        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-        lightning.seed_everything(0, verbose=False)
-        module = trainer.module()
-        loader = trainer.data(arm(folder))
-        quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-        lightning.Trainer(
-            max_steps=trainer.length(len(loader)), enable_checkpointing=False, **quiet, **trainer.fit_options()
-        ).fit(module, loader)
-        (folder / "weights").mkdir()
-        trainer.save(module, folder / "weights")
-        return module, folder / "weights"
+        return fitted(LoRATrainer(made(name), steps=16, batch=2, accumulate=1, learning_rate=0.03, flip=False), folder)
 
-    return fitted
+    return learnt
 
 
 def gap(a, b):
@@ -161,7 +102,7 @@ def test_scale_says_how_much_of_the_adapter_counts(taught):
 @pytest.mark.parametrize("name", ["sd", "sdxl", "sd3", "flux", "flux-kontext", "amused"])
 def test_in_training_the_network_is_told_what_the_pipeline_tells_it(name):
     generator = made(name, guidance=1.0)
-    pipeline = generator.trainable("float32")
+    pipeline = generator.pipeline
     network, seen = getattr(pipeline, generator.network), []
     network.register_forward_pre_hook(lambda _, args, given: seen.append((args, given)), with_kwargs=True)
     requests = [Request(Prompt(text, text), 7) for text in TEXTS]
@@ -171,10 +112,8 @@ def test_in_training_the_network_is_told_what_the_pipeline_tells_it(name):
     drawn = seen[:]
     seen.clear()
     with torch.no_grad():
-        pixels = torch.rand(2, 3, 32, 32)
-        latents = generator.encode_pixels(pipeline, pixels, torch.Generator())
-        conditions = generator.encode_texts(pipeline, TEXTS, 32, 32)
-        assert generator.losses(pipeline, latents, conditions, torch.Generator()).shape == (2,)
+        pictures, conditions = generator.encode(torch.rand(2, 3, 32, 32)), generator.condition(TEXTS)
+        assert generator.losses(pictures, conditions, torch.Generator()).shape == (2,)
     (_, trained), *_ = seen
     told = {
         key: torch.cat([given[key] for _, given in drawn]) if torch.is_tensor(value) and len(drawn) > 1 else value
@@ -192,40 +131,19 @@ def test_in_training_the_network_is_told_what_the_pipeline_tells_it(name):
 @pytest.mark.parametrize("name", ["sd", "sd-velocity", "sd3", "flux-kontext", "amused"])
 def test_the_loss_falls_on_what_is_learnt(name, taught):
     module, _ = taught(name)
-    generator, network = module.options.generator, getattr(module.pipeline, module.options.generator.network)
+    generator = module.options.generator
 
     def loss():
         random = torch.Generator().manual_seed(1)
-        pixels = torch.from_numpy(np.array(tiny.picture(0))).permute(2, 0, 1)[None].expand(8, -1, -1, -1)
+        pixels = torch.from_numpy(np.array(tiny.picture(0))).permute(2, 0, 1)[None].expand(8, -1, -1, -1) / 255
         with torch.no_grad():
-            latents = generator.encode_pixels(module.pipeline, pixels / 255, random)
-            conditions = generator.encode_texts(module.pipeline, [TEXTS[0]] * 8, 32, 32)
-            return generator.losses(module.pipeline, latents, conditions, random).mean().item()
+            pictures, conditions = generator.encode(pixels), generator.condition([TEXTS[0]] * 8)
+            return generator.losses(pictures, conditions, random).mean().item()
 
     after = loss()
-    network.disable_lora()
-    before = loss()
-    network.enable_lora()
+    with generator.adapter_off():
+        before = loss()
     assert after < 0.97 * before
-
-
-def test_losses_are_those_of_the_schedulers_of_diffusers():
-    from diffusers import DDPMScheduler, FlowMatchEulerDiscreteScheduler
-    from realism_generators import tuning_losses as losses
-
-    clean, noise, times = torch.randn(3, 2, 4, 4), torch.randn(3, 2, 4, 4), torch.tensor([0, 500, 999])
-    ddpm = DDPMScheduler()
-    kept = ddpm.alphas_cumprod[times]
-    torch.testing.assert_close(losses.diffused(clean, noise, kept), ddpm.add_noise(clean, noise, times))
-    velocity = losses.diffusion_target("v_prediction", clean, noise, kept)
-    torch.testing.assert_close(velocity, ddpm.get_velocity(clean, noise, times))
-    flow = FlowMatchEulerDiscreteScheduler(shift=3.0)
-    sigmas = losses.draw_sigmas(flow.sigmas, 3, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(
-        losses.flowing(clean, noise, sigmas), flow.scale_noise(clean, sigmas * 1000, noise), atol=1e-5, rtol=1e-5
-    )
-    with pytest.raises(RealismError, match="prediction_type 'x' is not known; expected epsilon"):
-        losses.diffusion_target("x", clean, noise, kept)
 
 
 def test_masked_tokens_are_those_of_the_cosine_schedule_and_only_they_count():
@@ -246,11 +164,13 @@ def test_masked_tokens_are_those_of_the_cosine_schedule_and_only_they_count():
 def test_a_reward_weights_the_loss_of_each_sample(tmp_path):
     trainer = LoRATrainer(made("sd"), weight="good", batch=2, accumulate=1, steps=3, flip=False)
     torch.manual_seed(0)
-    batches = list(trainer.data(arm(tmp_path, 3, rewards=(0.25, 0.75))))
+    lessons = trainer.data(arm(tmp_path, 3, rewards=(0.25, 0.75)))
+    batches = list(lessons)
     assert [sorted(zip(b.texts, b.weights, strict=True)) for b in batches] == [
         [(TEXTS[0], 0.25), (TEXTS[1], 0.75)]
     ] * 3, "the third sample has no score"
     module = trainer.module()
+    module.prepare(lessons.rows, tmp_path)
     each = []
     for i in range(2):
         weights = [float(i == 0), float(i == 1)]
@@ -321,4 +241,4 @@ def test_wrong_options_of_the_adapter_are_named(read, write_recipe):
     assert "parts.generator.lora.rnak" in str(wrong.value)
     assert "'lora' has no option 'rnak'; did you mean 'rank'?" in str(wrong.value)
     with pytest.raises(RealismError, match=r"lora\.targets: the unet of .* has no layers to_z"):
-        made("sd", lora=LoRA(targets=("to_z",))).trainable("float32")
+        made("sd", lora=LoRA(targets=("to_z",))).learn()

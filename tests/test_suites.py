@@ -256,7 +256,7 @@ def pytest_on(folder, *arguments):
 def test_registered_parts_are_tested_from_the_command_line_and_trouble_is_said_in_sentences(tmp_path):
     made = pytest_on(tmp_path, "--part", "flat", "--part", "image_folder", "--part", "flatt")
     assert made.returncode == 1
-    assert "8 failed, 9 passed" in made.stdout, made.stdout + made.stderr
+    assert "9 failed, 10 passed" in made.stdout, made.stdout + made.stderr
     assert "image_folder cannot be made: 'path' must be given" in made.stdout
     assert "no part named 'flatt'; there are: " in made.stdout and "did you mean 'flat'?" in made.stdout
     assert "Traceback" not in made.stdout and "making.py" not in made.stdout

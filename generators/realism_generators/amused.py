@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from realism.data.types import Request
 
 from realism_generators.stable_diffusion import Guided
-from realism_generators.tuning import ADAPTER, FILE, Conditions, LoRATunable
+from realism_generators.tuning import ADAPTER, FILE, LoRATunable, Tensors
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
 
 AESTHETIC = 6
 """The aesthetic score that aMUSEd is told by default, of 10."""
@@ -31,6 +32,7 @@ class Amused(Guided, LoRATunable):
     pipeline_class: ClassVar[str] = "AmusedPipeline"
     one_by_one: ClassVar[Literal["none", "references", "all"]] = "all"
 
+    autoencoder_name: ClassVar[str] = "vqvae"
     recomputes: ClassVar[bool] = False  # as of diffusers 0.42.1 its checkpointed layers refuse their arguments
 
     model: str = "amused/amused-512"
@@ -49,35 +51,40 @@ class Amused(Guided, LoRATunable):
 
         return self.prompt_arguments(requests) | {"generator": torch.Generator("cpu").manual_seed(requests[0].seed)}
 
-    def encode_pixels(self, pipeline: Any, pixels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-        latents = pipeline.vqvae.encode(pixels.to(pipeline.vqvae.dtype)).latents
-        tokens: torch.Tensor = pipeline.vqvae.quantize(latents)[2][2]
-        return tokens.reshape(len(latents), *latents.shape[-2:])
-
-    def encode_texts(self, pipeline: Any, texts: Sequence[str], width: int, height: int) -> Conditions:
+    def encode(self, pixels: torch.Tensor) -> Tensors:
+        """Tokens (b, h, w) of pixels (b, 3, H, W) in [0, 1]."""
         import torch
 
-        device, longest = pipeline.device, pipeline.tokenizer.model_max_length
-        padded = {"padding": "max_length", "truncation": True, "max_length": longest}
-        ids = pipeline.tokenizer(list(texts), return_tensors="pt", **padded).input_ids
-        seen = pipeline.text_encoder(ids.to(device), return_dict=True, output_hidden_states=True)
-        states = seen.hidden_states[-2]
-        micro = torch.tensor([width, height, 0, 0, AESTHETIC], device=device, dtype=states.dtype)
-        return {
-            "encoder_hidden_states": states,
-            "pooled_text_emb": seen.text_embeds,
-            "micro_conds": micro.expand(len(texts), -1),
-        }
+        with torch.no_grad():
+            latents = self.autoencoder.encode(pixels.float().to(self.autoencoder.device)).latents
+            tokens = self.autoencoder.quantize(latents)[2][2]
+        return {"tokens": tokens.reshape(len(latents), *latents.shape[-2:])}
 
-    def losses(
-        self, pipeline: Any, latents: torch.Tensor, conditions: Conditions, random: torch.Generator
-    ) -> torch.Tensor:
+    def condition(self, texts: Sequence[str], references: Sequence[Image.Image] = ()) -> Tensors:
+        """What the network is told of texts; it takes no references."""
+        import torch
+
+        encoder, tokenizer = self.pipeline.text_encoder, self.pipeline.tokenizer
+        padded = {"padding": "max_length", "truncation": True, "max_length": tokenizer.model_max_length}
+        ids = tokenizer(list(texts), return_tensors="pt", **padded).input_ids
+        with torch.no_grad():
+            seen = encoder(ids.to(encoder.device), return_dict=True, output_hidden_states=True)
+        return {"encoder_hidden_states": seen.hidden_states[-2], "pooled_text_emb": seen.text_embeds}
+
+    def losses(self, pictures: Tensors, conditions: Tensors, random: torch.Generator) -> torch.Tensor:
+        """The cross-entropy of tokens that are hidden from the network. Besides the texts it is told the size of the
+        picture, in pixels, that it was not cut, and its beauty."""
         from realism_generators.tuning_losses import draw_masks, masked_cross_entropy
 
-        tokens = latents.flatten(1)
+        places, pipeline = pictures["tokens"], self.pipeline
+        tokens = places.flatten(1)
         hidden = draw_masks(tokens, random)
-        seen = tokens.masked_fill(hidden, pipeline.scheduler.config.mask_token_id).reshape(latents.shape)
-        return masked_cross_entropy(pipeline.transformer(seen, **conditions).flatten(2), tokens, hidden)
+        seen = tokens.masked_fill(hidden, pipeline.scheduler.config.mask_token_id).reshape(places.shape)
+        pooled = conditions["pooled_text_emb"]
+        height, width = (side * pipeline.vae_scale_factor for side in places.shape[-2:])
+        micro = pooled.new_tensor([width, height, 0, 0, AESTHETIC]).expand(len(pooled), -1)
+        logits = pipeline.transformer(seen, micro_conds=micro, **conditions)
+        return masked_cross_entropy(logits.flatten(2), tokens, hidden)
 
     def write(self, pipeline: Any, folder: Path) -> None:
         config = pipeline.transformer.peft_config[ADAPTER]

@@ -59,6 +59,9 @@ class DiffusersGenerator(ModelGenerator):
     def extend(self, pipeline: Any) -> None:
         """Add to a loaded pipeline, still on the CPU, what its folder does not hold."""
 
+    def reduce(self, pipeline: Any) -> None:
+        """Take from a loaded pipeline again what `extend` added to it."""
+
     def misfit(self) -> str | None:
         """One sentence if the options of this family do not fit together, else None."""
         return None

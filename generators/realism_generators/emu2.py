@@ -102,7 +102,7 @@ class Emu2(ModelGenerator):
 
         (request,) = requests
         side = max(16, self.size // 8 * 8)
-        inputs = [*(image.convert("RGB") for image in request.references), request.prompt.text]
+        inputs = [*(image.convert("RGB") for image in request.references), request.text]
         with torch.inference_mode(), seeded(request.seed):  # the pipeline takes no generator
             made = self.pipeline(
                 inputs, height=side, width=side, num_inference_steps=self.steps, guidance_scale=self.guidance

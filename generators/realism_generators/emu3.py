@@ -84,7 +84,7 @@ class Emu3(ModelGenerator):
 
         (request,) = requests
         model, processor = self.pipeline
-        asked, columns, rows = self._read(request.prompt.text)
+        asked, columns, rows = self._read(request.text)
         guiding: dict[str, Any] = {}
         if self.guidance > 1:
             unwanted, _, _ = self._read(self.negative_prompt)

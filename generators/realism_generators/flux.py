@@ -12,13 +12,17 @@ from realism.base.devices import pick_device
 from realism.data.types import Request
 from realism.plugins.models import find_model
 
+from realism_generators.denoiser import Denoiser, Scaling, told_instead
 from realism_generators.diffusers_pipeline import DiffusersGenerator
 from realism_generators.ip_adapter import IPAdapter
-from realism_generators.references import filling
-from realism_generators.tuning import JOINT_ATTENTION, Conditions, LoRATunable, kl_latents
+from realism_generators.references import as_pixels, filling
+from realism_generators.tuning import JOINT_ATTENTION, Tensors
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
+
+    from realism_generators.schedules import Schedule
 
 REDUX = "FluxPriorReduxPipeline"
 
@@ -40,7 +44,7 @@ class BaseFlux(DiffusersGenerator):
     def prompt_arguments(self, requests: Sequence[Request]) -> dict[str, Any]:
         """The arguments that say what to draw."""
         arguments: dict[str, Any] = {
-            "prompt": [request.prompt.text for request in requests],
+            "prompt": [request.text for request in requests],
             "guidance_scale": self.guidance,
             "max_sequence_length": self.max_sequence_length,
         }
@@ -51,43 +55,74 @@ class BaseFlux(DiffusersGenerator):
 
 
 @dataclass
-class TunableFlux(BaseFlux, LoRATunable):
-    """FLUX.1 learning from texts and pictures, by flow matching without references."""
+class FluxDenoiser(BaseFlux, Denoiser):
+    """FLUX.1 as a denoiser of latents (b, 16, h, w), which its network sees as tokens of 2 x 2.
+
+    Conditions may hold `reference` (b, c, h, w), the latents of a reference that becomes further tokens.
+    """
 
     targets: ClassVar[tuple[str, ...]] = JOINT_ATTENTION
 
-    def encode_pixels(self, pipeline: Any, pixels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-        config = pipeline.vae.config
-        scaled: torch.Tensor = (kl_latents(pipeline, pixels, random) - config.shift_factor) * config.scaling_factor
-        return scaled
+    def make_schedule(self, pipeline: Any) -> Schedule:
+        from realism_generators.schedules import FlowSchedule
 
-    def encode_texts(self, pipeline: Any, texts: Sequence[str], width: int, height: int) -> Conditions:
-        states, pooled, ids = pipeline.encode_prompt(list(texts), None, max_sequence_length=self.max_sequence_length)
-        return {"encoder_hidden_states": states, "pooled_projections": pooled, "txt_ids": ids}
+        return FlowSchedule(pipeline.scheduler, patch=2, evenly=True)
 
-    def losses(
-        self, pipeline: Any, latents: torch.Tensor, conditions: Conditions, random: torch.Generator
-    ) -> torch.Tensor:
+    @property
+    def scaling(self) -> Scaling:
+        return self.pipeline.vae.config.shift_factor, self.pipeline.vae.config.scaling_factor
+
+    @property
+    def guidance_weight(self) -> float:
+        return self.true_guidance
+
+    def text_conditions(self, texts: Sequence[str]) -> Tensors:
+        """What the network is told of texts."""
         import torch
 
-        from realism_generators.tuning_losses import draw_normal, draw_sigmas, flowing, squared_error
+        with torch.no_grad():
+            states, pooled, _ = self.pipeline.encode_prompt(
+                list(texts), None, self.pipeline.text_encoder_2.device, max_sequence_length=self.max_sequence_length
+            )
+        return {"encoder_hidden_states": states, "pooled_projections": pooled}
 
-        b, channels, height, width = latents.shape
-        noise = draw_normal(latents, random)
-        sigmas = draw_sigmas(pipeline.scheduler.sigmas, b, random).to(latents.device)
-        noisy, target = (
-            pipeline._pack_latents(t, b, channels, height, width)
-            for t in (flowing(latents, noise, sigmas), noise - latents)
-        )
-        guided = pipeline.transformer.config.guidance_embeds
-        guidance = torch.full((b,), self.guidance, device=latents.device) if guided else None
+    def negative(self, conditions: Tensors) -> Tensors:
+        return told_instead(conditions, self.text_conditions([self.negative_prompt]))
+
+    def predict(self, latents: torch.Tensor, time: torch.Tensor, conditions: Tensors) -> torch.Tensor:
+        import torch
+
+        pipeline, network, place = self.pipeline, self.pipeline.transformer, self.place
+        told = {name: rows.to(place) for name, rows in conditions.items()}
+        b, _, height, width = latents.shape
+        tokens, ids = self._tokens(latents)
+        if (reference := told.pop("reference", None)) is not None:
+            more, more_ids = self._tokens(reference)
+            more_ids[..., 0] = 1  # by which the network knows them from the picture's
+            tokens, ids = torch.cat([tokens, more], 1), torch.cat([ids, more_ids])
+        guidance = torch.full((b,), self.guidance, device=place) if network.config.guidance_embeds else None
+        predicted = network(
+            tokens,
+            timestep=time.to(place).expand(b) / 1000,
+            guidance=guidance,
+            img_ids=ids,
+            txt_ids=ids.new_zeros(told["encoder_hidden_states"].shape[1], 3),
+            **told,
+        ).sample[:, : height * width // 4]
+        factor = pipeline.vae_scale_factor
+        unpacked: torch.Tensor = pipeline._unpack_latents(predicted, height * factor, width * factor, factor)
+        return unpacked.float()
+
+    def _tokens(self, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Latents (b, c, h, w) as tokens (b, h w / 4, 4 c), and the place of each (h w / 4, 3)."""
+        pipeline, (b, channels, height, width) = self.pipeline, latents.shape
+        latents = latents.to(self.place, self.arithmetic)
         ids = pipeline._prepare_latent_image_ids(b, height // 2, width // 2, latents.device, latents.dtype)
-        predicted = pipeline.transformer(noisy, timestep=sigmas, guidance=guidance, img_ids=ids, **conditions).sample
-        return squared_error(predicted, target)
+        return pipeline._pack_latents(latents, b, channels, height, width), ids
 
 
 @dataclass
-class Flux(TunableFlux, IPAdapter):
+class Flux(FluxDenoiser, IPAdapter):
     """FLUX.1: pictures from text, and from a reference by an IP-Adapter."""
 
     pipeline_class: ClassVar[str] = "FluxPipeline"
@@ -102,9 +137,13 @@ class Flux(TunableFlux, IPAdapter):
     def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
         return self.prompt_arguments(requests) | self.adapter_arguments(requests)
 
+    def condition(self, texts: Sequence[str], references: Sequence[Image.Image] = ()) -> Tensors:
+        self.check_no_reference(references)
+        return self.text_conditions(texts)
+
 
 @dataclass
-class FluxKontext(TunableFlux):
+class FluxKontext(FluxDenoiser):
     """FLUX.1 Kontext: pictures from text, or from text and one reference image. Labs et al. 2025, arXiv 2506.15742.
 
     The reference enters as further image tokens. It is cut in the middle to the proportions of the picture and scaled
@@ -125,6 +164,13 @@ class FluxKontext(TunableFlux):
         if requests[0].references:
             arguments["image"] = [filling(request.references[0], width, height) for request in requests]
         return arguments
+
+    def condition(self, texts: Sequence[str], references: Sequence[Image.Image] = ()) -> Tensors:
+        conditions = self.text_conditions(texts)
+        if not references:
+            return conditions
+        pixels = as_pixels([filling(reference, *self.width_height) for reference in references])
+        return {**conditions, "reference": self.encode(pixels)["mean"]}
 
 
 @dataclass

@@ -28,7 +28,7 @@ class BaseFlux2(DiffusersGenerator):
 
     def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
         arguments: dict[str, Any] = {
-            "prompt": [request.prompt.text for request in requests],
+            "prompt": [request.text for request in requests],
             "guidance_scale": 1.0 if self.pipeline.config.get("is_distilled") else self.guidance,
             "max_sequence_length": self.max_sequence_length,
         }

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Gt
 from realism.base.errors import RealismError, listed, nearest
@@ -14,6 +14,9 @@ from realism.data.types import Request
 from realism.plugins.models import find_model
 
 from realism_generators.diffusers_pipeline import DiffusersGenerator
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 @dataclass
@@ -81,6 +84,20 @@ class IPAdapter(DiffusersGenerator):
                     f"adapter '{self.adapter}' ({self.adapter_weights}) does not fit the {self.pipeline_class} of "
                     f"model '{self.model}', so take one made for it: {first_line(error)}"
                 ) from error
+
+    def reduce(self, pipeline: Any) -> None:
+        super().reduce(pipeline)
+        if self.adapter:
+            pipeline.unload_ip_adapter()
+
+    def check_no_reference(self, references: Sequence[Image.Image]) -> None:
+        """Raises RealismError for references, and for a network that expects some: an adapter only works in drawing."""
+        network = self._drawing_model(self.pipeline)
+        if references or getattr(network, "encoder_hid_proj", None) or getattr(network, "image_proj", None):
+            raise RealismError(
+                f"adapter: '{self.adapter or ''}' gives references to '{self.part_name}' in drawing alone; nothing can "
+                "be trained or steered by them: leave 'adapter' out"
+            )
 
     def _check_encoder(self, source: str | Path) -> None:
         """Raises RealismError if the encoder is on this machine and of another kind than the adapters want."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,6 +21,9 @@ from realism_generators.tuning import FILE, LoRATunable, settle
 if TYPE_CHECKING:
     import lightning
     from torch.utils.data import DataLoader
+
+PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
+"""By the arithmetic of a generator, Lightning's name for training an adapter of it in float32."""
 
 
 @dataclass
@@ -60,8 +63,9 @@ class LoRATrainer(Trainer):
     """Pixels that samples are cut and scaled to, a square or [width, height]; None is the generator's size."""
     flip: bool = True
     """Whether each sample is seen mirrored half of the time; turn it off where left and right matter."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    """Arithmetic: with 16 bits, what is frozen is held in them (but for the autoencoder) and the adapter in 32."""
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    """Arithmetic, which must fit the generator's `dtype`: what is frozen keeps that, and the adapter is float32. auto
+    is the one that fits."""
     checkpointing: bool = False
     """Compute activations again rather than keep them: much less memory, about a third slower."""
 
@@ -72,7 +76,29 @@ class LoRATrainer(Trainer):
     def options_error(self) -> str | None:
         if self.checkpointing and not self.generator.recomputes:
             return f"checkpointing: '{self.generator.part_name}' cannot; leave it out"
+        return self._precision_error()
+
+    def _precision_error(self) -> str | None:
+        """One sentence if the arithmetic does not fit that of the generator, or cannot be had."""
+        from realism.base.devices import pick_device
+
+        if self.precision == "auto" and self.generator.dtype != "float16":
+            return None
+        held, fitting = self._arithmetic()
+        if self.precision not in ("auto", fitting):
+            wanted = next(dtype for dtype, name in PRECISIONS.items() if name == self.precision)
+            return (
+                f"precision: '{self.precision}' does not fit generator '{self.generator.part_name}', which is held in "
+                f"{held}; leave it out, or set the generator's dtype to {wanted}"
+            )
+        if held == "float16" and pick_device(self.generator.device).type == "cpu":
+            return "generator.dtype: nothing learns in float16 on the CPU; set it to float32 or bfloat16"
         return None
+
+    def _arithmetic(self) -> tuple[str, str]:
+        """What the generator is held in, and the precision that fits it."""
+        held = str(self.generator.arithmetic).removeprefix("torch.")
+        return held, PRECISIONS[held]
 
     def length(self, batches: int) -> int:
         return batches // self.accumulate
@@ -80,7 +106,7 @@ class LoRATrainer(Trainer):
     def fit_options(self) -> Mapping[str, Any]:
         return {
             "accumulate_grad_batches": self.accumulate,
-            "precision": self.precision,
+            "precision": self._arithmetic()[1],
             "gradient_clip_val": self.max_grad_norm,
             "accelerator": "cpu" if self.generator.device == "cpu" else "auto",
         }
@@ -89,9 +115,9 @@ class LoRATrainer(Trainer):
         return [Samples(self.arm), *([Scores(self.arm, self.weight)] if self.weight else [])]
 
     def module(self) -> lightning.LightningModule:
-        from realism_generators.lora_learning import Learning
+        from realism_generators.lora_learning import Learning, Settings
 
-        return Learning(self)
+        return Learning(Settings(**{f.name: getattr(self, f.name) for f in fields(Settings)}))
 
     def data(self, work: Work) -> DataLoader[Any]:
         from realism_generators.lora_learning import Lessons
@@ -122,3 +148,4 @@ class LoRATrainer(Trainer):
     def save(self, module: lightning.LightningModule, folder: Path) -> None:
         self.generator.write(module.pipeline, folder)
         settle(folder / FILE)
+        self.generator.rest(module.pipeline)

@@ -44,7 +44,7 @@ class OmniGen(DiffusersGenerator):
 
     def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
         # a prompt that holds the sign for an image would make the pipeline look for one
-        texts = [request.prompt.text.replace("<|image_", "<image_") for request in requests]
+        texts = [request.text.replace("<|image_", "<image_") for request in requests]
         arguments: dict[str, Any] = {"prompt": texts, "guidance_scale": self.guidance}
         if references := requests[0].references:
             signs = " ".join(f"<img><|image_{i}|></img>" for i in range(1, len(references) + 1))

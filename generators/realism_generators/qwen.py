@@ -28,7 +28,7 @@ class BaseQwenEdit(DiffusersGenerator):
 
     def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
         arguments: dict[str, Any] = {
-            "prompt": [request.prompt.text for request in requests],
+            "prompt": [request.text for request in requests],
             "true_cfg_scale": self.true_guidance,
         }
         if self.true_guidance > 1:

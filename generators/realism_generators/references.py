@@ -1,10 +1,12 @@
-"""Reference images made to fit what a pipeline takes."""
+"""Images made to fit what a pipeline takes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import torch
     from PIL import Image
 
 
@@ -25,3 +27,11 @@ def within(image: Image.Image, area: int, *, shortest: int, longest_ratio: int) 
     scale = max(min(1.0, (area / (width * height)) ** 0.5), shortest / min(width, height))
     size = (max(shortest, round(width * scale)), max(shortest, round(height * scale)))
     return image if size == image.size else filling(image, *size)
+
+
+def as_pixels(images: Sequence[Image.Image]) -> torch.Tensor:
+    """RGB images of one size as pixels (b, 3, h, w) float32 in [0, 1]."""
+    import numpy as np
+    import torch
+
+    return torch.from_numpy(np.stack([np.asarray(image) for image in images])).permute(0, 3, 1, 2).float() / 255

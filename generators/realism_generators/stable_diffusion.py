@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -9,12 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Ge, Le
 from realism.data.types import Request
 
+from realism_generators.denoiser import Denoiser, Scaling, told_instead
 from realism_generators.diffusers_pipeline import DiffusersGenerator
 from realism_generators.ip_adapter import IPAdapter
-from realism_generators.tuning import JOINT_ATTENTION, Conditions, LoRATunable, kl_latents
+from realism_generators.tuning import JOINT_ATTENTION, Tensors
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
+
+    from realism_generators.schedules import Schedule
 
 VIT_H = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
 
@@ -31,7 +36,7 @@ class Guided(DiffusersGenerator):
     def prompt_arguments(self, requests: Sequence[Request]) -> dict[str, Any]:
         """The arguments that say what to draw."""
         arguments: dict[str, Any] = {
-            "prompt": [request.prompt.text for request in requests],
+            "prompt": [request.text for request in requests],
             "guidance_scale": self.guidance,
         }
         if self.negative_prompt:  # "" is not the same as none to XL, which then takes zeros
@@ -40,40 +45,46 @@ class Guided(DiffusersGenerator):
 
 
 @dataclass
-class TunableUNet(LoRATunable):
-    """A U-Net that predicts noise or velocity, as its scheduler's configuration says.
+class GuidedDenoiser(Guided, Denoiser):
+    """A denoiser with classifier-free guidance."""
 
-    Times are drawn uniformly from those of the scheduler, as diffusers' training scripts do.
-    """
+    @property
+    def guidance_weight(self) -> float:
+        return self.guidance
 
-    network: ClassVar[str] = "unet"
-
-    def encode_pixels(self, pipeline: Any, pixels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-        scaled: torch.Tensor = kl_latents(pipeline, pixels, random) * pipeline.vae.config.scaling_factor
-        return scaled
-
-    def encode_texts(self, pipeline: Any, texts: Sequence[str], width: int, height: int) -> Conditions:
-        states, _ = pipeline.encode_prompt(list(texts), pipeline.device, 1, do_classifier_free_guidance=False)
-        return {"encoder_hidden_states": states}
-
-    def losses(
-        self, pipeline: Any, latents: torch.Tensor, conditions: Conditions, random: torch.Generator
-    ) -> torch.Tensor:
+    def negative(self, conditions: Tensors) -> Tensors:
         import torch
 
-        from realism_generators.tuning_losses import diffused, diffusion_target, draw_normal, squared_error
-
-        all_kept = pipeline.scheduler.alphas_cumprod
-        noise = draw_normal(latents, random)
-        times = torch.randint(len(all_kept), (len(latents),), generator=random)
-        kept = all_kept[times.to(all_kept.device)]
-        target = diffusion_target(pipeline.scheduler.config.prediction_type, latents, noise, kept)
-        noisy = diffused(latents, noise, kept)
-        return squared_error(pipeline.unet(noisy, times.to(latents.device), **conditions).sample, target)
+        if not self.negative_prompt and self.pipeline.config.get("force_zeros_for_empty_prompt"):
+            return {name: torch.zeros_like(rows) for name, rows in conditions.items()}
+        return told_instead(conditions, self.condition([self.negative_prompt]))
 
 
 @dataclass
-class StableDiffusion(Guided, TunableUNet, IPAdapter):
+class UNetDenoiser(GuidedDenoiser):
+    """A U-Net that predicts noise or velocity, as its scheduler's configuration says."""
+
+    network: ClassVar[str] = "unet"
+
+    def make_schedule(self, pipeline: Any) -> Schedule:
+        from realism_generators.schedules import DiffusionSchedule
+
+        return DiffusionSchedule(pipeline.scheduler)
+
+    @abstractmethod
+    def told(self, latents: torch.Tensor, conditions: Tensors) -> dict[str, Any]:
+        """The arguments of the U-Net's call for those conditions, besides latents and time."""
+
+    def predict(self, latents: torch.Tensor, time: torch.Tensor, conditions: Tensors) -> torch.Tensor:
+        place = self.place
+        told = self.told(latents, {name: rows.to(place) for name, rows in conditions.items()})
+        noisy, time = latents.to(place, self.arithmetic), time.to(place).expand(len(latents))
+        predicted: torch.Tensor = self.pipeline.unet(noisy, time, **told).sample
+        return predicted.float()
+
+
+@dataclass
+class StableDiffusion(UNetDenoiser, IPAdapter):
     """Stable Diffusion 1.x and 2.x: pictures from text, and from a reference by an IP-Adapter. Rombach et al. 2022.
 
     Public IP-Adapters are for 1.x; for 2.x see `sd-img2img` and `sd-unclip`.
@@ -91,9 +102,25 @@ class StableDiffusion(Guided, TunableUNet, IPAdapter):
     def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
         return self.prompt_arguments(requests) | self.adapter_arguments(requests)
 
+    @property
+    def scaling(self) -> Scaling:
+        return 0, self.pipeline.vae.config.scaling_factor
+
+    def condition(self, texts: Sequence[str], references: Sequence[Image.Image] = ()) -> Tensors:
+        import torch
+
+        self.check_no_reference(references)
+        device = self.pipeline.text_encoder.device
+        with torch.no_grad():
+            states, _ = self.pipeline.encode_prompt(list(texts), device, 1, do_classifier_free_guidance=False)
+        return {"encoder_hidden_states": states}
+
+    def told(self, latents: torch.Tensor, conditions: Tensors) -> dict[str, Any]:
+        return dict(conditions)
+
 
 @dataclass
-class StableDiffusionXL(Guided, TunableUNet, IPAdapter):
+class StableDiffusionXL(UNetDenoiser, IPAdapter):
     """Stable Diffusion XL: pictures from text, and from a reference by an IP-Adapter. Podell et al. 2023."""
 
     pipeline_class: ClassVar[str] = "StableDiffusionXLPipeline"
@@ -110,29 +137,42 @@ class StableDiffusionXL(Guided, TunableUNet, IPAdapter):
     def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
         return self.prompt_arguments(requests) | self.adapter_arguments(requests)
 
-    def encode_pixels(self, pipeline: Any, pixels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+    @property
+    def scaling(self) -> Scaling:
         import torch
 
-        latents = super().encode_pixels(pipeline, pixels, random)
-        config = pipeline.vae.config
+        config, device = self.pipeline.vae.config, self.autoencoder.device
         if config.latents_mean is None or config.latents_std is None:
-            return latents
+            return 0, config.scaling_factor
         mean, std = (
-            torch.tensor(v).reshape(1, -1, 1, 1).to(latents) for v in (config.latents_mean, config.latents_std)
+            torch.tensor(v, device=device).reshape(1, -1, 1, 1) for v in (config.latents_mean, config.latents_std)
         )
-        return (latents - mean * config.scaling_factor) / std
+        return mean, config.scaling_factor / std
 
-    def encode_texts(self, pipeline: Any, texts: Sequence[str], width: int, height: int) -> Conditions:
-        states, _, pooled, _ = pipeline.encode_prompt(list(texts), do_classifier_free_guidance=False)
-        size = (height, width)
-        embedded = pipeline.text_encoder_2.config.projection_dim if pipeline.text_encoder_2 else pooled.shape[-1]
-        ids = pipeline._get_add_time_ids(size, (0, 0), size, dtype=states.dtype, text_encoder_projection_dim=embedded)
-        added = {"text_embeds": pooled, "time_ids": ids.repeat(len(texts), 1).to(states.device)}
-        return {"encoder_hidden_states": states, "added_cond_kwargs": added}
+    def condition(self, texts: Sequence[str], references: Sequence[Image.Image] = ()) -> Tensors:
+        import torch
+
+        self.check_no_reference(references)
+        device = self.pipeline.text_encoder_2.device
+        with torch.no_grad():
+            states, _, pooled, _ = self.pipeline.encode_prompt(
+                list(texts), device=device, do_classifier_free_guidance=False
+            )
+        return {"encoder_hidden_states": states, "text_embeds": pooled}
+
+    def told(self, latents: torch.Tensor, conditions: Tensors) -> dict[str, Any]:
+        """The U-Net is also told the size of the picture, as if it had been that size before and not been cut."""
+        pooled = conditions["text_embeds"]
+        size = tuple(side * self.pipeline.vae_scale_factor for side in latents.shape[-2:])
+        ids = self.pipeline._get_add_time_ids(
+            size, (0, 0), size, dtype=pooled.dtype, text_encoder_projection_dim=pooled.shape[-1]
+        )
+        added = {"text_embeds": pooled, "time_ids": ids.repeat(len(pooled), 1).to(pooled.device)}
+        return {"encoder_hidden_states": conditions["encoder_hidden_states"], "added_cond_kwargs": added}
 
 
 @dataclass
-class StableDiffusion3(Guided, LoRATunable, IPAdapter):
+class StableDiffusion3(GuidedDenoiser, IPAdapter):
     """Stable Diffusion 3 and 3.5: pictures from text, and from a reference by an IP-Adapter. Esser et al. 2024."""
 
     targets: ClassVar[tuple[str, ...]] = JOINT_ATTENTION
@@ -152,24 +192,29 @@ class StableDiffusion3(Guided, LoRATunable, IPAdapter):
         length = {"max_sequence_length": self.max_sequence_length}
         return self.prompt_arguments(requests) | length | self.adapter_arguments(requests)
 
-    def encode_pixels(self, pipeline: Any, pixels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-        config = pipeline.vae.config
-        scaled: torch.Tensor = (kl_latents(pipeline, pixels, random) - config.shift_factor) * config.scaling_factor
-        return scaled
+    def make_schedule(self, pipeline: Any) -> Schedule:
+        from realism_generators.schedules import FlowSchedule
 
-    def encode_texts(self, pipeline: Any, texts: Sequence[str], width: int, height: int) -> Conditions:
-        states, _, pooled, _ = pipeline.encode_prompt(
-            list(texts), None, None, do_classifier_free_guidance=False, max_sequence_length=self.max_sequence_length
-        )
+        return FlowSchedule(pipeline.scheduler, pipeline.transformer.config.patch_size, evenly=False)
+
+    @property
+    def scaling(self) -> Scaling:
+        return self.pipeline.vae.config.shift_factor, self.pipeline.vae.config.scaling_factor
+
+    def condition(self, texts: Sequence[str], references: Sequence[Image.Image] = ()) -> Tensors:
+        import torch
+
+        self.check_no_reference(references)
+        told = {"do_classifier_free_guidance": False, "max_sequence_length": self.max_sequence_length}
+        with torch.no_grad():
+            states, _, pooled, _ = self.pipeline.encode_prompt(
+                list(texts), None, None, device=self.pipeline.text_encoder.device, **told
+            )
         return {"encoder_hidden_states": states, "pooled_projections": pooled}
 
-    def losses(
-        self, pipeline: Any, latents: torch.Tensor, conditions: Conditions, random: torch.Generator
-    ) -> torch.Tensor:
-        from realism_generators.tuning_losses import draw_normal, draw_sigmas, flowing, squared_error
-
-        noise = draw_normal(latents, random)
-        sigmas = draw_sigmas(pipeline.scheduler.sigmas, len(latents), random).to(latents.device)
-        times = sigmas * pipeline.scheduler.config.num_train_timesteps
-        noisy = flowing(latents, noise, sigmas)
-        return squared_error(pipeline.transformer(noisy, timestep=times, **conditions).sample, noise - latents)
+    def predict(self, latents: torch.Tensor, time: torch.Tensor, conditions: Tensors) -> torch.Tensor:
+        place = self.place
+        told = {name: rows.to(place) for name, rows in conditions.items()}
+        noisy, time = latents.to(place, self.arithmetic), time.to(place).expand(len(latents))
+        predicted: torch.Tensor = self.pipeline.transformer(noisy, timestep=time, **told).sample
+        return predicted.float()

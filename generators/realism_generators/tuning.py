@@ -1,29 +1,32 @@
 """Generators that can be tuned: a low-rank adapter on their attention, in diffusers' own format.
 
-What a family says is which network draws, how pictures and texts enter it, and its loss. Source of the method: LoRA,
-Hu et al. 2022, arXiv 2106.09685.
+What a family says is which network draws, how pictures and texts enter it, and its loss. The pipeline that draws is the
+one that learns: its adapter comes, goes, learns and is switched off where it is. Source of the method: LoRA, Hu et al.
+2022, arXiv 2106.09685.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt
-from realism.base.devices import DType
+from realism.base.devices import pick_device, pick_dtype
 from realism.base.errors import RealismError
 from realism.base.files import fingerprint_path
 from realism.parts import Tunable
-from realism.plugins.models import find_model
 
 from realism_generators.diffusers_pipeline import DiffusersGenerator
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
 
 ADAPTER = "default"
 FILE = "pytorch_lora_weights.safetensors"
@@ -32,8 +35,10 @@ FILE = "pytorch_lora_weights.safetensors"
 JOINT_ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
 """The projections of attention over text and image tokens."""
 
-Conditions = Mapping[str, Any]
-"""Further arguments of the network's call."""
+LEARNING = "learning"
+
+Tensors = Mapping[str, "torch.Tensor"]
+"""Tensors by name, each with one row (b, ...) for each text or picture, so that rows can be kept and put together."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,13 @@ class LoRA:
 class LoRATunable(DiffusersGenerator, Tunable):
     """A pipeline of diffusers whose drawing network can be given a low-rank adapter."""
 
+    held: ClassVar[tuple[str, ...]] = ("pipeline", "other_pipeline", "autoencoder")
     network: ClassVar[str] = "transformer"
     """The component that is adapted."""
+    autoencoder_name: ClassVar[str] = "vae"
+    """The component between pixels and what the network draws."""
     targets: ClassVar[tuple[str, ...]] = ("to_q", "to_k", "to_v", "to_out.0")
-    """The attention's projections in it."""
+    """The attention's projections in the network."""
 
     recomputes: ClassVar[bool] = True
     """Whether diffusers can compute the network's activations again rather than keep them."""
@@ -73,30 +81,50 @@ class LoRATunable(DiffusersGenerator, Tunable):
         """What the names of the adapter's weights begin with in its file."""
         return self.network
 
-    @abstractmethod
-    def encode_pixels(self, pipeline: Any, pixels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-        """What the network draws of pictures: pixels (b, 3, h, w) in [0, 1] -> latents (b, c, h', w') or tokens."""
+    @property
+    def arithmetic(self) -> torch.dtype:
+        """What the pipeline is held in, but for an adapter that learns, which is float32."""
+        return pick_dtype(self.dtype, pick_device(self.device))
+
+    @property
+    def place(self) -> torch.device:
+        """Where the network is."""
+        # not its own `device`, which looks through all modules
+        return next(getattr(self.pipeline, self.network).parameters()).device
 
     @abstractmethod
-    def encode_texts(self, pipeline: Any, texts: Sequence[str], width: int, height: int) -> Conditions:
-        """What the network is told besides, as it is when pictures of that size (pixels) are drawn of the texts."""
+    def encode(self, pixels: torch.Tensor) -> Tensors:
+        """What the network learns from pixels (b, 3, h, w) in [0, 1]: the same each time, so that it can be kept."""
 
     @abstractmethod
-    def losses(
-        self, pipeline: Any, latents: torch.Tensor, conditions: Conditions, random: torch.Generator
-    ) -> torch.Tensor:
-        """The training loss (b,) float32 of each sample, its noise and time drawn from a generator on the CPU.
+    def condition(self, texts: Sequence[str], references: Sequence[Image.Image] = ()) -> Tensors:
+        """What the network is told of each text, as when pictures are drawn of it. references: one a text, or none."""
 
-        The pipeline is one from `trainable` that has drawn nothing: its scheduler has the noise levels to train on.
-        """
+    @abstractmethod
+    def losses(self, pictures: Tensors, conditions: Tensors, random: torch.Generator) -> torch.Tensor:
+        """The training loss (b,) float32 of pictures, as `encode` gives them, and the conditions of their texts. All
+        that is random is drawn from a generator on the CPU."""
+
+    @cached_property
+    def autoencoder(self) -> Any:
+        """The pipeline's autoencoder in float32, as some overflow in 16 bits: that very one, else a copy."""
+        import copy
+
+        own = getattr(self.pipeline, self.autoencoder_name)
+        return own if own.dtype.itemsize == 4 else copy.deepcopy(own).float()
 
     def use_weights(self, folder: Path | None) -> None:
         self._learnt = folder
         loaded = self.__dict__.get("pipeline")
         if loaded is not None and self.learnt != self._attached:
-            if self._attached:
-                getattr(loaded, self.network).unload_lora()
-            self._attach_learnt(loaded)
+            learning = self._attached == LEARNING
+            loaded.remove_all_hooks()
+            self._detach(loaded)
+            if learning:
+                self.extend(loaded)
+            else:
+                self._attach_learnt(loaded)
+            self.rest(loaded)
 
     @property
     def learnt(self) -> str:
@@ -105,6 +133,8 @@ class LoRATunable(DiffusersGenerator, Tunable):
 
     def extend(self, pipeline: Any) -> None:
         super().extend(pipeline)
+        for part in modules(pipeline).values():
+            part.requires_grad_(False)
         self._attach_learnt(pipeline)
 
     def _attach_learnt(self, pipeline: Any) -> None:
@@ -130,28 +160,20 @@ class LoRATunable(DiffusersGenerator, Tunable):
         said = {f"{self.network}_lora_layers": layers, f"{self.network}_lora_adapter_metadata": ordered}
         pipeline.save_lora_weights(folder, **said)
 
-    def trainable(self, dtype: DType) -> Any:
-        """A pipeline of its own on the CPU, frozen in that arithmetic but for its adapter, which is float32: the one
-        learnt so far, or a new one drawn from torch's generator. The pipeline that draws is let go of."""
+    def learn(self) -> Any:
+        """The pipeline that draws, bare of what `extend` gave it and of hooks that move its parts, frozen but for its
+        adapter, which is float32: the one learnt so far, or a new one drawn from torch's generator. `use_weights` ends
+        it."""
         import torch
         from diffusers.training_utils import cast_training_params
-        from realism.base.devices import pick_dtype
 
-        from realism_generators.loading import load_pipeline
-
-        self.release()
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            pipeline = load_pipeline(
-                self.pipeline_class,
-                self.also_reads,
-                find_model(self.model),
-                revision=self.revision,
-                dtype=pick_dtype(dtype, torch.device("cpu")),
-            )
-        for part in pipeline.components.values():
-            if isinstance(part, torch.nn.Module):
-                part.requires_grad_(False)
+            pipeline = self.pipeline
+        pipeline.remove_all_hooks()
+        self._detach(pipeline)
+        self.reduce(pipeline)
         network = getattr(pipeline, self.network)
+        self._attached = LEARNING
         if self._learnt is not None:
             self.attach(pipeline, self._learnt)
         else:
@@ -160,6 +182,33 @@ class LoRATunable(DiffusersGenerator, Tunable):
             weight.requires_grad_("lora_" in name)
         cast_training_params(network, torch.float32)
         return pipeline
+
+    def rest(self, pipeline: Any) -> None:
+        """Put a pipeline that has learnt back on its device, as it is placed for drawing."""
+        from realism_generators.loading import place_pipeline
+
+        network = getattr(pipeline, self.network)
+        if getattr(network, "is_gradient_checkpointing", False):
+            network.disable_gradient_checkpointing()
+        place_pipeline(pipeline, pick_device(self.device), self.offload)
+
+    @contextlib.contextmanager
+    def adapter_off(self) -> Iterator[None]:
+        """The network is as the model came, without its adapter, until the block ends."""
+        network = getattr(self.pipeline, self.network)
+        adapted = self._attached != ""
+        if adapted:
+            network.disable_lora()
+        try:
+            yield
+        finally:
+            if adapted:
+                network.enable_lora()
+
+    def _detach(self, pipeline: Any) -> None:
+        if self._attached:
+            getattr(pipeline, self.network).unload_lora()
+        self._attached = ""
 
     def _add_adapter(self, network: Any) -> None:
         from peft import LoraConfig
@@ -188,7 +237,8 @@ def settle(file: Path) -> None:
     file.write_bytes(len(text).to_bytes(8, "little") + text + raw[end:])
 
 
-def kl_latents(pipeline: Any, pixels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-    """Latents (b, c, h', w') of pixels (b, 3, h, w) in [0, 1], drawn from the autoencoder's posterior, not scaled."""
-    latents: torch.Tensor = pipeline.vae.encode(2 * pixels.to(pipeline.vae.dtype) - 1).latent_dist.sample(random)
-    return latents.float()
+def modules(pipeline: Any) -> dict[str, torch.nn.Module]:
+    """The networks of a pipeline, by name."""
+    import torch
+
+    return {name: part for name, part in pipeline.components.items() if isinstance(part, torch.nn.Module)}

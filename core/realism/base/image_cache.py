@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from realism.base.errors import RealismError
-from realism.base.files import write_aside
+from realism.base.files import digest, write_aside
 from realism.base.tars import split_member
 
 OPEN = 16
@@ -69,7 +69,12 @@ class ImageCache:
         return self._found(keys)[1] | np.fromiter((key in self._waiting for key in keys), bool, len(keys))
 
     def take(self, keys: Sequence[str]) -> np.ndarray:
-        """The rows (n, ...) of images, in their order. Raises RealismError if there is none of one."""
+        """The rows (n, ...) of images, in their order, those that other processes have written since as well. Raises
+        RealismError if there is none of one."""
+        if not self.has(keys).all() and len(found := sorted(self.folder.glob("keys-*.npy"))) > len(self._parts):
+            self._parts = found
+            self._values.cache_clear()
+            self._sort()
         places, there = self._found(keys)
         values: np.ndarray | None = None
         for part in np.unique(places[there, 0]):
@@ -95,7 +100,8 @@ class ImageCache:
         """Write what waits, as one part."""
         if not self._waiting:
             return
-        keys, path = list(self._waiting), self.folder / f"keys-{len(self._parts):05d}.npy"
+        keys = list(self._waiting)
+        path = self.folder / f"keys-{digest(keys)[:16]}.npy"  # no two processes write to one name
         _save(
             _values_of(path), np.stack(list(self._waiting.values()))
         )  # first: a file of keys says its values are there

@@ -90,7 +90,9 @@ def leaks_of(encoded: Encoded, sets: Sequence[Images], encoder: Retriever, work:
 
 
 def _looked_at(embedder: Embedder, _: int, records: list[RecordRow]) -> Shard:
-    return embedder.look(records, "index")[0], []
+    rows = embedder.look(records, "index")[0]
+    embedder.flush()
+    return rows, []
 
 
 def duplicates_of(

@@ -52,4 +52,6 @@ def features_of(encoder: Retriever, rows: Iterable[RecordRow], name: str, work: 
 
 
 def _embed(embedder: Embedder, encoder: Retriever, step: str, _: int, rows: list[RecordRow]) -> Shard:
-    return embedder.embed(encoder, rows, step)
+    shard = embedder.embed(encoder, rows, step)
+    embedder.flush()
+    return shard

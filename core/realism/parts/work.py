@@ -128,6 +128,12 @@ class Work(Protocol):
         RealismError when more is set aside than the recipe allows.
         """
 
+    def map_groups(
+        self, artifact: Artifact, by: str, keep: Callable[[list[Any]], Sequence[Row]], unit: str = "groups"
+    ) -> Path:
+        """Keep of each group of an artifact's rows what `keep` returns, as the same artifact made anew. Rows that
+        follow one another and have the same value in the column `by` are a group."""
+
     def expect(self, total: int | None) -> None:
         """Say how many items there will be, for the progress bar."""
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from realism.base.errors import RealismError
 from realism.base.files import write_json
-from realism.base.tables import Row, part_path, parts, read_part, write_part
+from realism.base.tables import Row, chunks, part_path, parts, read_part, write_part
 from realism.data.artifacts import Artifact
 from realism.data.rows import Aside
 from realism.data.state import State
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from realism.data.types import Prompt
 
 T = TypeVar("T")
+GROUPS = 256
+"""Groups in a shard."""
 FEW = 10
 """So few items may always be set aside; beyond, the recipe's `limits.aside` is the share that may."""
 
@@ -125,6 +130,12 @@ class StepWork:
             raise RealismError(f"{self.title}: all {seen} items were set aside; the reasons are in {aside_folder}")
         return folder
 
+    def map_groups(
+        self, artifact: Artifact, by: str, keep: Callable[[list[Any]], Sequence[Row]], unit: str = "groups"
+    ) -> Path:
+        groups = (list(group) for _, group in groupby(self.read(artifact), key=attrgetter(by)))
+        return self.map(artifact, chunks(groups, GROUPS), partial(_kept, keep), unit=unit)
+
     def expect(self, total: int | None) -> None:
         self._bar.expect(total)
 
@@ -160,6 +171,10 @@ class StepWork:
                 f"{self.title}: {aside} of {seen} items were set aside, more than the share of {limit:g} that "
                 f"limits.aside allows; the reasons are in {self.folder / 'aside'}"
             )
+
+
+def _kept(keep: Callable[[list[Any]], Sequence[Row]], _: int, groups: list[list[Any]]) -> Shard:
+    return [row for group in groups for row in keep(group)], []
 
 
 def asides(folder: Path) -> Iterator[Aside]:

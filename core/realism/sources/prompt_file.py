@@ -18,8 +18,8 @@ from realism.sources.rows import read_rows
 class PromptFile(Prompts):
     """Prompts from a .jsonl, .csv or .parquet file with a column `text`, or a .txt file with one prompt a line.
 
-    Other columns: `id` (the line number if there is none), `subject`, and `metadata` (an object). Any further column
-    goes into the metadata.
+    Other columns: `id` (the line number if there is none), `subject`, `rewritten` (what to draw in place of the text),
+    and `metadata` (an object). Any further column goes into the metadata.
     """
 
     path: str
@@ -74,4 +74,5 @@ def _prompt(place: str, number: int, row: dict[str, Any]) -> Prompt:
     if not isinstance(metadata, dict):
         raise RealismError(f'{place}: metadata should be an object such as {{"split": "test"}}')
     identity = str(row.pop("id", f"{number:05d}"))
-    return Prompt(identity, text.strip(), str(row.pop("subject", "")), {**row, **metadata})
+    subject, rewritten = str(row.pop("subject", "")), str(row.pop("rewritten", ""))
+    return Prompt(identity, text.strip(), subject, {**row, **metadata}, rewritten)

@@ -118,10 +118,13 @@ class BuildIndex(Step):
     ) -> Shard:
         records = [_row(record) for record, _ in pairs]
         if memory is None:
-            return embedder.embed(self.retriever, records, "index", look=True)
+            shard = embedder.embed(self.retriever, records, "index", look=True)
+            embedder.flush()
+            return shard
         given = unit_rows({record.id: vector for record, vector in pairs})
         unusable = [Aside(r.id, "index", "its vector is zero or not finite") for r in records if r.id not in given]
         rows, aside = embedder.keep(memory, given, [r for r in records if r.id in given], "index")
+        embedder.flush()
         if number == 0:
             assert isinstance(self.images, EmbeddedImages)
             vectors_fit(self.images, self.retriever, rows, given)

@@ -1,0 +1,129 @@
+"""Each text and each picture of a fit goes through its encoder once, at the start, and is kept in the fit's folder."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from realism.base.errors import RealismError
+from realism.base.files import digest, fingerprint_listing
+from realism.base.images import UnreadableImage, read_images
+
+from realism_generators.kept_rows import KeptRows, keep_rows
+from realism_generators.references import as_pixels, filling
+from realism_generators.tuning import LoRATunable, Tensors, modules
+
+Encode = Callable[[], Iterator[Tensors]]
+
+
+class EncodedOnce:
+    """What a generator's network learns from: the conditions of texts, and pictures as its autoencoder encodes them.
+
+    Encoders are on the device only while they work. What is kept is known by all that it depends on, so that a fit
+    that is resumed finds it; memory does not grow with the number of texts and pictures.
+    """
+
+    def __init__(
+        self,
+        generator: LoRATunable,
+        texts: Sequence[str],
+        pictures: Sequence[Path],
+        *,
+        size: tuple[int, int],
+        flip: bool,
+        batch: int,
+        folder: Path,
+        device: torch.device,
+    ):
+        """size: width and height in pixels. flip: whether pictures are also wanted mirrored. batch: how many are
+        encoded at a time. Raises UnreadableImage for a picture that cannot be read."""
+        self._generator, self._size, self._batch, self._device = generator, size, batch, device
+        self._texts = {text: k for k, text in enumerate(dict.fromkeys(texts))}
+        self._pictures = {path: k for k, path in enumerate(dict.fromkeys(pictures))}
+        self._sides = (False, True) if flip else (False,)
+        seen = [(str(path), fingerprint_listing(path)) for path in self._pictures]
+        self._folders = (
+            folder / f"texts-{digest([self._how(), *self._texts])}",
+            folder / f"pictures-{digest([self._how(), size, flip, seen])}",
+        )
+        self._kept = (
+            self._made(self._folders[0], self._encode_texts),
+            self._made(self._folders[1], self._encode_pictures),
+        )
+
+    def conditions(self, texts: Sequence[str], device: torch.device) -> dict[str, torch.Tensor]:
+        """What the network is told of texts, as `LoRATunable.condition` says it."""
+        return self._kept[0].rows([self._texts[text] for text in texts], device)
+
+    def pictures(
+        self, paths: Sequence[Path], mirrored: Sequence[bool], device: torch.device
+    ) -> dict[str, torch.Tensor]:
+        """Pictures, mirrored or not, as `LoRATunable.encode` gives them."""
+        sides = len(self._sides)
+        places = [sides * self._pictures[path] + side for path, side in zip(paths, mirrored, strict=True)]
+        return self._kept[1].rows(places, device)
+
+    def forget(self) -> None:
+        """Remove what was kept, which can be made again."""
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _how(self) -> list[Any]:
+        """What the encoding depends on besides texts and pictures."""
+        generator = self._generator
+        length = getattr(generator, "max_sequence_length", None)
+        models = [fingerprint_listing(folder) for folder in generator.inputs()]
+        return [
+            generator.pipeline_class,
+            generator.model,
+            generator.revision,
+            models,
+            str(generator.arithmetic),
+            length,
+        ]
+
+    def _made(self, folder: Path, encode: Encode) -> KeptRows:
+        if not folder.exists():
+            keep_rows(folder, encode())
+        return KeptRows(folder)
+
+    def _encode_texts(self) -> Iterator[Tensors]:
+        generator, texts = self._generator, list(self._texts)
+        encoders = {k: part for k, part in modules(generator.pipeline).items() if k.startswith("text_encoder")}
+        with _at_work(list(encoders.values()), self._device):
+            for k in range(0, len(texts), self._batch):
+                yield generator.condition(texts[k : k + self._batch])
+
+    def _encode_pictures(self) -> Iterator[Tensors]:
+        generator, paths = self._generator, list(self._pictures)
+        images = read_images(paths)
+        with _at_work([generator.autoencoder], self._device):
+            for k in range(0, len(paths), self._batch):
+                count = len(paths[k : k + self._batch])
+                pixels = as_pixels([filling(_readable(next(images)), *self._size) for _ in range(count)])
+                both = [generator.encode(pixels.flip(-1) if side else pixels) for side in self._sides]
+                yield {name: torch.stack([each[name] for each in both], 1).flatten(0, 1) for name in both[0]}
+        generator.__dict__.pop("autoencoder")  # a copy in float32 is not needed again
+
+
+@contextlib.contextmanager
+def _at_work(parts: Sequence[torch.nn.Module], device: torch.device) -> Iterator[None]:
+    """Modules are on a device until the block ends, and then in main memory."""
+    for part in parts:
+        part.to(device)
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.to("cpu")
+
+
+def _readable(image: Image.Image | UnreadableImage) -> Image.Image:
+    if isinstance(image, RealismError):
+        raise image
+    return image

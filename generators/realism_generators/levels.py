@@ -1,0 +1,91 @@
+"""Noise levels, and what a denoising network says at one, as functions of tensors.
+
+At a level, noisy = signal * clean + noise * gaussian. `kind` says what the network predicts there: epsilon (the
+gaussian, Ho et al. 2020), v_prediction (signal * gaussian - noise * clean, Salimans and Ho 2022 section 4), sample
+(clean) or flow (the velocity gaussian - clean, Lipman et al. 2023).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from realism.base.errors import RealismError
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Noise levels (n,), float32."""
+
+    time: torch.Tensor
+    """What the network is told: steps of its training, from 0, a clean picture, to most often 1000."""
+    signal: torch.Tensor
+    """The factor of the clean picture, in [0, 1]."""
+    noise: torch.Tensor
+    """The factor of the gaussian, in [0, 1]."""
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def __getitem__(self, places: int | torch.Tensor) -> Levels:
+        """One level as tensors (1,), or those at some places (b,)."""
+        at = torch.tensor([places]) if isinstance(places, int) else places
+        return Levels(*(each[at.to(each.device)] for each in (self.time, self.signal, self.noise)))
+
+
+def variance_preserving(time: torch.Tensor, kept: torch.Tensor) -> Levels:
+    """Levels of diffusion, kept the scheduler's alphas_cumprod: signal = sqrt(kept), noise = sqrt(1 - kept)."""
+    return Levels(time, kept.sqrt(), (1 - kept).sqrt())
+
+
+def flowing(time: torch.Tensor, sigma: torch.Tensor) -> Levels:
+    """Levels of flow matching: signal = 1 - sigma, noise = sigma."""
+    return Levels(time, 1 - sigma, sigma)
+
+
+def factors(level: Levels, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Signal and noise of levels (b,) or (1,), to be multiplied with tensors (b, ...)."""
+    shape = (-1, *[1] * (like.ndim - 1))
+    return level.signal.to(like.device).reshape(shape), level.noise.to(like.device).reshape(shape)
+
+
+def noised(clean: torch.Tensor, gaussian: torch.Tensor, level: Levels) -> torch.Tensor:
+    """signal * clean + noise * gaussian: (b, ...) twice -> (b, ...)."""
+    signal, noise = factors(level, clean)
+    return signal * clean + noise * gaussian
+
+
+def target(kind: str, clean: torch.Tensor, gaussian: torch.Tensor, level: Levels) -> torch.Tensor:
+    """What the network should predict. Raises RealismError for a kind that is not known."""
+    signal, noise = factors(level, clean)
+    if kind == "epsilon":
+        return gaussian
+    if kind == "v_prediction":
+        return signal * gaussian - noise * clean
+    if kind == "sample":
+        return clean
+    if kind == "flow":
+        return gaussian - clean
+    raise _unknown(kind)
+
+
+def split(kind: str, noisy: torch.Tensor, predicted: torch.Tensor, level: Levels) -> tuple[torch.Tensor, torch.Tensor]:
+    """The clean latents and the gaussian that a prediction stands for: `target` and `noised`, solved for both.
+
+    Not defined where the signal is 0 and epsilon is predicted, nor where the noise is 0 and the sample is."""
+    signal, noise = factors(level, noisy)
+    if kind == "epsilon":
+        return (noisy - noise * predicted) / signal, predicted
+    if kind == "v_prediction":
+        return signal * noisy - noise * predicted, noise * noisy + signal * predicted
+    if kind == "sample":
+        return predicted, (noisy - signal * predicted) / noise
+    if kind == "flow":
+        return noisy - noise * predicted, noisy + signal * predicted
+    raise _unknown(kind)
+
+
+def _unknown(kind: str) -> RealismError:
+    return RealismError(
+        f"prediction_type '{kind}' is not known; expected epsilon, v_prediction or sample in scheduler_config.json"
+    )

@@ -1,0 +1,108 @@
+"""Artifacts: what a step lacks is said before anything runs, and what no longer holds is gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from realism.base.errors import RealismError
+from realism.data.artifacts import (
+    KINDS,
+    Artifact,
+    Exhibits,
+    Index,
+    Maps,
+    Measures,
+    Prompts,
+    References,
+    Samples,
+    Scores,
+    Selection,
+    Weights,
+)
+from realism.data.state import State, void
+
+NAMES = st.text(min_size=1, max_size=80)
+
+
+def state(*made: Artifact) -> State:
+    """Artifacts, made one after the other."""
+    there = State()
+    for number, artifact in enumerate(made):
+        there = there.after({artifact: Path(f"step-{number}")}, f"made {number}")
+    return there
+
+
+def test_what_tells_of_something_that_is_made_anew_is_gone():
+    there = state(
+        Samples("a"), Samples("b"), Scores("a", "r"), Maps("a", "r"), Scores("b", "r"), Selection("a", 1), Measures()
+    )
+    after = there.after({Samples("a"): Path("anew")}, "anew")
+    assert list(after) == [Samples("a"), Samples("b"), Scores("b", "r"), Selection("a", 1), Measures()]
+    assert after.path(Samples("a")) == Path("anew")
+
+
+def test_what_is_made_together_with_what_it_tells_of_stays():
+    there = state(Samples("a"), Scores("a", "r"), Scores("a", "other"))
+    narrowed = there.after({Samples("a"): Path("kept"), Scores("a", "r"): Path("kept scores")}, "select")
+    assert list(narrowed) == [Samples("a"), Scores("a", "r")]
+
+
+def test_what_tells_of_something_that_is_gone_is_gone_too():
+    from realism_realrag.tables import Negatives
+
+    there = state(Prompts(), Index("r"), Negatives("r"), References("r"))
+    learnt = there.after({Weights("r"): Path("weights")}, "train")
+    assert list(learnt) == [Prompts(), References("r"), Weights("r")], "references were found, whatever is learnt later"
+    assert References("r") not in there.after({Prompts(): Path("others")}, "prompts")
+
+
+def test_what_is_not_there_is_said_with_what_is_and_the_nearest_name():
+    there = state(Samples("none"), Samples("retrieved"), Scores("none", "faithful"))
+    assert Samples("retrived").lacking(there) == (
+        "no arm 'retrived'; did you mean 'retrieved'?; arms here: none, retrieved"
+    )
+    assert Scores("none", "beauty").lacking(there) == (
+        "no score 'beauty' of arm 'none'; scores here: faithful; put a step 'score' before this"
+    )
+    assert Scores("retrieved", "faithful").lacking(there) == (
+        "no score 'faithful' of arm 'retrieved'; put a step 'score' before this"
+    )
+    assert Prompts().lacking(there) == "no prompts; give the recipe the key 'prompts'"
+    with pytest.raises(RealismError, match="no arm 'other'"):
+        there.path(Samples("other"))
+
+
+@given(st.sampled_from(sorted(KINDS)), NAMES, NAMES)
+def test_any_artifact_comes_back_from_the_files_of_a_run(kind, first, second):
+    names = {"Selection": (first, 3), "Scores": (first, second), "Maps": (first, second)}
+    cls = KINDS[kind]
+    artifact = cls(*names.get(cls.__name__, (first,)))
+    assert Artifact.from_json(artifact.as_json()) == artifact
+
+
+@given(NAMES, NAMES)
+def test_two_artifacts_of_one_step_never_lie_in_one_place(first, second):
+    for cls in (Samples, Exhibits, References):
+        assert (cls(first).place == cls(second).place) == (first == second)
+        assert ".." not in Path(cls(first).place).parts and len(Path(cls(first).place).name) < 120
+
+
+@given(st.lists(st.sampled_from([Samples("a"), Scores("a", "r"), Weights("r"), Index("r"), Prompts()]), min_size=1))
+def test_nothing_that_is_there_tells_of_something_newer(made):
+    there: dict[Artifact, int] = {}
+    for number, artifact in enumerate(made):
+        for gone in void(there, {artifact: number}):
+            del there[gone]
+        there[artifact] = number
+    for artifact, number in there.items():
+        assert all(there.get(told, -1) < number for told in artifact.tells_of())
+
+
+def test_a_kind_is_called_by_one_name_only():
+    with pytest.raises(TypeError, match="two kinds of artifact are called 'samples'"):
+
+        class Other(Artifact):
+            kind = "samples"
