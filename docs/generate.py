@@ -12,7 +12,7 @@ import sys
 import textwrap
 import tomllib
 from collections.abc import Iterator
-from dataclasses import MISSING
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from realism import parts
 from realism.base.errors import RealismError
 from realism.cli.app import app
 from realism.cli.listing import type_name
-from realism.data import types
+from realism.data import artifacts, rows, types
 from realism.parts import Part
+from realism.parts.work import RunInfo, StepRecord, Table, Work
 from realism.plugins import hooks
 from realism.plugins.manager import Plugins, installed
 from realism.plugins.registry import PART_FAMILIES, Entry, Registry
@@ -42,9 +43,9 @@ FAMILIES: tuple[type, ...] = (Part, *(cls for cls in PUBLIC if isinstance(cls, t
 INTRO = """\
 # Reference
 
-Every hook, family, part, step, command and shipped recipe, with its options. This page is written from the code by
-`make docs`, so do not edit it; `make check` fails when the two differ. Defaults are shown as a recipe writes them:
-where a type says "or none", that is `null`.
+Every hook, family, artifact, part, step, command and shipped recipe, with its options. This page is written from the
+code by `make docs`, so do not edit it; `make check` fails when the two differ. Defaults are shown as a recipe writes
+them: where a type says "or none", that is `null`.
 """
 
 
@@ -130,11 +131,16 @@ def noun_pages() -> Iterator[str]:
     yield "## Nouns\n"
     yield "What travels between parts. All are frozen dataclasses, imported from `realism`.\n"
     for cls in NOUNS:
-        yield f"### {cls.__name__}\n"
-        yield prose(cls.__doc__) + "\n"
-        yield "```python"
-        yield from (ast.unparse(n) for n in body_of(cls) if isinstance(n, ast.AnnAssign))
-        yield "```\n"
+        yield from fields_page(cls)
+
+
+def fields_page(cls: type) -> Iterator[str]:
+    """What a dataclass is, and its fields."""
+    yield f"### {cls.__name__}\n"
+    yield prose(cls.__doc__) + "\n"
+    yield "```python"
+    yield from (ast.unparse(n) for n in body_of(cls) if isinstance(n, ast.AnnAssign))
+    yield "```\n"
 
 
 def family_pages() -> Iterator[str]:
@@ -149,18 +155,71 @@ def family_pages() -> Iterator[str]:
         yield from members(cls)
 
 
-def members(cls: type) -> Iterator[str]:
-    """Class attributes with what they say of themselves, then methods, the abstract ones marked."""
+def artifact_pages(registry: Registry) -> Iterator[str]:
+    """The artifacts of core and of the plugins here, whose steps are loaded so that theirs are known."""
+    for entry in registry.entries("step"):
+        entry.load()
+    ours = {cls.__module__ for cls in (artifacts.Artifact, *(e.load() for e in registry.entries("step")))}
+    roots = {module.split(".")[0] for module in ours}
+    kinds = [cls for cls in artifacts.KINDS.values() if cls.__module__.split(".")[0] in roots]
+    yield "## Artifacts\n"
+    yield "What steps hand to one another: keys, which a step names in `reads` and `writes`. Those of core are imported"
+    yield "from `realism.data.artifacts`. Each lies below the folder of the step that writes it, at its `place`. When"
+    yield "what one tells of is made anew, it is void. How it is used: [architecture.md](architecture.md#artifacts).\n"
+    written = []
+    for cls in kinds:
+        key = named(cls)
+        tells = ", ".join(f"`{call_of(told)}`" for told in key.tells_of()) or "nothing"
+        row = f"`{cls.row.__name__}`" if cls.row else "a folder"
+        written.append((f"`{call_of(key)}`", f"`{cls.kind}`", row, f"`{key.place}`", tells, prose(cls.__doc__)))
+    yield from table(("artifact", "kind", "rows", "place", "tells of", "what it is"), *written)
+    yield "### Artifact\n"
+    yield prose(artifacts.Artifact.__doc__) + "\n"
+    yield from members(artifacts.Artifact, "")
+    yield "## Rows\n"
+    yield "What the tables hold, which are Parquet: a column for each field. Those of core are imported from"
+    yield "`realism.data.rows`.\n"
+    for row in dict.fromkeys(cls.row for cls in kinds if cls.row):
+        yield from fields_page(row)
+    yield from fields_page(rows.Aside)
+
+
+def named(cls: type[artifacts.Artifact]) -> artifacts.Artifact:
+    """An artifact whose names are those of its fields."""
+    return cls(*(field.name for field in fields(cls)))
+
+
+def call_of(key: artifacts.Artifact) -> str:
+    """How it is written in Python."""
+    return f"{type(key).__name__}({', '.join(name for name in key.names if name)})"
+
+
+def work_pages() -> Iterator[str]:
+    yield "## What a step is given\n"
+    yield "Protocols, from `realism.parts.work`. A run keeps them, and `realism.testing.run_step` does without a run.\n"
+    for cls in (Work, RunInfo):
+        yield f"### {cls.__name__}\n"
+        yield prose(cls.__doc__) + "\n"
+        yield from members(cls, "")
+    for record in (Table, StepRecord):
+        yield from fields_page(record)
+
+
+def members(cls: type, others: str = "may have") -> Iterator[str]:
+    """Class attributes with what they say of themselves, then methods: the abstract ones marked, and others with that
+    mark."""
     body = body_of(cls)
     for node, after in zip(body, [*body[1:], None], strict=True):
         if isinstance(node, ast.AnnAssign | ast.Assign) and not ast.unparse(node).startswith("family"):
             said = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
             yield f"- `{ast.unparse(node)}`" + (f": {' '.join(prose(str(said)).split())}" if said else "")
-    for name, function in vars(cls).items():
-        function = function.fget if isinstance(function, property) else function
+    for name, thing in vars(cls).items():
+        function = thing.fget if isinstance(thing, property) else thing
         if inspect.isfunction(function) and not name.startswith("_"):
-            mark = "must have" if getattr(function, "__isabstractmethod__", False) else "may have"
-            yield f"- *{mark}* `{signature(function)}`: {' '.join(prose(function.__doc__).split())}"
+            mark = "must have" if getattr(function, "__isabstractmethod__", False) else others
+            said = " ".join(prose(function.__doc__).split())
+            told = signature(function).replace("() ->", ":") if isinstance(thing, property) else signature(function)
+            yield f"- {f'*{mark}* ' if mark else ''}`{told}`: {said}"
     yield ""
 
 
@@ -190,7 +249,31 @@ def entry_page(entry: Entry) -> Iterator[str]:
     cls = entry.load()
     yield f"#### {entry.name}\n"
     yield f"{prose(cls.__doc__)}\n\n`{entry.target}`, of plugin `{entry.plugin}`.\n"
+    if issubclass(cls, parts.Reward):
+        yield from values_of(cls)
     yield from options_table(cls)
+
+
+def values_of(cls: type[parts.Reward]) -> Iterator[str]:
+    """What the values of a reward mean, and which maps it gives."""
+    if cls.outputs:
+        for name, output in cls.outputs.items():
+            yield f"- value `{name}`: {meaning(output)}"
+    elif isinstance(cls.range, tuple) and isinstance(cls.higher_is_better, bool):
+        yield f"One value: {meaning(parts.Output(cls.range, cls.higher_is_better))}\n"
+    yield from (f"- map `{name}`" for name in cls.map_names)
+    if cls.outputs or cls.map_names:
+        yield ""
+
+
+def meaning(output: parts.Output) -> str:
+    """A range and a direction, in words."""
+    least, most = output.range
+    better = "more is better" if output.higher_is_better else "less is better"
+    if least == float("-inf") and most == float("inf"):
+        return f"any number; {better}."
+    between = f"{least:g} to {most:g}" if most != float("inf") else f"{least:g} upwards"
+    return f"{between if least != float('-inf') else f'up to {most:g}'}; {better}."
 
 
 def generator_pages(registry: Registry) -> Iterator[str]:
@@ -259,7 +342,8 @@ def reference() -> str:
     """The whole page."""
     registry = own_plugins().registry
     pages = (
-        hook_pages(), noun_pages(), family_pages(), registry_pages(), part_pages(registry),
+        hook_pages(), noun_pages(), family_pages(), artifact_pages(registry), work_pages(), registry_pages(),
+        part_pages(registry),
         generator_pages(registry), suite_pages(), command_pages(registry), recipe_pages(registry),
     )  # fmt: skip
     lines = [line for page in pages for line in page]

@@ -1,94 +1,36 @@
-"""What the documents say is so: recipes are accepted, commands exist, code runs, links lead somewhere."""
+"""What the documents say is so: recipes are accepted, commands exist, tables are in step, links lead somewhere."""
 
 from __future__ import annotations
 
-import csv
+import dataclasses
 import importlib
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+import documents
 import pytest
-import tiny
+import toys
 import typer
 import yaml
+from documents import AWAITED, BLOCKS, MINIATURES, PAGES, Block, blocks
+from realism import Step
 from realism.base.errors import RealismError
 from realism.cli.app import app
+from realism.data.artifacts import KINDS, Artifact
 from realism.plugins import hooks
-from realism.plugins.manager import Plugins, installed
+from realism.plugins.manager import Plugins
 from realism.recipe.load import TOP
 from realism.recipe.recipe import read_recipe
-from realism.testing.making import cases, make_part, run_case
 from realism.testing.plugin import pytest_addoption
-from world import RAG, ROOT
+from world import ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-AWAITED = {"docs/log.md", "docs/results/garden-rag.png"}
-"""What is linked and made by a run or a person later: if it is not there yet, its test is skipped."""
-MINIATURES = [e.path().is_dir() for e in Plugins(installed()).registry.entries("model") if e.name.startswith("garden/")]
-
-
-@dataclass(frozen=True)
-class Block:
-    """A code block: ```language file."""
-
-    page: Path
-    line: int
-    language: str
-    file: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.page.name}-{self.line}"
-
-
-def blocks_of(page: Path) -> Iterator[Block]:
-    fence = re.compile(r"^```(\w*) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-    text = page.read_text(encoding="utf-8")
-    for found in fence.finditer(text):
-        yield Block(page, text[: found.start()].count("\n") + 1, *found.groups())
-
-
-BLOCKS = [block for page in PAGES for block in blocks_of(page)]
-
-
-def blocks(*languages: str) -> Any:
-    """A test for each block in one of these languages."""
-    found = [block for block in BLOCKS if block.language in languages]
-    return pytest.mark.parametrize("block", found, ids=str)
-
-
-@pytest.fixture(scope="module")
-def shown(tmp_path_factory) -> Iterator[Path]:
-    """A folder with all the files that documents show, and what their recipes read."""
-    folder = tmp_path_factory.mktemp("documents")
-    for block in BLOCKS:
-        if block.file:
-            (folder / block.file).write_text(block.text, encoding="utf-8")
-    tiny.image_folder(folder / "photos")
-    (folder / "prompts.jsonl").write_text('{"text": "a red rose", "subject": "rose"}\n')
-    sys.path.insert(0, str(folder))
-    yield folder
-    sys.path.remove(str(folder))
-
-
-@pytest.fixture(scope="module")
-def plugins(shown: Path) -> Plugins:
-    """Installed plugins, the toys, and the plugins that documents show."""
-    names = [b.file.removesuffix(".py") for b in BLOCKS if b.language == "python" and "@hook" in b.text]
-    return Plugins([*installed(), *(EntryPoint(name, name, "realism") for name in ["toys", *names])])
-
-
-@pytest.fixture
-def here(shown: Path, monkeypatch) -> Path:
-    monkeypatch.chdir(shown)
-    return shown
+shown, plugins, here = documents.shown, documents.plugins, documents.here
 
 
 def as_recipe(block: Block) -> str:
@@ -178,41 +120,76 @@ def test_each_piece_of_code_compiles(block: Block) -> None:
     compile(block.text, str(block), "exec")
 
 
-def test_the_rewards_shown_keep_the_contract(plugins: Plugins, shown: Path) -> None:
-    assert plugins.problems == []
-    names = [e.name for e in plugins.registry.entries("reward") if e.plugin.startswith("realism_")]
-    assert {"sharpness", "contrast"} <= set(names)
-    for name, contract in cases(["sharpness", "contrast"], plugins.registry):
-        if name == "sharpness" or "option" not in contract:
-            run_case(name, contract, lambda name=name: make_part(name, {}, plugins.registry), plugins.registry)
+ALL_STEPS = """\
+parts:
+  database: {use: image_folder, path: DATABASE}
+  retriever: {use: toy_retriever}
+  generator: {use: toy}
+  learner: {use: toy_learner}
+  critic: {use: toy_critic}
+  teacher: {use: toy_trainer, generator: learner}
+  held_out: {use: toy_prompts, count: 3}
+prompts: {use: toy_prompts}
+steps:
+  - index
+  - retrieve
+  - photographs: {images: database}
+  - generate: {generator: generator}
+  - score: {rewards: [critic]}
+  - select: {best: critic.plausibility}
+  - evaluate
+  - project
+  - train: {trainer: teacher}
+  - generate: {generator: learner, name: learnt, references: none}
+  - benchmark: {prompts: [held_out]}
+  - report
+"""
 
 
-def test_the_hook_shown_writes_every_score(run, write_recipe, plugins: Plugins, here: Path) -> None:
-    done = run(write_recipe(RAG), plugins=plugins)
-    rows = list(csv.reader((done.folder / "scores.csv").open()))
-    assert len(rows) == 12 + 12 + 12
-    assert {row[0] for row in rows} == {"none", "retrieved"}
-    assert {row[1] for row in rows} == {"colour", "likeness"}
-    assert all(0 <= float(row[-1]) <= 1 for row in rows)
+def rows_below(heading: str) -> list[list[str]]:
+    """The cells of the first table of docs/architecture.md below a heading, without its head."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = re.search(r"^\|.*?\n\n", text[text.index(f"\n{heading}\n") :], re.MULTILINE | re.DOTALL)
+    assert table
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[0].strip().splitlines()[2:]]
 
 
-def test_a_run_is_read_as_shown(run, write_recipe, here: Path, monkeypatch, capsys) -> None:
-    done = run(write_recipe(RAG))
-    (done.folder.parent / "runs").mkdir()
-    (done.folder.parent / "runs" / "garden-rag").symlink_to(done.folder)
-    monkeypatch.chdir(done.folder.parent)
-    importlib.import_module("read_a_run")
-    assert "references" in capsys.readouterr().out
+def test_the_table_of_artifacts_is_in_step_with_the_code(read, write_recipe, toy_plugins: Plugins) -> None:
+    recipe = read(write_recipe(ALL_STEPS))
+    verbs = {e.target: e.name for e in toy_plugins.registry.entries("step") if e.plugin == "core"}
+    unused = set(verbs.values())
+    writers: dict[type[Artifact], set[str]] = {}
+    there: dict[Artifact, None] = {}
+    for step in recipe.steps:
+        verb = verbs[f"{type(step).__module__}:{type(step).__qualname__}"]
+        unused.discard(verb)
+        for made in step.writes(there):
+            writers.setdefault(type(made), set()).add(f"`{verb}`")
+            there[made] = None
+    assert unused == {"benchmark"}, "each verb of core stands in ALL_STEPS; benchmark stands for others"
+    told = []
+    for cls in (cls for cls in KINDS.values() if cls.__module__ == Artifact.__module__):
+        names = [f.name for f in dataclasses.fields(cls)]
+        tells = ", ".join(f"`{type(other).__name__}`" for other in cls(*names).tells_of())
+        row = f"`{cls.row.__name__}`" if cls.row else ""
+        call = f"`{cls.__name__}({', '.join(names)})`"
+        told.append([call, f"`{cls.kind}`", row, ", ".join(sorted(writers[cls])), tells])
+    assert rows_below("## Artifacts") == told
 
 
-def test_the_test_shown_for_a_reward_passes(here: Path) -> None:
-    made = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(here), "test_sharpness.py"],
-        cwd=here,
-        capture_output=True,
-        text=True,
-    )
-    assert made.returncode == 0, made.stdout
+def test_the_layers_told_are_those_that_are_held() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(c["layers"] for c in contracts if c["name"] == "core has layers")
+    told = [[name.strip("` ") for name in first.split(",")] for first, *_ in rows_below("## The layers of core")]
+    assert told == [[name.strip() for name in layer.split(":")] for layer in layers]
+
+
+def test_the_scopes_told_are_those_of_the_steps(toy_plugins: Plugins) -> None:
+    scopes: dict[str, set[str]] = {}
+    for entry in toy_plugins.registry.entries("step"):
+        if entry.plugin == "core" and issubclass(cls := entry.load(), Step):
+            scopes.setdefault(f"`{cls.scope}`", set()).add(f"`{entry.name}`")
+    assert {scope: set(steps.split(", ")) for scope, _, steps in rows_below("## A step")} == scopes
 
 
 def test_every_hook_is_documented() -> None:
@@ -228,6 +205,13 @@ def test_the_reference_is_in_step_with_the_code() -> None:
         [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"], capture_output=True, text=True
     )
     assert made.returncode == 0, made.stderr
+
+
+def test_several_values_and_maps_of_a_reward_are_in_the_reference(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    told = list(importlib.import_module("generate").values_of(toys.ToyCritic))
+    assert told[0] == "- value `plausibility`: 0 to 1; more is better."
+    assert told[1:] == ["- value `brightness`: 0 to 1; less is better.", "- map `dark`", ""]
 
 
 def test_a_reference_out_of_step_is_named(tmp_path: Path, monkeypatch, capsys) -> None:
