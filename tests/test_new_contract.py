@@ -105,8 +105,8 @@ def test_a_step_is_tested_without_a_run(tmp_path):
     for i in range(6):
         Image.new("RGB", (4, 4), (40 * i,) * 3).save(tmp_path / f"{i}.png")
         samples.append(Sample(f"s{i}", f"p{i // 3}", "samples", "text", "", i, f"{i}.png", 4, 4))
-    state = run_step(Darkest(), tmp_path, {Samples("samples"): samples})
-    assert [s.id for s in read(state.path(Samples("samples")), Sample)] == ["s0", "s3"]
+    done = run_step(Darkest(), tmp_path, {Samples("samples"): samples})
+    assert [s.id for s in done.read(Samples("samples"))] == ["s0", "s3"]
 
 
 def test_a_step_that_does_not_write_what_it_says_is_named(write_recipe, tmp_path, with_darkest):
@@ -183,13 +183,12 @@ def test_photographs_are_of_the_prompts_subjects_and_those_without_are_set_aside
     photos = ImageFolder(str(database))
     prompts = [PromptRow(f"p{i}", "a text", subject) for i, subject in enumerate(["red", "blue", "", "violet"])]
     step = Photographs(photos, per_prompt=2)
-    state = run_step(step, tmp_path, {realism.artifacts.Prompts(): prompts})
-    rows = list(read(state.path(Samples("real")), Sample))
+    rows = list(run_step(step, tmp_path, {realism.artifacts.Prompts(): prompts}).read(Samples("real")))
     assert [s.prompt_id for s in rows] == ["p0", "p0", "p1", "p1", "p2", "p2"], "violet has no photograph"
     assert all(s.subject in s.image for s in rows)
     assert len({s.image for s in rows if s.prompt_id == "p0"}) == 2
     alone = run_step(Photographs(photos, "alone"), tmp_path, {})
-    assert {s.text for s in read(alone.path(Samples("alone")), Sample)} == {"red", "green", "blue", "grey"}
+    assert {s.text for s in alone.read(Samples("alone"))} == {"red", "green", "blue", "grey"}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from realism.data.rows import Aside, Exhibit, Measure, Point, Reference
 from realism.report import format, gallery, plots, thumbnails
 from realism.report.build import build
 from realism.report.measures import headline, tables
-from realism.report.view import ExhibitsView, Picture, PromptView, ReportView, StepView
+from realism.report.view import ExhibitsView, PictureView, PromptView, ReportView, StepView
 
 NAN = math.nan
 NASTY = "<script>alert(1)</script> \"'>& ünï → 花 " + "w" * 200
@@ -66,9 +66,10 @@ def view(tmp_path: Path) -> ReportView:
             f"p{i}", 0, f"ref {i}", str(paint(tmp_path / f"ref{i}.png", (300, 200), i)), 0.8125, "rose",
             {"Licence": "CC BY 4.0", "source": "https://example.org/1", "author": NASTY, "url": "javascript:alert(1)"},
         )  # fmt: skip
-        one = Picture("without", 2**62 + i, paint(tmp_path / f"a{i}.png", hue=i), {"species": 1.0, "clip_t": 0.31234})
+        scores = {"species": 1.0, "clip_t": 0.31234}
+        one = PictureView("without", 2**62 + i, paint(tmp_path / f"a{i}.png", hue=i), scores)
         path = paint(tmp_path / f"b{i}.png", (512, 512), i)
-        two = Picture("zero-shot", 2**62 + i, path, {"species": NAN}, (reference,))
+        two = PictureView("zero-shot", 2**62 + i, path, {"species": NAN}, (reference,))
         prompts.append(PromptView(f"p{i}", f"A rose, number {i}", "rose", "novel" if i % 2 else "known", (one, two)))
     (tmp_path / "b0.png").unlink()
     (tmp_path / "b1.png").write_text("no picture")
@@ -192,7 +193,7 @@ def test_no_number_breaks_the_page(value: float, view: ReportView, tmp_path: Pat
         measure("odd", "without", "", value, 0.0, n=0),
         measure("odd", "zero-shot", "", value, value, difference=value, difference_low=value, difference_high=value),
     )
-    picture = Picture("without", 0, tmp_path / "gone.png", {"odd": value})
+    picture = PictureView("without", 0, tmp_path / "gone.png", {"odd": value})
     prompt = PromptView("p", "", "", "", (picture, picture))
     assert build(replace(view, measures=odd, prompts=(prompt,)), tmp_path / "odd.html").stat().st_size > 10_000
 
@@ -292,12 +293,12 @@ def test_a_map_has_a_panel_a_group_and_a_legend(view: ReportView, tmp_path: Path
             [("without", "novel"), ("without", "known"), ("(retrieved r)", "novel"), ("(real images)", "")] * 3
         )
     )
-    page = build(replace(view, maps=(("judge", points),)), tmp_path / "maps.html").read_text()
+    page = build(replace(view, projections=(("judge", points),)), tmp_path / "maps.html").read_text()
     said = words(page)
     assert "What looks alike to judge t-SNE of 12 pictures (real images) 3 without 6 (retrieved r) 3" in said
     assert 'aria-label="Map of novel: 3 (real images), 3 without, 3 (retrieved r)"' in page
     assert 'aria-label="Map of known: 3 (real images), 3 without"' in page
-    one = build(replace(view, maps=(("judge", points[:1]),)), tmp_path / "one.html").read_text()
+    one = build(replace(view, projections=(("judge", points[:1]),)), tmp_path / "one.html").read_text()
     assert "NaN" not in one and "t-SNE of 1 picture" in words(one)
 
 

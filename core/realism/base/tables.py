@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 
 from realism.base.errors import RealismError
 from realism.base.files import write_aside
@@ -29,7 +29,11 @@ class Row:
 
         arrow = {"str": pyarrow.string(), "int": pyarrow.int64(), "float": pyarrow.float64(), "bool": pyarrow.bool_()}
         arrow |= {"dict[str, Any]": pyarrow.string(), "list[str]": pyarrow.list_(pyarrow.string())}
-        return pyarrow.schema([(f.name, arrow[str(f.type)]) for f in fields(cls)])
+        if unknown := next((f for f in fields(cls) if _written(f.type) not in arrow), None):
+            raise TypeError(
+                f"{cls.__name__}.{unknown.name} is a {_written(unknown.type)}; a row holds: {', '.join(arrow)}"
+            )
+        return pyarrow.schema([(f.name, arrow[_written(f.type)]) for f in fields(cls)])
 
     def as_cells(self) -> dict[str, Any]:
         """The row as Parquet holds it."""
@@ -38,8 +42,15 @@ class Row:
     @classmethod
     def from_cells(cls, cells: dict[str, Any]) -> Self:
         """The row again."""
-        jsons = {f.name for f in fields(cls) if f.type == "dict[str, Any]"}
+        jsons = {f.name for f in fields(cls) if _written(f.type) == "dict[str, Any]"}
         return cls(**{k: json.loads(v) if k in jsons else v for k, v in cells.items()})
+
+
+def _written(hint: Any) -> str:
+    """A type as it is written in source, whether annotations are kept as texts or not."""
+    if isinstance(hint, type) and not get_args(hint):
+        return hint.__name__
+    return str(hint).replace("typing.", "")
 
 
 def write_part(rows: Sequence[Row], kind: type[Row], folder: Path, number: int) -> Path:

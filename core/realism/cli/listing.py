@@ -58,6 +58,12 @@ def show_part(name: str) -> None:
             default = f"the recipe's only {kind_of(option.part_class, '').strip()}"
         table.add_row(*map(escape, (option.name, type_name(option.hint), default, option.doc)))
     console.print(table if table.row_count else "no options")
+    for name, output in getattr(cls, "outputs", {}).items():
+        better = "higher" if output.higher_is_better else "lower"
+        low, high = output.range
+        console.print(f"value .{name}: {low:g} to {high:g}, {better} is better", markup=False)
+    for name in getattr(cls, "map_names", ()):
+        console.print(f"map {name}: 0 to 1", markup=False)
 
 
 def list_recipes() -> None:

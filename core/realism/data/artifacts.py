@@ -99,12 +99,12 @@ def _file_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Prompts(Artifact):
-    """The prompts of the recipe, or with a name those that a benchmark brings."""
+    """The prompts of the recipe, or those that a step has made under a name."""
 
     kind, noun, row = "prompts", "prompts", rows.PromptRow
     advice = "give the recipe the key 'prompts'"
 
-    of: str = ""
+    called: str = ""
 
 
 @dataclass(frozen=True)
@@ -212,9 +212,9 @@ class Weights(Artifact):
 
 @dataclass(frozen=True)
 class Points(Artifact):
-    """A map of pictures, by what is alike to an encoder."""
+    """A projection of pictures onto a plane, by what is alike to an encoder."""
 
-    kind, noun, row = "points", "map of pictures", rows.Point
+    kind, noun, row = "points", "projection", rows.Point
     advice = "put a step 'project' before this"
 
     encoder: str

@@ -82,6 +82,7 @@ class Work(Protocol):
     """What a step is given: what is there, a folder, and a way to map over shards that survives being killed."""
 
     run: RunInfo
+    """The run it belongs to."""
     state: State
     """The artifacts that are there."""
     title: str
@@ -91,6 +92,7 @@ class Work(Protocol):
     root: Path
     """The run's folder, to which paths in tables are relative."""
     seed: int
+    """The seed of what is random, in [0, 2^32): the recipe's, or one of its several."""
     depends: Sequence[Part]
     """What the step's `depends_on` has named."""
     embedder: Embedder

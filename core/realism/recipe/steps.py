@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -69,8 +70,22 @@ class StepMaker:
             message = f"this makes {size:,} steps of the recipe; {MOST_STEPS:,} are allowed"
             self.source.problem((*key, "repeat"), message)
             return
+        self._misspelt(written, fills[0], (*key, "steps"))
         for fill in fills:
             yield from self._steps(_filled(written, fill), (*key, "steps"))
+
+    def _misspelt(self, written: Any, fill: Mapping[str, Any], key: Key) -> None:
+        """Note what is in braces below `repeat` and is nearly a name that is filled in."""
+        if isinstance(written, str):
+            for name in re.findall(r"\{(\w+)\}", written):
+                if name not in fill and (near := nearest(name, fill)):
+                    self.source.problem(key, f"'{{{name}}}' is not filled in{near}", f"filled in: {listed(fill)}")
+        elif isinstance(written, Mapping):
+            for inner, value in written.items():
+                self._misspelt(value, fill, (*key, inner))
+        elif isinstance(written, list):
+            for i, value in enumerate(written):
+                self._misspelt(value, fill, (*key, i))
 
     def _fills(self, times: Any, key: Key) -> list[dict[str, Any]]:
         """What is filled in for each round: `iteration` from 1, and `value`, or the keys of the value if it has any."""

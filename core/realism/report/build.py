@@ -35,7 +35,7 @@ def build(view: ReportView, path: Path) -> Path:
             sheets=(gallery.sheet(prompt, view.arms) for prompt in view.prompts),
             groups=groups,
             places={name: index for index, (name, _) in enumerate(groups)},
-            maps=[chart(encoder, points, palette(view)) for encoder, points in view.maps if points],
+            projections=[chart(encoder, points, palette(view)) for encoder, points in view.projections if points],
             colours=palette(view),
             style=_asset("style.css"),
             script=script,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from realism.data.rows import Reference
-from realism.report.view import Picture, PromptView
+from realism.report.view import PictureView, PromptView
 
 CREDITS = ("licence", "license", "author", "source", "url")
 """What is shown of a reference's metadata, in this order, whatever the case of its keys."""
@@ -43,7 +43,7 @@ class Sheet:
 
     prompt: PromptView
     arms: tuple[str, ...]
-    rows: tuple[tuple[Picture | None, ...], ...]
+    rows: tuple[tuple[PictureView | None, ...], ...]
     given: tuple[tuple[Given, ...], ...]
 
 
@@ -53,7 +53,7 @@ def sheet(prompt: PromptView, arms: Sequence[str]) -> Sheet:
     References are shown once an arm when all its pictures were given the same, which retrieval by prompt does.
     """
     columns = tuple(dict.fromkeys([*arms, *(picture.arm for picture in prompt.pictures)]))
-    at: dict[tuple[str, int, int], Picture] = {}
+    at: dict[tuple[str, int, int], PictureView] = {}
     for picture in prompt.pictures:  # a seed that comes twice in an arm gets a row of its own
         again = 0
         while (picture.arm, picture.seed, again) in at:
@@ -85,7 +85,7 @@ def credits(metadata: Mapping[str, Any]) -> list[Credit]:
     return found
 
 
-def _given(arm: str, pictures: Sequence[Picture]) -> tuple[Given, ...]:
+def _given(arm: str, pictures: Sequence[PictureView]) -> tuple[Given, ...]:
     mine = [picture for picture in pictures if picture.arm == arm]
     distinct = {tuple(reference.id for reference in picture.references) for picture in mine}
     if len(distinct) == 1:

@@ -9,7 +9,7 @@ from realism.data.rows import Aside, Exhibit, Measure, Point, Reference
 
 
 @dataclass(frozen=True)
-class Picture:
+class PictureView:
     """One picture of one arm, with its scores by reward, the references it was given (best first), and its heatmaps:
     the path of each by name."""
 
@@ -30,7 +30,7 @@ class PromptView:
     text: str
     subject: str
     group: str
-    pictures: tuple[Picture, ...]
+    pictures: tuple[PictureView, ...]
     count: int = 0
 
 
@@ -59,7 +59,7 @@ class StepView:
 class ReportView:
     """All that one report shows. prompts is what is shown of `prompt_count`; arms are in the order they were made.
 
-    With several seeds, measures are those of all, and pictures, maps and exhibits those of the first.
+    With several seeds, measures are those of all, and pictures, projections and exhibits those of the first.
     """
 
     name: str
@@ -76,8 +76,8 @@ class ReportView:
     versions: dict[str, str]
     control: str = ""
     seeds: tuple[int, ...] = (0,)
-    maps: tuple[tuple[str, tuple[Point, ...]], ...] = ()
-    """The points of each encoder's map."""
+    projections: tuple[tuple[str, tuple[Point, ...]], ...] = ()
+    """The points of each encoder's projection."""
     exhibits: tuple[ExhibitsView, ...] = ()
     picture_count: int = 0
     """How many pictures all arms have, shown or not."""

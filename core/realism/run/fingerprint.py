@@ -24,7 +24,7 @@ def describe(value: Any, versions: Mapping[str, str]) -> Any:
         return {
             "part": name,
             "version": versions.get(name, ""),
-            "name": value.part_name,  # slots and tables are called by it
+            "name": value.part_name,  # artifacts and tables are called by it
             "options": {option: describe(getattr(value, option), versions) for option in decisive},
             "inputs": [look(path) for path in value.inputs()],
         }

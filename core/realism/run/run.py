@@ -276,5 +276,6 @@ def written_by(folder: Path) -> dict[Artifact, Path]:
         told = json.loads((folder / "done.json").read_text())["artifacts"]
         found = {Artifact.from_json(one): folder / one["path"] for one in told}
     except (OSError, ValueError, KeyError, TypeError):
-        raise RealismError(f"'{folder / 'done.json'}' is damaged; remove the folder and run again") from None
+        said = f"'{folder / 'done.json'}' is damaged, or another version wrote it; remove that folder and run again"
+        raise RealismError(said) from None
     return {artifact: path for artifact, path in found.items() if artifact is not None}

@@ -28,7 +28,7 @@ from realism.measuring.groups import Shares, group_of
 from realism.measuring.scores import Scored, scored
 from realism.parts.step import Artifacts, Step, arms
 from realism.parts.work import Work
-from realism.report.view import ExhibitsView, Picture, PromptView, ReportView, StepView
+from realism.report.view import ExhibitsView, PictureView, PromptView, ReportView, StepView
 from realism.run.work import asides
 
 ASIDES_SHOWN = 50
@@ -93,7 +93,7 @@ class WriteReport(Step):
             versions=run.versions(),
             control=next((m.control for m in measures if m.control), ""),
             seeds=tuple(next((m.detail["seeds"] for m in measures if "seeds" in m.detail), run.seeds[:1])),
-            maps=tuple((points.name, tuple(work.read(points))) for points in Points.among(state)),
+            projections=tuple((points.name, tuple(work.read(points))) for points in Points.among(state)),
             exhibits=tuple(_exhibits(work)),
         )
 
@@ -137,7 +137,7 @@ def _spread(rows: Iterator[PromptRow], by: str, count: int) -> list[PromptRow]:
 
 
 def _prompt_views(rows: list[PromptRow], by: str, work: Work) -> Iterator[PromptView]:
-    pictures: dict[str, list[Picture]] = {row.id: [] for row in rows}
+    pictures: dict[str, list[PictureView]] = {row.id: [] for row in rows}
     made: dict[str, int] = dict.fromkeys(pictures, 0)
     references = _references(work, set(pictures))
     for arm in arms(work.state) if rows else ():
@@ -153,7 +153,7 @@ def _prompt_views(rows: list[PromptRow], by: str, work: Work) -> Iterator[Prompt
             found = {r.path: r for r in references.get((sample.retrieved, sample.prompt_id), ())}
             given = tuple(found[p] for p in sample.references if p in found)
             values = {reward: score.value for reward, score in scores.items()}
-            picture = Picture(arm, sample.seed, work.root / sample.image, values, given, maps.get(sample.id, {}))
+            picture = PictureView(arm, sample.seed, work.root / sample.image, values, given, maps.get(sample.id, {}))
             pictures[sample.prompt_id].append(picture)
     for row in rows:
         yield PromptView(row.id, row.text, row.subject, group_of(row, by), tuple(pictures[row.id]), made[row.id])

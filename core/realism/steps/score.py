@@ -87,8 +87,9 @@ class ScoreSamples(Step):
             of = [s for s, _ in judged]
             said = _said(reward, [p for _, p in judged]) if judged else NOTHING
             if reward.map_names:
-                place = folder / Maps(arm, reward.part_name).place
-                write_part(write_maps(place / "images", root, of, said.maps), Heatmap, place, number)
+                maps = Maps(arm, reward.part_name)
+                drawn = write_maps(folder / "heatmaps" / maps.place, root, of, said.maps)
+                write_part(drawn, Heatmap, folder / maps.place, number)
             rows, without = _rows(reward, of, said)
             scores += rows
             aside += without

@@ -10,8 +10,8 @@ from itertools import groupby
 from pathlib import Path
 
 from realism.base.errors import RealismError
-from realism.base.tables import chunks, count_rows, write_part
-from realism.data.artifacts import Artifact, Exhibits, Samples, Scores, Selection
+from realism.base.tables import chunks, count_rows, read, write_part
+from realism.data.artifacts import Artifact, Exhibits, Maps, Samples, Scores, Selection
 from realism.data.condition import Condition
 from realism.data.rows import Exhibit, Sample, Score, Verdict
 from realism.measuring.scores import Scored, rewards_of, scored
@@ -84,14 +84,16 @@ class Select(Step):
         names = [*names, *([self.best] if self.best else [])]
         needed = [Scores(one.arm, name) for one in samples for name in names]
         kept = [Scores(one.arm, name) for one in samples for name in rewards_of(there, one.arm)]
-        return list(dict.fromkeys([*samples, *needed, *kept]))
+        maps = [one for samples_of_arm in samples for one in _maps(samples_of_arm.arm, there)]
+        return list(dict.fromkeys([*samples, *needed, *kept, *maps]))
 
     def writes(self, there: Artifacts) -> list[Artifact]:
         made: list[Artifact] = []
         for arm in (one.arm for one in samples_of(there, self.arms)):
             name = self.name or arm
             scores = [Scores(name, reward) for reward in rewards_of(there, arm)]
-            made += [Samples(name), *scores, *_told(name, there)]
+            maps = [Maps(name, one.reward) for one in _maps(arm, there)]
+            made += [Samples(name), *scores, *maps, *_told(name, there)]
         return made
 
     def run(self, work: Work) -> None:
@@ -107,11 +109,18 @@ class Select(Step):
         work.map(selection, chunks(self._judged(arm, work), SHARD), write, unit="prompts")
         if not count_rows(samples):
             raise RealismError(self._none_left(arm, work))
-        shown = heapq.nsmallest(
-            EXAMPLES, ((hash_of(j.first.prompt_id), j.first.prompt_id) for j in self._judged(arm, work))
-        )
-        wanted = {prompt for _, prompt in shown}
+        self._keep_maps(arm, samples, work)
+        prompts = (each.first.prompt_id for each in self._judged(arm, work))
+        wanted = set(heapq.nsmallest(EXAMPLES, prompts, key=hash_of))
         work.write(examples, [_example(j) for j in self._judged(arm, work) if j.first.prompt_id in wanted])
+
+    def _keep_maps(self, arm: str, samples: Path, work: Work) -> None:
+        """The heatmaps of what is kept go along with it."""
+        ids = {sample.id for sample in read(samples, Sample)} if _maps(arm, work.state) else set()
+        for maps in _maps(arm, work.state):
+            rows = (row for row in work.read(maps) if row.id in ids)
+            for number, some in enumerate(chunks(rows, SHARD)):
+                work.write(Maps(self.name or arm, maps.reward), some, number)
 
     def _judged(self, arm: str, work: Work) -> Iterator[Judged]:
         for _, of_prompt in groupby(scored(work.state, arm), key=lambda one: one[0].prompt_id):
@@ -135,6 +144,10 @@ class Select(Step):
             f"select: none of {count:,} samples of arm '{arm}' meets 'where' ({self.where}); the best have {said}: "
             "loosen it, or draw more prompts or more pictures of each"
         )
+
+
+def _maps(arm: str, there: Artifacts) -> list[Maps]:
+    return [maps for maps in Maps.among(there) if maps.arm == arm]
 
 
 def _rank(score: Score) -> float:

@@ -71,11 +71,13 @@ def work_with(root: Path, there: Given, title: str = "step", seed: int = 0) -> S
     return StepWork(NoRun(root), state, title, root / title, Bar(None, title), seed, embedder)
 
 
-def run_step(step: Step, root: Path, there: Given, seed: int = 0) -> State:
-    """Do a step in a folder where these artifacts are there (see `work_with`); the state after it."""
+def run_step(step: Step, root: Path, there: Given, seed: int = 0) -> StepWork:
+    """Do a step in a folder where these artifacts are there (see `work_with`). What it has written is read from what is
+    returned: `run_step(...).read(Samples("samples"))`."""
     work = work_with(root, there, step.title(), seed)
     step.run(work)
     made = {artifact: work.folder / artifact.place for artifact in step.writes(work.state)}
     missing = [str(artifact) for artifact, path in made.items() if not path.exists()]
     assert not missing, f"the step says that it writes {', '.join(missing)}, but has not"
-    return work.state.after(made, step.title())
+    work.state = work.state.after(made, step.title())
+    return work
