@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from realism.base.duplicates import pixel_hash
 from realism.plugins.manager import plugins
 from realism.recipe.recipe import read_recipe
 from realism.run.progress import View
 from realism.run.run import Run
 from realism.testing.making import make_part
+from realism_retrievers.openclip import OpenClip
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "tests"))
 
@@ -49,6 +52,21 @@ def test_the_same_recipe_runs_on_a_folder_of_photographs(tmp_path):
     samples = pd.read_parquet(next(done.folder.glob("steps/generate-retrieved-*")) / "samples")
     assert list(samples.text) == ["A photo of a daisy", "A photo of a rose"]
     assert all(len(r) == 1 for r in samples.references)
+
+
+def test_in_realrag_each_image_goes_through_each_encoder_at_most_once(tmp_path, monkeypatch):
+    seen: dict[str, Counter[str]] = {}
+    embed = OpenClip.embed_images
+
+    def counting(self, images):
+        seen.setdefault(self.model, Counter()).update(pixel_hash(image) for image in images)
+        return embed(self, images)
+
+    monkeypatch.setattr(OpenClip, "embed_images", counting)
+    few = ["prompts.per_case=3", "database.per_species=4", "held_out.per_species=4", "generator.steps=2", "seeds=1"]
+    run("garden/realrag", tmp_path / "run", *few)
+    assert set(seen) == {"garden/clip", "garden/judge"}
+    assert {most for counts in seen.values() for most in counts.values()} == {1}
 
 
 def test_dreamsync_learns_from_its_own_judged_pictures_round_by_round(tmp_path):
