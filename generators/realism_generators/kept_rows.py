@@ -1,8 +1,9 @@
-"""Tensors kept on disk by rows: written once, whole or not at all, then read through memory maps."""
+"""Tensors kept on disk by rows: written once, whole or not at all, then read a few at a time."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,20 +32,22 @@ def keep_rows(folder: Path, batches: Iterable[Mapping[str, torch.Tensor]]) -> No
 
 
 class KeptRows:
-    """What `keep_rows` wrote. Only the rows that are asked for are read."""
+    """What `keep_rows` wrote. Only the rows that are asked for are read, and none is mapped, so memory stays flat."""
 
     def __init__(self, folder: Path):
-        self._tensors = {
-            name: _mapped(folder / f"{name}.raw", getattr(torch, kind["dtype"]), kind["shape"])
-            for name, kind in json.loads((folder / INDEX).read_text(encoding="utf-8")).items()
-        }
+        self._folder = folder
+        self._kinds = json.loads((folder / INDEX).read_text(encoding="utf-8"))
 
     def rows(self, places: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
         """The rows at those places, in order, on a device."""
-        at = torch.tensor(places)
-        return {name: tensor[at].to(device) for name, tensor in self._tensors.items()}
+        return {name: self._read(name, places).to(device) for name in self._kinds}
 
-
-def _mapped(file: Path, dtype: torch.dtype, shape: Sequence[int]) -> torch.Tensor:
-    size = int(torch.tensor(shape).prod())
-    return torch.from_file(str(file), shared=False, size=size, dtype=dtype).reshape(*shape)
+    def _read(self, name: str, places: Sequence[int]) -> torch.Tensor:
+        dtype, shape = getattr(torch, self._kinds[name]["dtype"]), self._kinds[name]["shape"][1:]
+        size = math.prod(shape) * dtype.itemsize
+        data = bytearray(size * len(places))
+        with (self._folder / f"{name}.raw").open("rb") as file:
+            for k, place in enumerate(places):
+                file.seek(place * size)
+                file.readinto(memoryview(data)[k * size : (k + 1) * size])
+        return torch.frombuffer(data, dtype=dtype).reshape(len(places), *shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from realism.databases.database import Database
@@ -18,13 +18,14 @@ class Miner:
     """Mines the negatives of a database (RealRAG eq. 4)."""
 
     def __init__(
-        self, retriever: Retriever, database: Database, classes: Sequence[str], near_duplicate: float, own_class: bool
+        self, retriever: Retriever, database: Database, classes: Iterable[str], near_duplicate: float, own_class: bool
     ):
         """classes: (n,) what each row shows. near_duplicate: a cosine; own_class: whether a negative may show what its
         positive shows."""
         self._retriever, self._index = retriever, database.folder / "index"
         self._vectors = Vectors(database.folder)
-        self._classes = np.unique(np.asarray(classes), return_inverse=True)[1]
+        known: dict[str, int] = {}
+        self._classes = np.fromiter((known.setdefault(each, len(known)) for each in classes), np.int64)
         self._near_duplicate, self._own_class = near_duplicate, own_class
 
     def mine(self, drafts: np.ndarray, positive_rows: Sequence[int]) -> list[tuple[int, float] | None]:

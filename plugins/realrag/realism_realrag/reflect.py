@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -86,7 +87,7 @@ class Reflect(Step):
         drawn = work.map(
             Table(Draft, "drafts"), shards, draw, total=total, unit="images", then=partial(self._screened, work)
         )
-        classes = [row.subject or text_of(self.text, row) for row in database.rows()]
+        classes = (row.subject or text_of(self.text, row) for row in database.rows())
         miner = Miner(self.retriever, database, classes, self.near_duplicate, self.own_class == "allow")
         mine = partial(self._mine, miner, _Drafts(work.folder, drawn), database)
         rows = chunks(self._turns(database), 8 * SHARD)
@@ -168,21 +169,30 @@ class Reflect(Step):
 
 
 class _Drafts:
-    """The drafts of each text, with their embeddings."""
+    """The drafts of each text, with their embeddings: where each lies is in memory, and a few parts of them."""
 
     def __init__(self, folder: Path, table: Path):
-        import numpy as np
-
-        self._by_text: dict[str, list[tuple[Draft, np.ndarray]]] = {}
-        for number, path in enumerate(parts(table)):
-            vectors = np.load(_vectors(folder / "drafts", number))
-            for draft in read_part(path, Draft):
-                self._by_text.setdefault(draft.text, []).append((draft, vectors[draft.place]))
+        self._parts, self._folder = parts(table), folder / "drafts"
+        self._at: dict[str, list[tuple[int, int]]] = {}
+        for number, path in enumerate(self._parts):
+            for i, draft in enumerate(read_part(path, Draft)):
+                self._at.setdefault(draft.text, []).append((number, i))
 
     def of(self, text: str, turn: int) -> tuple[Draft, np.ndarray] | None:
         """The draft that the turn-th image of a text takes. None if all were set aside."""
-        drafts = self._by_text.get(text)
-        return drafts[turn % len(drafts)] if drafts else None
+        places = self._at.get(text)
+        if not places:
+            return None
+        number, i = places[turn % len(places)]
+        drafts, vectors = _part(self._parts[number], _vectors(self._folder, number))
+        return drafts[i], vectors[drafts[i].place]
+
+
+@functools.lru_cache(maxsize=16)
+def _part(table: Path, vectors: Path) -> tuple[list[Draft], np.ndarray]:
+    import numpy as np
+
+    return read_part(table, Draft), np.load(vectors)
 
 
 def _prompt(text: str, subject: str) -> Prompt:
