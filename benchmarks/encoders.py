@@ -1,6 +1,6 @@
 """How often each image goes through each encoder in a run of garden/realrag, and the peak memory of the run.
 
-An encoder is an OpenCLIP model with its options, whatever the recipe calls it; an image is its pixels. The goal is once.
+An encoder is an OpenCLIP model with its options, whatever the recipe calls it; an image is its pixels. Goal: once.
 Run: .venv/bin/python benchmarks/encoders.py [recipe] [key=value ...]
 """
 
