@@ -62,7 +62,7 @@ def test_what_tells_of_something_that_is_gone_is_gone_too():
 def test_what_is_not_there_is_said_with_what_is_and_the_nearest_name():
     there = state(Samples("none"), Samples("retrieved"), Scores("none", "faithful"))
     assert Samples("retrived").lacking(there) == (
-        "no arm 'retrived'; did you mean 'retrieved'?; arms here: none, retrieved"
+        "no arm 'retrived'; arms here: none, retrieved; did you mean 'retrieved'?"
     )
     assert Scores("none", "beauty").lacking(there) == (
         "no score 'beauty' of arm 'none'; scores here: faithful; put a step 'score' before this"

@@ -139,7 +139,7 @@ def test_the_step_shown_keeps_the_darkest_and_voids_scores(do) -> None:
 
 def test_what_is_said_where_the_step_shown_lacks_something_is_shown(write_recipe, plugins: Plugins, here: Path) -> None:
     guide = " ".join((ROOT / "docs" / "plugins.md").read_text().split())
-    sentence = "no arm 'smaples'; did you mean 'samples'?"
+    sentence = "no arm 'smaples'; arms here: samples; did you mean 'samples'?"
     said = problems_of(write_recipe, plugins, TOYS + "  - darkest: {arm: smaples}\n")
     assert f"steps[2].darkest.arm {sentence}" in said and f"`{sentence}`" in guide
     greys = importlib.import_module("realism_greys").Greys("samples")

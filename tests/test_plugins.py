@@ -249,7 +249,7 @@ def test_a_new_plugin_is_used_by_name(
     assert "Images are resized to so many pixels first." in realism("parts", "mean_light")[1]
     path = write_recipe(RECIPE.replace("toy_colour", "mean_light"))
     assert realism("run", str(path), "-q", "--out", "out") == (0, "")
-    assert list(Path("out/steps").glob("score-*/scores/samples/*.parquet"))
+    assert list(Path("out/steps").glob("score-*/scores/samples/*/*.parquet"))
 
 
 @pytest.mark.slow

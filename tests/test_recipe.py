@@ -331,6 +331,6 @@ def test_an_arm_can_have_other_references_than_the_last_or_none(run, write_recip
 
 def test_references_that_are_not_there_are_named_with_those_that_are(read, write_recipe):
     with pytest.raises(
-        RecipeError, match=r"no reference 'retriver'; did you mean 'retriever'\?; references here: retriever"
+        RecipeError, match=r"no reference 'retriver'; references here: retriever; did you mean 'retriever'\?"
     ):
         read(write_recipe(RAG.replace("name: retrieved", "name: retrieved, references: retriver")))

@@ -37,8 +37,9 @@ def test_each_of_several_values_is_a_score_of_its_own(run, write_recipe):
     state = run(write_recipe(CRITIC + "  - evaluate: {}\n  - report: {}\n")).execute()
     names = ["critic.plausibility", "critic.brightness", "colour"]
     assert [scores.reward for scores in artifacts.Scores.among(state)] == names
-    found = list(rows(state.path(artifacts.Scores("all", "colour")), Score))
-    assert {name: sum(row.reward == name for row in found) for name in names} == dict.fromkeys(names, 24)
+    tables = {name: list(rows(state.path(artifacts.Scores("all", name)), Score)) for name in names}
+    assert {name: len(table) for name, table in tables.items()} == dict.fromkeys(names, 24)
+    assert all(row.reward == name for name, table in tables.items() for row in table)
     told = measures(state)
     assert told["critic.plausibility", "all"].value == told["colour", "all"].value
     assert [told[name, "all"].higher_is_better for name in names] == [True, False, True]
@@ -55,8 +56,11 @@ def test_maps_are_kept_as_small_grey_pictures_and_shown_over_their_picture(run, 
 
 
 def test_details_are_kept_once_with_the_first_value(run, write_recipe):
-    found = list(rows(run(write_recipe(CRITIC)).execute().path(artifacts.Scores("all", "critic.plausibility")), Score))
-    kept = {name: [row.detail for row in found if row.reward == f"critic.{name}"] for name in toys.ToyCritic.outputs}
+    state = run(write_recipe(CRITIC)).execute()
+    kept = {
+        name: [row.detail for row in rows(state.path(artifacts.Scores("all", f"critic.{name}")), Score)]
+        for name in toys.ToyCritic.outputs
+    }
     assert all("dark" in detail for detail in kept["plausibility"]) and not any(kept["brightness"])
 
 
@@ -69,11 +73,7 @@ def test_a_condition_names_one_of_several_values(run, write_recipe):
 
 def test_the_best_by_one_of_several_values_is_the_least_where_less_is_better(run, write_recipe):
     state = run(write_recipe(CRITIC + "  - select: {best: critic.brightness}\n")).execute()
-    given = {
-        r.id: r.value
-        for r in rows(state.path(artifacts.Scores("all", "colour")), Score)
-        if r.reward == "critic.brightness"
-    }
+    given = {r.id: r.value for r in rows(state.path(artifacts.Scores("all", "critic.brightness")), Score)}
     kept = {sample.prompt_id: sample.id for sample in rows(state.path(Samples("all")), Sample)}
     assert len(kept) == 8
     for prompt, best in kept.items():
@@ -124,9 +124,11 @@ def test_a_value_without_an_answer_is_set_aside_and_the_others_stay(run, write_r
     monkeypatch.setattr(toys.ToyCritic, "score", score)
     made = run(write_recipe(CRITIC))
     state = made.execute()
-    found = list(rows(state.path(artifacts.Scores("all", "colour")), Score))
-    assert sum(r.reward == "critic.plausibility" for r in found) == 21
-    assert [r.reward for r in found if r.id.startswith("p001") and r.detail] == ["critic.brightness"] * 3
+    plausible, bright = (
+        list(rows(state.path(artifacts.Scores("all", f"critic.{name}")), Score)) for name in toys.ToyCritic.outputs
+    )
+    assert len(plausible) == 21 and not any(row.id.startswith("p001") for row in plausible)
+    assert len(bright) == 24 and [row.id[:4] for row in bright if row.detail] == ["p001"] * 3
     assert "critic.plausibility gave nan for arm all" in (made.folder / "aside.csv").read_text()
 
 

@@ -175,10 +175,10 @@ steps:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("score: {rewards: [bright], arms: [sample]}", "no arm 'sample'; did you mean 'samples'"),
+        ("score: {rewards: [bright], arms: [sample]}", "no arm 'sample'; arms here: samples; did you mean 'samples'"),
         ("benchmark: {prompts: [small, small]}", "two benchmarks are called 'small'"),
         ("benchmark: {prompts: [small], control: before}", "benchmark has no option 'control'"),
-        ("select: {best: bright, name: new}", "name that one alone in 'arms'"),
+        ("select: {best: bright, name: new}", "name it, alone, in 'arms'"),
         ("prompts: {source: 3}", "expected the name of a source of prompts"),
     ],
 )

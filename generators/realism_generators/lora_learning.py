@@ -49,7 +49,8 @@ class Settings:
 class Learning(lightning.LightningModule):
     """The network of a generator's pipeline, frozen but for the adapter in it, which learns."""
 
-    encoded: EncodedOnce
+    encoded: EncodedOnce | None = None
+    """What was encoded for the fit; None before it, and where a fit that had nothing left to do goes on."""
 
     def __init__(self, options: Settings):
         super().__init__()
@@ -87,6 +88,7 @@ class Learning(lightning.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         random = torch.Generator("cpu").manual_seed(batch.seed)
+        assert self.encoded is not None, "a fit prepares first"
         mirrored = (torch.rand(len(batch.images), generator=random) < 0.5).tolist() if self.options.flip else None
         pictures = self.encoded.pictures(batch.images, mirrored or [False] * len(batch.images), self.device)
         conditions = self.encoded.conditions(batch.texts, self.device)
@@ -100,7 +102,8 @@ class Learning(lightning.LightningModule):
         return loss
 
     def on_fit_end(self) -> None:
-        self.encoded.forget()
+        if self.encoded is not None:
+            self.encoded.forget()
 
     def configure_optimizers(self) -> Any:
         learning = [weight for weight in self.parameters() if weight.requires_grad]
@@ -125,6 +128,7 @@ class Lessons(DataLoader[Batch]):
     def __init__(self, rows: Sequence[Row], batch: int, count: int, learnt: str = ""):
         super().__init__(rows, batch_size=None)  # type: ignore[arg-type]
         self.rows, self._batch, self._count, self._next = rows, batch, count, 0
+        self._orders: dict[int, np.ndarray] = {}
         self._seed = [torch.initial_seed() % 2**63, int(learnt or "0", 16)]
 
     def __len__(self) -> int:
@@ -148,5 +152,11 @@ class Lessons(DataLoader[Batch]):
     def _lesson(self, k: int) -> list[Row]:
         n = len(self.rows)
         places = range(k * self._batch, (k + 1) * self._batch)
-        orders = {e: np.random.default_rng([*self._seed, 0, e]).permutation(n) for e in {at // n for at in places}}
-        return [self.rows[orders[at // n][at % n]] for at in places]
+        return [self.rows[self._order(at // n)[at % n]] for at in places]
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """All rows in random order; those of two epochs are kept, as a batch may lie in both."""
+        if epoch not in self._orders:
+            self._orders = {e: order for e, order in self._orders.items() if e == epoch - 1}
+            self._orders[epoch] = np.random.default_rng([*self._seed, 0, epoch]).permutation(len(self.rows))
+        return self._orders[epoch]

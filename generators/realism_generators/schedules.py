@@ -33,7 +33,8 @@ class Schedule(ABC):
 
     @abstractmethod
     def steps(self, n: int, latents: torch.Tensor) -> Levels:
-        """The n + 1 levels of n steps, from noise to what is clean; the network is asked at all but the last."""
+        """The levels of n steps, from noise to what is clean: n + 1 for a scheduler that asks the network once a step,
+        more for one that asks it more often (Heun, PNDM). The network is asked at all but the last."""
 
 
 class DiffusionSchedule(Schedule):
@@ -80,17 +81,28 @@ class FlowSchedule(Schedule):
     def draw(self, b: int, random: torch.Generator) -> Levels:
         """At u = sigmoid(normal) of the way from the scheduler's first (noise) to its last: the logit-normal of Esser
         et al. 2024 (SD3) section 3.1 with m = 0 and s = 1, as diffusers' scripts draw it."""
-        sigmas = self._scheduler.sigmas
+        sigmas = self._training_sigmas()
         u = torch.randn(b, generator=random).sigmoid()
         sigma = sigmas[(u * len(sigmas)).long().clamp(max=len(sigmas) - 1)]
         return flowing(sigma * self._scheduler.config.num_train_timesteps, sigma)
+
+    def _training_sigmas(self) -> torch.Tensor:
+        """Those of all steps of training, from noise on. Schedulers that are made for diffusion and told to flow hold
+        others until they are asked for steps."""
+        config = self._scheduler.config
+        if not config.get("use_flow_sigmas"):
+            sigmas: torch.Tensor = self._scheduler.sigmas
+            return sigmas
+        even = torch.linspace(1, 1 / config.num_train_timesteps, config.num_train_timesteps)
+        shift = config.get("flow_shift") or 1.0
+        return shift * even / (1 + (shift - 1) * even)
 
     def scheduler(self, n: int, latents: torch.Tensor) -> Any:
         made = copy.deepcopy(self._scheduler)
         given = (
             {"sigmas": np.linspace(1.0, 1 / n, n)} if self._evenly and not made.config.get("use_flow_sigmas") else {}
         )
-        shift = {"mu": self._shift(latents)} if made.config.use_dynamic_shifting else {}
+        shift = {"mu": self._shift(latents)} if made.config.get("use_dynamic_shifting") else {}
         made.set_timesteps(n, device=latents.device, **given, **shift)
         return made
 

@@ -50,6 +50,10 @@ def moments(blocks: Iterable[np.ndarray], name: str = "the set") -> Moments:
     n, mean, scatter = 0, np.zeros(0), np.zeros(0)
     for block in blocks:
         rows = block.astype(np.float64)
+        if not len(rows):
+            continue
+        if rows.ndim != 2 or (n and rows.shape[1] != len(mean)):
+            raise RealismError(f"features of {name} have shape {rows.shape}, unlike those before; expected (n, d)")
         if not np.isfinite(rows).all():
             raise RealismError(f"features of {name} are not all finite")
         m, centre = len(rows), rows.mean(0)

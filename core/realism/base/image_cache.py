@@ -21,10 +21,7 @@ MOST_NEW = 2**15
 
 def image_key(path: Path) -> str:
     """32 hex digits that stand for an image as it lies on disk: its path, and the size and time of change of the file
-    (of the tar, if it leads into one). A changed file has another key; it is not read for that. A relative path is that
-    of a picture of a run, which its path alone stands for: what a run has made does not change."""
-    if not path.is_absolute():
-        return hashlib.blake2b(str(path).encode(), digest_size=16).hexdigest()
+    (of the tar, if it leads into one). A changed file has another key; it is not read for that."""
     try:
         stat = path.stat()
     except OSError:

@@ -73,7 +73,7 @@ def part_path(folder: Path, number: int) -> Path:
 
 def parts(folder: Path) -> list[Path]:
     """The parts of a table, in order."""
-    return sorted(folder.glob("part-*.parquet"))
+    return sorted(folder.glob("part-*.parquet"), key=lambda path: int(path.stem.removeprefix("part-")))
 
 
 def read_part(path: Path, kind: type[R]) -> list[R]:
@@ -84,7 +84,7 @@ def read_part(path: Path, kind: type[R]) -> list[R]:
     try:
         return [kind.from_cells(cells) for cells in pyarrow.parquet.read_table(path).to_pylist()]
     except (pyarrow.ArrowException, OSError, TypeError, ValueError):
-        raise RealismError(f"'{path}' is damaged; remove the folder '{path.parent.parent}' and run again") from None
+        raise _damaged(path) from None
 
 
 def read(folder: Path, kind: type[R]) -> Iterator[R]:
@@ -95,9 +95,24 @@ def read(folder: Path, kind: type[R]) -> Iterator[R]:
 
 def count_rows(folder: Path) -> int:
     """How many rows a table has, of which none is read."""
+    return sum(rows_in(path) for path in parts(folder))
+
+
+def rows_in(path: Path) -> int:
+    """How many rows a part has, of which none is read. Raises RealismError if it is damaged."""
+    import pyarrow
     import pyarrow.parquet
 
-    return sum(pyarrow.parquet.read_metadata(path).num_rows for path in parts(folder))
+    try:
+        return int(pyarrow.parquet.read_metadata(path).num_rows)
+    except (pyarrow.ArrowException, OSError):
+        raise _damaged(path) from None
+
+
+def _damaged(path: Path) -> RealismError:
+    """What to say of a part that cannot be read: to remove the folder of the step that wrote it."""
+    step = next((folder for folder in path.parents if folder.parent.name == "steps"), path.parent)
+    return RealismError(f"'{path}' is damaged; remove the folder '{step}' and run again")
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -38,12 +38,15 @@ class Artifact:
     """What the fields before the last are names of."""
     row: ClassVar[type[Row] | None] = None
     """The rows of its table; None for a folder of another form."""
+    last_counts: ClassVar[bool] = False
+    """Whether the one that was made last, be it anew, is the last of its kind; else all keep the places they had."""
     advice: ClassVar[str] = ""
     """What to do where there is none: "put a step 'generate' before this"."""
 
     def __init_subclass__(cls) -> None:
-        if cls.kind and KINDS.setdefault(cls.kind, cls).__qualname__ != cls.__qualname__:
-            raise TypeError(f"two kinds of artifact are called '{cls.kind}'")
+        known = KINDS.setdefault(cls.kind, cls) if cls.kind else cls
+        if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise TypeError(f"two kinds of artifact are called '{cls.kind}': give {cls.__name__} a kind of its own")
 
     @property
     def names(self) -> tuple[Any, ...]:
@@ -73,7 +76,7 @@ class Artifact:
         alike = [a.name for a in there if type(a) is type(self) and a.names[:-1] == self.names[:-1]]
         near = nearest(self.name, alike)
         here = f"; {self.noun}s here: {listed(alike)}" if any(alike) else ""
-        return f"no {self}{near}{here}" + ("" if near else f"; {self.advice}")
+        return f"no {self}{here}{near}" + (f"; {self.advice}" if self.advice and not near else "")
 
     def as_json(self) -> dict[str, Any]:
         """What files of a run say of it."""
@@ -94,7 +97,7 @@ class Artifact:
 def _file_name(name: str) -> str:
     """The name as that of a file: itself if it can be one."""
     plain = re.sub(r"[^A-Za-z0-9_ .,()-]+", "-", name)
-    return name if plain == name else f"{plain.strip('-')}-{digest(name)[:8]}"
+    return name if plain == name and name.strip(".") else f"{plain.strip('-.')}-{digest(name)[:8]}"
 
 
 @dataclass(frozen=True)
@@ -122,9 +125,9 @@ class Index(Artifact):
 
 @dataclass(frozen=True)
 class References(Artifact):
-    """For each prompt, the images that were found."""
+    """For each of the recipe's prompts, the images that were found; the table has the parts of the prompts' table."""
 
-    kind, noun, row = "references", "reference", rows.Reference
+    kind, noun, row, last_counts = "references", "reference", rows.Reference, True
     advice = "put a step 'retrieve' before this"
 
     called: str
@@ -147,7 +150,7 @@ class Samples(Artifact):
 class Scores(Artifact):
     """What one value of a reward is for each sample of an arm.
 
-    The tables of an arm's scores have the parts of its samples: part by part they tell of the same samples.
+    The table has the parts of the arm's samples: part by part both tell of the same samples.
     """
 
     kind, noun, row = "scores", "score", rows.Score
@@ -155,11 +158,6 @@ class Scores(Artifact):
 
     arm: str
     reward: str
-
-    @property
-    def place(self) -> str:
-        """One table for all that are given in one step."""
-        return f"scores/{_file_name(self.arm)}"
 
     def tells_of(self) -> tuple[Artifact, ...]:
         return (Samples(self.arm),)

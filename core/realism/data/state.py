@@ -40,6 +40,7 @@ class State(Mapping[Artifact, Filled]):
         """The state after a step of that fingerprint has made these: what tells of them, and was not made with them, is
         there no longer."""
         gone = void(self._filled, made)
+        gone |= {artifact for artifact in made if artifact.last_counts}
         kept = {artifact: filled for artifact, filled in self._filled.items() if artifact not in gone}
         return State(kept | {artifact: Filled(path, fingerprint) for artifact, path in made.items()})
 

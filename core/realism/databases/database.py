@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import RealismError, shown
 from realism.base.files import digest, write_json
-from realism.base.tables import Row, parts, read_part
+from realism.base.tables import Row, parts, read_part, rows_in
 from realism.data import artifacts
 from realism.data.condition import Condition
 from realism.data.rows import RecordRow
@@ -115,15 +115,12 @@ class Database:
 
     def __init__(self, folder: Path, learnt: Mapping[str, str] | None = None):
         """learnt: what the retriever that will search has learnt; see `of`."""
-        import pyarrow.parquet
-
         self.folder = folder
         self._learnt = learnt
         self._parts = parts(folder / "metadata")
         self._ends: list[int] = []
         for path in self._parts:
-            rows = pyarrow.parquet.read_metadata(path).num_rows
-            self._ends.append(rows + (self._ends[-1] if self._ends else 0))
+            self._ends.append(rows_in(path) + (self._ends[-1] if self._ends else 0))
         self._accepted: Retriever | None = None
 
     @classmethod

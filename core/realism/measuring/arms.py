@@ -35,7 +35,8 @@ class Arm:
     def add(self, prompt: int, text: int, scores: dict[str, float]) -> None:
         """One sample more."""
         for reward in scores:
-            self.scores.setdefault(reward, array("d", [np.nan] * len(self.prompts)))
+            if reward not in self.scores:
+                self.scores[reward] = array("d", [np.nan] * len(self.prompts))
         for reward, values in self.scores.items():
             values.append(scores.get(reward, np.nan))
         self.prompts.append(prompt)
@@ -60,13 +61,18 @@ class Gathered:
     texts: list[str]
     lower_is_better: set[str]
 
-    def clusters(self, arm: Arm, at: np.ndarray) -> list[str]:
-        """What is resampled together: the pictures of one text, which share what was retrieved for it; where there is
-        but one text, those of one prompt."""
-        texts = np.asarray(arm.texts)[at]
-        if len(np.unique(texts)) > 1:
-            return [self.texts[i] for i in texts.tolist()]
+    def clusters(self, arm: Arm, at: np.ndarray, group: Group) -> list[str]:
+        """What is resampled together: the pictures of one text, which share what was retrieved for it; in a group where
+        all arms have but one text, those of one prompt."""
+        if self._several_texts(group):
+            return [self.texts[i] for i in np.asarray(arm.texts)[at].tolist()]
         return [self.prompts[i] for i in np.asarray(arm.prompts)[at].tolist()]
+
+    def _several_texts(self, group: Group) -> bool:
+        texts = {
+            text for arm in self.arms.values() for text in np.unique(np.asarray(arm.texts)[arm.of(group)]).tolist()
+        }
+        return len(texts) > 1
 
 
 def gather(state: State, names: Sequence[str], by: Sequence[str]) -> Gathered:

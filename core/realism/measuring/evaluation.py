@@ -77,7 +77,7 @@ def spread_within(arm: ArmFeatures) -> ArmScores:
         start += len(block)
     # the sum of all products is that of the sum of rows with itself, less those of a row with itself
     n, whole = counts[several], (totals[several] ** 2).sum(1)
-    values = 1 - (whole - n) / (n * (n - 1))
+    values = np.maximum(0, 1 - (whole - n) / (n * (n - 1)))  # rounding alone goes below
     return ArmScores(values.tolist(), [names[i] for i in several.tolist()])
 
 

@@ -41,8 +41,9 @@ TRIED = 5
 def of_scores(gathered: Gathered, rewards: Sequence[str], control: str, seed: int) -> Iterator[Measure]:
     """The mean of each reward, by arm and group."""
     for reward in rewards:
-        given = {v for arm in gathered.arms.values() for v in set(arm.scores.get(reward, ())) if v == v}
-        unit = {"unit": "share"} if given <= {0.0, 1.0} else {}
+        given = [np.asarray(arm.scores.get(reward, ())) for arm in gathered.arms.values()]
+        yes_or_no = all((np.isnan(values) | (values == 0) | (values == 1)).all() for values in given)
+        unit = {"unit": "share"} if yes_or_no else {}
         better = reward not in gathered.lower_is_better
         for group in gathered.groups:
             scores = {name: _of_reward(gathered, arm, reward, group) for name, arm in gathered.arms.items()}
@@ -55,13 +56,13 @@ def _of_reward(gathered: Gathered, arm: Arm, reward: str, group: Group) -> ArmSc
     values = np.asarray(arm.scores.get(reward, [np.nan] * len(arm.prompts)))
     at = arm.of(group)
     at = at[~np.isnan(values[at])]
-    return ArmScores(values[at].tolist(), gathered.clusters(arm, at))
+    return ArmScores(values[at].tolist(), gathered.clusters(arm, at, group))
 
 
-def of_selections(work: Work) -> Iterator[Measure]:
-    """What each `select` before made of the samples, beside the first of them."""
-    found = Selection.among(work.state)
-    rounds: dict[str, list[Verdict]] = {round_name(one, found): list(work.read(one)) for one in found}
+def of_selections(found: Sequence[Selection], work: Work) -> Iterator[Measure]:
+    """What each of these selections made of the samples, beside the first of them."""
+    every = Selection.among(work.state)
+    rounds: dict[str, list[Verdict]] = {round_name(one, every): list(work.read(one)) for one in found}
     lower = {reward for verdicts in rounds.values() for v in verdicts for reward in v.lower_is_better}
     for told in measured(rounds):
         detail = {"seed": work.seed, "interval": OF_SCORES, SELECTED_FROM: "those to select from; n counts prompts"}
@@ -162,7 +163,7 @@ def _bias(metric: SetMetric, n: int, real: int) -> dict[str, Any]:
 
 def _of_group(features: Rows, gathered: Gathered, arm: Arm, group: Group) -> ArmFeatures:
     at = arm.of(group)
-    return ArmFeatures(features.only(at), gathered.clusters(arm, at))
+    return ArmFeatures(features.only(at), gathered.clusters(arm, at, group))
 
 
 def _alike(records: Sequence[RecordRow], subjects: set[str]) -> tuple[list[int], str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
+from realism.base.errors import RealismError
 from realism.base.tables import part_path, parts, read_part
 from realism.data.artifacts import Samples, Scores
 from realism.data.rows import Sample, Score
@@ -22,15 +22,18 @@ def rewards_of(there: Artifacts, *arms: str) -> list[str]:
 
 def scored(state: State, arm: str) -> Iterator[Scored]:
     """The samples of an arm with their scores, one part in memory at a time; each table is read once."""
-    wanted: dict[Path, set[str]] = {}
-    for scores in Scores.among(state):
-        if scores.arm == arm:
-            wanted.setdefault(state.path(scores), set()).add(scores.reward)
-    for number, path in enumerate(parts(state.path(Samples(arm)))):
+    tables = {scores: state.path(scores) for scores in Scores.among(state) if scores.arm == arm}
+    pieces = parts(state.path(Samples(arm)))
+    for scores, table in tables.items():
+        if len(parts(table)) != len(pieces):
+            raise RealismError(
+                f"{scores} has {len(parts(table))} parts and its samples {len(pieces)}; a step that writes scores "
+                "writes one part for each part of the samples, see `realism.artifacts.Scores`"
+            )
+    for number, path in enumerate(pieces):
         given: dict[str, dict[str, Score]] = {}
-        for table, rewards in wanted.items():
+        for scores, table in tables.items():
             for row in read_part(part_path(table, number), Score):
-                if row.reward in rewards:
-                    given.setdefault(row.id, {})[row.reward] = row
+                given.setdefault(row.id, {})[scores.reward] = row
         for sample in read_part(path, Sample):
             yield sample, given.get(sample.id, {})

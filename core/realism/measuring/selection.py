@@ -14,8 +14,6 @@ from realism.measuring.scores import Scored
 
 SELECTED_FROM = "samples"
 """The key of a measure's detail that says that it tells of samples to learn from, not of held-out ones."""
-EXAMPLES = 12
-"""Prompts shown as examples of a selection."""
 
 
 def round_name(one: Selection, there: Collection[Selection]) -> str:

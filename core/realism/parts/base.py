@@ -43,7 +43,7 @@ class Part(ABC):
     def __getstate__(self) -> dict[str, Any]:
         """What goes along to another process: the options and where a retriever keeps its vectors; not what was loaded,
         which loads there at first use."""
-        kept = ["part_name", "memory", *(f.name for f in fields(self))] if is_dataclass(self) else ["part_name"]
+        kept = ["part_name", "_memory", *(f.name for f in fields(self))] if is_dataclass(self) else ["part_name"]
         return {name: value for name, value in vars(self).items() if name in kept}
 
     @classmethod

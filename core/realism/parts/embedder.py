@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,6 @@ import numpy as np
 from PIL import Image
 
 from realism.base.duplicates import perceptual_hash, pixel_hash
-from realism.base.features import Rows
 from realism.base.files import digest
 from realism.base.image_cache import ImageCache, image_key
 from realism.base.images import UnreadableImage, read_images
@@ -90,7 +89,7 @@ class Embedder:
         """See to it that the images have vectors, and with `look` perceptual hashes. Returns the records whose images
         can be read, and what is set aside."""
         source = _source(encoder)
-        kept = source.memory.kept if isinstance(source.memory, VectorMemory) else None
+        kept = source._memory.kept if isinstance(source._memory, VectorMemory) else None
         return self._read(records, step, kept, lambda _, images: source.encode_images(images), look)
 
     def look(self, records: Sequence[RecordRow], step: str) -> tuple[list[KeyedRow], list[Aside]]:
@@ -111,30 +110,12 @@ class Embedder:
         """The vectors (n, d) float32 of images that have been embedded."""
         if isinstance(encoder, Projection):
             return encoder.project(self.vectors(encoder.encoder, keys))
-        assert isinstance(encoder.memory, VectorMemory), "the retriever is used outside of a run"
-        return encoder.memory.kept.take(keys)
+        assert isinstance(encoder._memory, VectorMemory), "the retriever is used outside of a run"
+        return encoder._memory.kept.take(keys)
 
     def hashes(self, keys: Sequence[str]) -> np.ndarray:
         """The perceptual hashes (n, 4) of images that were looked at."""
         return self._looks.take(keys)
-
-    def features(
-        self, encoder: Retriever, records: Iterable[RecordRow], step: str
-    ) -> tuple[Rows, list[KeyedRow], list[Aside]]:
-        """The vectors of many images, read when they are needed, the records they belong to, and what is set aside."""
-        rows: list[KeyedRow] = []
-        aside: list[Aside] = []
-        for some in chunks(records, SHARD):
-            good, bad = self.embed(encoder, some, step)
-            rows += good
-            aside += bad
-            self.flush()
-        keys = np.array([row.key for row in rows], "S32")
-
-        def take(at: np.ndarray) -> np.ndarray:
-            return self.vectors(encoder, [key.decode() for key in keys[at].tolist()])
-
-        return Rows(take, np.arange(len(rows))), rows, aside
 
     def _read(
         self,
@@ -146,11 +127,12 @@ class Embedder:
     ) -> tuple[list[KeyedRow], list[Aside]]:
         """The records with their keys. Images are opened only if something of them is not known: their pixels' hash,
         their perceptual hash if `look`, their vector if they are to be used for one."""
-        files = [image_key(Path(r.path)) for r in records]
-        keys: dict[int, str] = {}
-        known = np.flatnonzero(self._pixels.has(files)).tolist()
-        for i, key in zip(known, self._pixels.take([files[i] for i in known]).tolist() if known else [], strict=True):
-            keys[i] = key.decode()
+        # pictures of the run itself, whose paths are relative, may be drawn anew in their places: they are looked at
+        lasting = {i: image_key(Path(r.path)) for i, r in enumerate(records) if Path(r.path).is_absolute()}
+        there = self._pixels.has(list(lasting.values()))
+        files = {i: file for (i, file), known in zip(lasting.items(), there.tolist(), strict=True) if known}
+        pixels = self._pixels.take(list(files.values())).tolist() if files else []
+        keys = {i: key.decode() for i, key in zip(files, pixels, strict=True)}
         have = list(keys.values())
         done = np.ones(len(have), bool) if not look else self._looks.has(have)
         if use is not None:
@@ -167,7 +149,8 @@ class Embedder:
                 looks = [pool.submit(perceptual_hash, image) for _, image in good] if look else []
                 if use is not None and good:
                     use([_keyed(records[i], keys[i]) for i, _ in good], [image for _, image in good])
-                self._pixels.add([files[i] for i, _ in good], np.array([keys[i] for i, _ in good], "S32"))
+                kept_for = [i for i, _ in good if i in lasting]
+                self._pixels.add([lasting[i] for i in kept_for], np.array([keys[i] for i in kept_for], "S32"))
                 if looks:
                     self._looks.add([keys[i] for i, _ in good], np.stack([future.result() for future in looks]))
         rows = [_keyed(record, keys[i]) for i, record in enumerate(records) if i not in aside]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from realism.base.errors import RealismError
 from realism.parts.base import Part
@@ -54,12 +54,15 @@ class Retriever(Part):
     family = "retriever"
     index: Index
     """What searches the images it has encoded; each retriever has this option."""
-    memory: ClassVar[Memory | None] = None  # no option, though a run sets it for each retriever by itself
+    if TYPE_CHECKING:  # else it would be an option
+        _memory: Memory | None
+    else:
+        _memory = None
     """What it has embedded in this run, which is not embedded again, whoever asks; None outside of a run."""
 
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
         """RGB images of any size -> (n, d) float32, each row of length 1. Row i depends on image i alone, to 1e-5."""
-        return self.embed_images(images) if self.memory is None else self.memory.rows(images, self.embed_images)
+        return self.embed_images(images) if self._memory is None else self._memory.rows(images, self.embed_images)
 
     @abstractmethod
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray:

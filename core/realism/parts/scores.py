@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import keyword
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,20 @@ from realism.parts.reward import Reward, Scores
 
 if TYPE_CHECKING:
     import torch
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+ANSWER = {"question", "expected", "answer", "right"}
+"""What each of a detail's `answers` has."""
+
+
+def names_error(reward: Reward) -> str | None:
+    """One sentence if a value or a map of a reward is called what no recipe can write, else None."""
+    for where, names in (("outputs", reward.outputs), ("map_names", reward.map_names)):
+        for name in names:
+            if not NAME.fullmatch(name) or keyword.iskeyword(name):
+                said = f"'{where}' of {type(reward).__name__} has {name!r}"
+                return f"{said}; a name is letters, digits and _, a letter first"
+    return None
 
 
 def scores_error(reward: Reward, scores: Any, n: int) -> str | None:
@@ -50,6 +66,9 @@ def details_error(details: Any, n: int) -> str | None:
             json.dumps(dict(detail), sort_keys=True)
         except (TypeError, ValueError) as error:
             return f"a detail is not JSON: {error}"
+        answers = detail.get("answers", ())
+        if not isinstance(answers, Sequence) or not all(isinstance(a, Mapping) and set(a) >= ANSWER for a in answers):
+            return f"of 'answers', each should have {', '.join(sorted(ANSWER))}; got {shown(answers)}"
     return None
 
 
@@ -64,6 +83,8 @@ def maps_error(maps: Any, names: Sequence[str], n: int) -> str | None:
     if wrong := _names_error("map", maps, names, "map_names"):
         return wrong
     for name, those in maps.items():
+        if not isinstance(those, Sequence | np.ndarray):
+            return f"maps '{name}' are a {type(those).__name__}, not a list with one a picture"
         if len(those) != n:
             return f"{_pictures(n)} gave {len(those)} maps '{name}', not {n}"
         for one in those:

@@ -119,13 +119,14 @@ class Work(Protocol):
         total: int | None = None,
         unit: str = "items",
         each: int = 1,
-        then: Callable[[Shard], Shard] | None = None,
+        then: Callable[[int, Shard], Shard] | None = None,
     ) -> Path:
         """Make part i of a table of shard i; a part that is there already is kept, and not made again.
 
         shards: the same lists at every call. call: a shard's number and items -> rows, and what it set aside; files
         that belong to the rows it writes itself, before it returns. It may be carried out in another process, so what
-        it holds can be pickled. then: what is done with that here, before it is written (asking plugins). total: how
+        it holds can be pickled. then: what is done with that, and the
+        shard's number, here, before it is written (asking plugins). total: how
         many items there are. each: how many rows an item may make, or lose. Returns the table's folder. Raises
         RealismError when more is set aside than the recipe allows.
         """

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 
-from realism.data.artifacts import Artifact, Samples
+from realism.data.artifacts import Artifact, Measures, References, Samples, Weights
 from realism.data.condition import Condition
 from realism.data.state import void
-from realism.parts.step import Step, all_reads
+from realism.parts import Part, Step, Tunable, parts_of
+from realism.parts.step import all_reads
 from realism.recipe.source import Key, Source, dotted
 
 
@@ -16,7 +17,12 @@ def check_flow(steps: Sequence[tuple[Step, Key]], source: Source) -> None:
     """Walk through the steps with the keys of artifacts alone; problems are noted in the source."""
     there: dict[Artifact, None] = {}
     unread: dict[Artifact, Key] = {}
+    taught: dict[str, Part] = {}
     for step, key in steps:
+        for part in parts_of(step):
+            if isinstance(part, Tunable) and step.learnt and taught.get(part.part_name, part) != part:
+                said = f"'{part.part_name}' has learnt something before, with other options than it has here"
+                source.problem(key, f"{said}: give each of the two a name of its own under 'parts'")
         for artifact in all_reads(step, there):
             unread.pop(artifact, None)
             if artifact not in there:
@@ -26,12 +32,17 @@ def check_flow(steps: Sequence[tuple[Step, Key]], source: Source) -> None:
             about = colon and option in {f.name for f in fields(step)}  # type: ignore[arg-type]
             source.problem((*key, option) if about else key, rest if about else sentence)
         made = dict.fromkeys(step.writes(there))
+        taught |= {part.part_name: part for part in parts_of(step) if Weights(part.part_name) in made}
         for gone in void(there, made):
             del there[gone]
             unread.pop(gone, None)
         for artifact in made:
+            if artifact.last_counts:
+                there.pop(artifact, None)
+        for artifact in made:
             if artifact in unread:
-                hint = "give one of the two another 'name'" if isinstance(artifact, Samples) else ""
+                named = isinstance(artifact, Samples | Measures | References)
+                hint = "give one of the two another 'name'" if named else ""
                 source.problem(
                     key, f"this replaces {artifact} of {dotted(unread[artifact])}, which no step has used", hint
                 )

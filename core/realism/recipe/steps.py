@@ -156,5 +156,10 @@ def _filled(written: Any, fill: Mapping[str, Any]) -> Any:
                 written = written.replace(f"{{{name}}}", str(value))
         return written
     if isinstance(written, dict):
-        return {k: _filled(v, fill) for k, v in written.items()}
+        inner = fill
+        if "repeat" in written:  # what a repeat below fills in itself is left to it
+            values = written["repeat"] if isinstance(written["repeat"], list) else []
+            own = {"iteration", "value", *(name for v in values if isinstance(v, dict) for name in v)}
+            inner = {name: value for name, value in fill.items() if name not in own}
+        return {k: _filled(v, fill if k == "repeat" else inner) for k, v in written.items()}
     return [_filled(v, fill) for v in written] if isinstance(written, list) else written

@@ -32,7 +32,9 @@ def describe(value: Any, versions: Mapping[str, str]) -> Any:
         return {f.name: describe(getattr(value, f.name), versions) for f in fields(value)}
     if isinstance(value, Mapping):
         return {str(k): describe(v, versions) for k, v in value.items()}
-    if isinstance(value, list | tuple | set):
+    if isinstance(value, set | frozenset):
+        return sorted((describe(v, versions) for v in value), key=str)
+    if isinstance(value, list | tuple):
         return [describe(v, versions) for v in value]
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 

@@ -51,10 +51,11 @@ def locked(folder: Path, view: View) -> Iterator[None]:
     log.addHandler(handler)
     log.addHandler(notes)
     log.setLevel(logging.INFO)
-    log.propagate = False
+    propagates, log.propagate = log.propagate, False
     try:
         yield
     finally:
+        log.propagate = propagates
         log.removeHandler(notes)
         log.removeHandler(handler)
         handler.close()

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import RealismError, listed, nearest
 from realism.base.tables import read
-from realism.data.artifacts import KINDS, Artifact, Scores
-from realism.data.rows import Score
+from realism.data.artifacts import KINDS, Artifact
 from realism.data.state import State
+from realism.parts.work import StepRecord
 from realism.run.run import written_by
 
 if TYPE_CHECKING:
@@ -31,38 +31,22 @@ class Rows:
         return list(self._tables)
 
     def __iter__(self) -> Iterator[Any]:
-        for path, sharing in self._shared().items():
-            assert sharing[0].row is not None
-            names = _rewards(sharing)
-            for row in read(path, sharing[0].row):
-                if names is None or (isinstance(row, Score) and row.reward in names):
-                    yield row
+        for artifact, path in self._tables.items():
+            assert artifact.row is not None
+            yield from read(path, artifact.row)
 
     def to_pandas(self) -> pandas.DataFrame:
         """A data frame of all: a column for each field of the rows, and for what tells the artifacts apart (`arm`)."""
         import pandas
 
         frames = []
-        for path, sharing in self._shared().items():
-            frame, names = pandas.read_parquet(path), _rewards(sharing)
-            frame = frame if names is None else frame[frame["reward"].isin(names)]
-            for field in fields(sharing[0]):
+        for artifact, path in self._tables.items():
+            frame = pandas.read_parquet(path)
+            for field in fields(artifact):
                 if field.name not in frame.columns:
-                    frame.insert(0, field.name, getattr(sharing[0], field.name))
+                    frame.insert(0, field.name, getattr(artifact, field.name))
             frames.append(frame)
         return pandas.concat(frames, ignore_index=True)
-
-    def _shared(self) -> dict[Path, list[Artifact]]:
-        """The artifacts that lie in each table; scores given in one step share one."""
-        found: dict[Path, list[Artifact]] = {}
-        for artifact, path in self._tables.items():
-            found.setdefault(path, []).append(artifact)
-        return found
-
-
-def _rewards(sharing: list[Artifact]) -> set[str] | None:
-    """Of which rewards the rows count; None for all rows."""
-    return {one.reward for one in sharing if isinstance(one, Scores)} if isinstance(sharing[0], Scores) else None
 
 
 class OpenRun:
@@ -74,22 +58,25 @@ class OpenRun:
         self.folder = folder
         try:
             told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-            done, self.seeds = told["steps"], tuple(told["seeds"])
-        except (OSError, ValueError, KeyError, TypeError):
+            done, self.seeds = [StepRecord(**step) for step in told["steps"]], tuple(map(int, told["seeds"]))
+            first = self.seeds[0]
+        except (OSError, ValueError, KeyError, TypeError, IndexError):
             said = f"'{folder}' is not the folder of a run; name the one that 'realism run' printed"
             raise RealismError(said) from None
         if seed is not None and seed not in self.seeds:
             raise RealismError(f"seed {seed} is none of this run; its seeds: {listed(map(str, self.seeds))}")
-        self.seed = self.seeds[0] if seed is None else seed
+        self.seed = first if seed is None else seed
         self.artifacts = State()
         """What there is, and where it lies."""
         for step in done:
-            if step["seed"] == self.seed:
-                self.artifacts = self.artifacts.after(written_by(folder / step["folder"]), step["fingerprint"])
+            if step.seed == self.seed:
+                self.artifacts = self.artifacts.after(written_by(folder / step.folder), step.fingerprint)
 
     def __getitem__(self, what: str | Artifact) -> Rows:
         """The rows of a kind of artifact ("samples", "scores", "measures", ...), or of one artifact. Raises
         RealismError if there is none."""
+        if isinstance(what, Artifact) and what.row is None:
+            raise RealismError(f"{what} is no table; it lies in '{self.artifacts.path(what)}'")
         if isinstance(what, Artifact):
             return Rows({what: self.artifacts.path(what)})
         kinds = {artifact.kind for artifact in self.artifacts if artifact.row is not None}

@@ -17,18 +17,19 @@ import yaml
 
 from realism.base.errors import RealismError
 from realism.base.files import digest, write_json, write_text
-from realism.base.tables import read, write_part
-from realism.data.artifacts import Artifact, Measures, Weights
+from realism.base.tables import parts, read, write_part
+from realism.data.artifacts import Artifact, Measures
 from realism.data.rows import Measure
 from realism.data.state import State
-from realism.parts import Part, Projection, Retriever, Tunable, parts_of
+from realism.parts import Part, parts_of
 from realism.parts.embedder import Embedder
 from realism.parts.step import Step, all_reads
 from realism.parts.work import StepRecord
 from realism.plugins.manager import Plugins
 from realism.recipe.recipe import Recipe
-from realism.run.fingerprint import describe, encoder_of, learnt_by, step_fingerprint
+from realism.run.fingerprint import describe, step_fingerprint
 from realism.run.lock import locked
+from realism.run.parts_in_use import parts_in_use
 from realism.run.plugin_calls import PluginCalls
 from realism.run.progress import View
 from realism.run.seeds import pool
@@ -139,13 +140,19 @@ class Run:
         report = next((step for step in self.recipe.steps if isinstance(step, kind)), None) or kind()
         with locked(self.folder, self.view):
             states: dict[int, State] = {}
-            file = self.folder / "run.json"
-            for told in json.loads(file.read_text())["steps"] if file.exists() else []:
-                record = StepRecord(**told)
+            for record in self._records():
                 self._visited.append(self.folder / record.folder)
                 if record.title != report.title():
                     states[record.seed] = self._filled(states.get(record.seed, State()), record)
             self._step(report, self._pooled(list(states.values())), self.recipe.seed)
+
+    def _records(self) -> list[StepRecord]:
+        """The steps that were done, as run.json tells. Raises RealismError if it is damaged."""
+        file = self.folder / "run.json"
+        try:
+            return [StepRecord(**told) for told in json.loads(file.read_text())["steps"]] if file.exists() else []
+        except (ValueError, KeyError, TypeError):
+            raise RealismError(f"'{file}' is damaged; 'realism run' of the same recipe writes it anew") from None
 
     def _steps(self) -> State:
         """All steps, for each seed; then, once, those that show the run as a whole."""
@@ -196,7 +203,7 @@ class Run:
         shared = folder in self._visited  # an earlier seed has been here, or a step that is done twice alike
         self._visited.append(folder)
         done, title = folder / "done.json", step.title()
-        kept = done.exists() and step.scope != "run"
+        kept = done.exists() and step.scope != "run" and is_whole(folder)
         record = StepRecord(title, self._relative(folder), fingerprint, kept, seed)
         if shared and kept:
             return self._filled(state, record)
@@ -205,7 +212,7 @@ class Run:
         else:
             self._calls.tell("realism_step_start", step=title, folder=str(folder))
             made = self._work(step, state, folder, seed)
-            artifacts = [artifact.as_json() | {"path": artifact.place} for artifact in made]
+            artifacts = [a.as_json() | {"path": a.place, "parts": len(parts(folder / a.place))} for a in made]
             made_by = {"step": describe(step, self._part_versions), "versions": self.versions()}
             write_json(done, {"fingerprint": fingerprint, "artifacts": artifacts, **made_by})
         self._calls.tell("realism_step_end", step=title, folder=str(folder), kept=kept)
@@ -224,17 +231,19 @@ class Run:
             if not any(part is other for other in used):
                 part.release()
         self._held = used
-        for part in used:
-            if isinstance(part, Tunable):
-                learnt = state.get(Weights(part.part_name)) if step.learnt else None
-                part.use_weights(learnt.path if learnt else None)
-            if isinstance(part, Retriever) and not isinstance(part, Projection):
-                made_by = encoder_of(part) | {"learnt": learnt_by(part, state if step.learnt else {})}
-                part.memory = self._embedder.memory(made_by)  # type: ignore[misc]
+        learnt = state if step.learnt else State()
         depends = step.depends_on(self.recipe.steps)
-        with self.view.step(step.title()) as bar:
+        with (
+            parts_in_use(used, learnt, self._embedder, self._part_versions),
+            self.view.step(step.title()) as bar,
+        ):
             work = StepWork(self, state, step.title(), folder, bar, seed, self._embedder, depends)
-            step.run(work)
+            try:
+                step.run(work)
+            except SystemExit as error:
+                raise RealismError(
+                    f"step '{step.title()}' tried to end the program ({error}), which no part may"
+                ) from error
             self._embedder.flush()
             work.note_time()
         made = list(step.writes(state))
@@ -269,13 +278,22 @@ class Run:
         write_text(self.folder / "aside.csv", text.getvalue())
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether all that a step has written is there; where a part of a table is lost, the step fills the gap."""
+    try:
+        told = json.loads((folder / "done.json").read_text())["artifacts"]
+        return all((folder / a["path"]).exists() and len(parts(folder / a["path"])) == a["parts"] for a in told)
+    except (OSError, ValueError, KeyError, TypeError):
+        return True  # `written_by` says what is wrong
+
+
 def written_by(folder: Path) -> dict[Artifact, Path]:
     """What a step that is done has written, by its folder; without kinds of which no imported module knows. Raises
     RealismError if the folder is damaged."""
     try:
         told = json.loads((folder / "done.json").read_text())["artifacts"]
         found = {Artifact.from_json(one): folder / one["path"] for one in told}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         said = f"'{folder / 'done.json'}' is damaged, or another version wrote it; remove that folder and run again"
         raise RealismError(said) from None
     return {artifact: path for artifact, path in found.items() if artifact is not None}

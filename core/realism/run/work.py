@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -74,8 +75,8 @@ class StepWork:
         self._began = time.monotonic()
         self._timing = folder / "timing.json"
         self._before: dict[str, Any] = {"seconds": 0.0, "items": 0, "unit": "items"}
-        if self._timing.exists():
-            self._before = json.loads(self._timing.read_text())
+        with contextlib.suppress(OSError, ValueError):  # it decides nothing
+            self._before = self._before | json.loads(self._timing.read_text())
 
     def path(self, artifact: Artifact) -> Path:
         return self.state.path(artifact)
@@ -101,7 +102,7 @@ class StepWork:
         total: int | None = None,
         unit: str = "items",
         each: int = 1,
-        then: Callable[[Shard], Shard] | None = None,
+        then: Callable[[int, Shard], Shard] | None = None,
     ) -> Path:
         folder = self.folder / target.place
         folder.mkdir(parents=True, exist_ok=True)
@@ -113,9 +114,10 @@ class StepWork:
             if not kept:
                 rows, aside = call(number, shard)
                 if then is not None:
-                    rows, aside = then((rows, aside))
+                    rows, aside = then(number, (rows, aside))
                 self.embedder.flush()
                 # First what was set aside, so that a part that is there tells that its asides are, too.
+                part_path(aside_folder, number).unlink(missing_ok=True)  # of a try that was killed
                 if aside:
                     write_part(aside, Aside, aside_folder, number)
                 self.write(target, rows, number)

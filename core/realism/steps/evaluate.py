@@ -55,15 +55,24 @@ class Evaluate(Step):
             return []
         if self.control and Samples(self.control) in there and Samples(self.control) not in measured:
             return [f"control: arm '{self.control}' is none of the 'arms'; name it there too"]
-        if not (self.metrics or self.diversity or any(isinstance(a, Scores) for a in self.reads(there))):
+        if self.metrics or self.diversity:
+            return []
+        if not any(isinstance(a, Scores) for a in self.reads(there)):
             return ["there is nothing to evaluate: put a step 'score' before this, or name 'metrics' or 'diversity'"]
-        return []
+        unscored = [arm for arm in self.arms if not rewards_of(there, arm)]
+        return [f"arms: no score of arm '{arm}'; put a step 'score' before this, or leave it out" for arm in unscored]
 
     def reads(self, there: Artifacts) -> list[Artifact]:
         samples = samples_of(there, self.arms)
         arms = [one.arm for one in samples]
         scores = [scores for scores in Scores.among(there) if scores.arm in arms]
-        return [*samples, *([Samples(self.control)] if self.control else []), *scores, *Selection.among(there)]
+        return [*samples, *([Samples(self.control)] if self.control else []), *scores, *self._untold(there)]
+
+    def _untold(self, there: Artifacts) -> list[Selection]:
+        """The selections that no other `evaluate` has told of."""
+        made = list(there)
+        told = [i for i, one in enumerate(made) if isinstance(one, Measures) and one != Measures(self.name)]
+        return Selection.among(made[told[-1] :] if told else made)
 
     def writes(self, there: Artifacts) -> list[Artifact]:
         return [Measures(self.name)]
@@ -76,7 +85,7 @@ class Evaluate(Step):
             *of_scores(gathered, rewards_of(work.state, *names), control, work.seed),
             *(of_diversity(self.diversity, gathered, control, work) if self.diversity else ()),
             *(of_sets(self.metrics, self.real, gathered, control, work) if self.real else ()),
-            *of_selections(work),
+            *of_selections(self._untold(work.state), work),
         ]
         work.write(Measures(self.name), rows)
 

@@ -71,6 +71,11 @@ class Generate(Step):
         return name_error(self.name)
 
     def conflicts(self, there: Artifacts) -> list[str]:
+        if self.prompts and self.references not in ("", NONE):
+            return [
+                f"references: '{self.references}' were found for the recipe's own prompts, not for '{self.prompts}': "
+                "leave out one of the two options"
+            ]
         if self._references(there) is None or self.generator.max_references:
             return []
         return [
@@ -165,7 +170,7 @@ class Generate(Step):
         )
 
 
-def screened(work: Work, shard: Shard) -> Shard:
+def screened(work: Work, _: int, shard: Shard) -> Shard:
     """What is left of samples just made once plugins have looked at the pictures; the files of others are removed."""
     from realism.base.images import read_image
 

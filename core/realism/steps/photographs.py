@@ -23,7 +23,7 @@ SHARD = 256
 
 
 class Job(NamedTuple):
-    """A prompt, which of its pictures, and the photograph to take; None if no photograph shows its subject."""
+    """A prompt, which of its pictures, and the photograph to take; None if no other photograph shows its subject."""
 
     prompt: PromptRow
     number: int
@@ -34,9 +34,9 @@ class Job(NamedTuple):
 class Photographs(Step):
     """Make an arm of real images: for each prompt, photographs of its subject, drawn by a hash of the prompt's id.
 
-    A prompt without a subject gets any of them; a subject that none shows is set aside. Where a recipe has no prompts,
-    each photograph is a prompt of its own, with its caption, or else its subject, as the text. What is shown here is
-    kept out of databases, as what is evaluated against.
+    A prompt without a subject gets any of them; where a subject has too few, the rest is set aside. Where a recipe has
+    no prompts, each photograph is a prompt of its own, with its caption, or else its subject, as the text. What is
+    shown here is kept out of databases, as what is evaluated against.
     """
 
     images: Images
@@ -74,8 +74,8 @@ class Photographs(Step):
         for prompt in work.read(Prompts()):
             there = shown.get(prompt.subject, [])
             first = int(digest(prompt.id), 16)
-            for number in range(self.per_prompt):
-                yield Job(prompt, number, there[(first + number) % len(there)] if there else None)
+            for number in range(self.per_prompt):  # no photograph twice
+                yield Job(prompt, number, there[(first + number) % len(there)] if number < len(there) else None)
 
     def _by_themselves(self) -> Iterator[Job]:
         for r in self.images.records():
@@ -88,7 +88,8 @@ def _samples(arm: str, step: str, _: int, jobs: list[Job]) -> Shard:
     aside: list[Aside] = []
     for prompt, number, record in jobs:
         if record is None:
-            aside.append(Aside(prompt.id, step, f"no photograph shows '{prompt.subject}'"))
+            other = "other " if number else ""
+            aside.append(Aside(prompt.id, step, f"no {other}photograph shows '{prompt.subject}'"))
         elif isinstance(size := _size(record.path), str):
             aside.append(Aside(record.id, step, size))
         else:

@@ -19,7 +19,7 @@ from realism.data.rows import Aside, Heatmap, Sample, Score
 from realism.data.types import Picture, Prompt
 from realism.parts import Reward
 from realism.parts.embedder import MAX_SIDE
-from realism.parts.scores import by_full_name, scores_error
+from realism.parts.scores import by_full_name, names_error, scores_error
 from realism.parts.step import Artifacts, Step, called_twice, samples_of
 from realism.parts.work import Shard, Work
 from realism.steps.heatmaps import write_maps
@@ -51,7 +51,10 @@ class ScoreSamples(Step):
         return "score"
 
     def options_error(self) -> str | None:
-        return called_twice(self.rewards, "reward")
+        names = self._names()
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            return f"two rewards give a value '{twice}': give each reward a name of its own under 'parts'"
+        return called_twice(self.rewards, "reward") or next(filter(None, map(names_error, self.rewards)), None)
 
     def reads(self, there: Artifacts) -> list[Artifact]:
         return list(samples_of(there, self.arms))
@@ -67,8 +70,21 @@ class ScoreSamples(Step):
         for samples in samples_of(work.state, self.arms):
             shards = (read_part(path, Sample) for path in work.parts(samples))
             score = partial(self._score, samples.arm, work.folder, work.root)
-            table, told = Scores(samples.arm, self._names()[0]), partial(_told, work, samples.arm)
-            work.map(table, shards, score, unit="images", each=len(self._names()), then=told)
+            first, divide = Scores(samples.arm, self._names()[0]), partial(self._divided, samples.arm, work)
+            work.map(first, shards, score, unit="images", each=len(self._names()), then=divide)
+
+    def _divided(self, arm: str, work: Work, number: int, shard: Shard) -> Shard:
+        """Tell plugins of the scores, and write the table of each; the first is left for `Work.map` to write, last."""
+        given: dict[str, list[Score]] = {name: [] for name in self._names()}
+        for row in shard[0]:
+            assert isinstance(row, Score)
+            given[row.reward].append(row)
+        for name, rows in given.items():
+            work.report_scores(arm, name, {row.id: row.value for row in rows})
+        first, *others = given
+        for name in others:
+            work.write(Scores(arm, name), given[name], number)
+        return given[first], shard[1]
 
     def _names(self) -> list[str]:
         return [name for reward in self.rewards for name in reward.meanings()]
@@ -85,7 +101,8 @@ class ScoreSamples(Step):
                 if p.references or not reward.uses_references
             ]
             of = [s for s, _ in judged]
-            said = _said(reward, [p for _, p in judged]) if judged else NOTHING
+            # each has a copy, so that one that changes its pictures spoils no other's scores
+            said = _said(reward, [replace(p, image=p.image.copy()) for _, p in judged]) if judged else NOTHING
             if reward.map_names:
                 maps = Maps(arm, reward.part_name)
                 drawn = write_maps(folder / "heatmaps" / maps.place, root, of, said.maps)
@@ -94,17 +111,6 @@ class ScoreSamples(Step):
             scores += rows
             aside += without
         return scores, aside
-
-
-def _told(work: Work, arm: str, shard: Shard) -> Shard:
-    """Tell plugins of the scores."""
-    given: dict[str, dict[str, float]] = {}
-    for row in shard[0]:
-        assert isinstance(row, Score)
-        given.setdefault(row.reward, {})[row.id] = row.value
-    for reward, values in given.items():
-        work.report_scores(arm, reward, values)
-    return shard
 
 
 def _pictures(samples: Sequence[Sample], folder: Path) -> list[Picture]:

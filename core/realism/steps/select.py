@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -73,7 +73,7 @@ class Select(Step):
 
     def options_error(self) -> str | None:
         if self.name and len(self.arms) != 1:
-            return "'name' makes one arm of another: name that one alone in 'arms'"
+            return "'name' needs the one arm to select from: name it, alone, in 'arms'"
         if self.name and (wrong := name_error(self.name)):
             return wrong
         return None if self.where or self.best else "select needs 'where', 'best' or both"
@@ -103,9 +103,9 @@ class Select(Step):
     def _select(self, arm: str, work: Work) -> None:
         name = self.name or arm
         selection, examples = _told(name, work.state)
-        rewards = rewards_of(work.state, arm)
-        samples, scores = (work.folder / artifact.place for artifact in (Samples(name), Scores(name, "")))
-        write = partial(_write, samples, scores if rewards else None)
+        samples = work.folder / Samples(name).place
+        scores = {reward: work.folder / Scores(name, reward).place for reward in rewards_of(work.state, arm)}
+        write = partial(_write, name, samples, scores)
         work.map(selection, chunks(self._judged(arm, work), SHARD), write, unit="prompts")
         if not count_rows(samples):
             raise RealismError(self._none_left(arm, work))
@@ -119,11 +119,16 @@ class Select(Step):
         ids = {sample.id for sample in read(samples, Sample)} if _maps(arm, work.state) else set()
         for maps in _maps(arm, work.state):
             rows = (row for row in work.read(maps) if row.id in ids)
+            work.write(made := Maps(self.name or arm, maps.reward), [])  # there may be none
             for number, some in enumerate(chunks(rows, SHARD)):
-                work.write(Maps(self.name or arm, maps.reward), some, number)
+                work.write(made, some, number)
 
     def _judged(self, arm: str, work: Work) -> Iterator[Judged]:
-        for _, of_prompt in groupby(scored(work.state, arm), key=lambda one: one[0].prompt_id):
+        seen: set[str] = set()
+        for prompt, of_prompt in groupby(scored(work.state, arm), key=lambda one: one[0].prompt_id):
+            if prompt in seen:
+                raise RealismError(f"select: the samples of prompt '{prompt}' in arm '{arm}' do not follow one another")
+            seen.add(prompt)
             accepted: list[Scored] = []
             rejected: list[Scored] = []
             for sample, scores in of_prompt:
@@ -154,12 +159,12 @@ def _rank(score: Score) -> float:
     return -score.value if score.higher_is_better else score.value
 
 
-def _write(samples: Path, scores: Path | None, number: int, judged: list[Judged]) -> Shard:
+def _write(arm: str, samples: Path, scores: Mapping[str, Path], number: int, judged: list[Judged]) -> Shard:
     """Write the samples that are kept, and their scores, part by part alike."""
     kept = [one for each in judged for one in each.kept]
-    write_part([sample for sample, _ in kept], Sample, samples, number)
-    if scores:
-        write_part([score for _, given in kept for score in given.values()], Score, scores, number)
+    for reward, table in scores.items():
+        write_part([given[reward] for _, given in kept if reward in given], Score, table, number)
+    write_part([replace(sample, arm=arm) for sample, _ in kept], Sample, samples, number)
     return [each.verdict() for each in judged], []
 
 

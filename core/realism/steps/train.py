@@ -61,7 +61,10 @@ class Train(Step):
             enable_model_summary=False,
             **self.trainer.fit_options(),
         )
-        fit.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+        try:
+            fit.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from None
         with renamed_folder(work.folder / Weights(self.trainer.trains.part_name).place) as folder:
             self.trainer.save(module, folder)
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from realism.base.tables import Row, write_part
 from realism.data.artifacts import Artifact
 from realism.data.state import State
-from realism.parts import Step
+from realism.parts import Step, parts_of
 from realism.parts.embedder import Embedder
 from realism.parts.work import StepRecord
+from realism.run.parts_in_use import parts_in_use
 from realism.run.progress import Bar
 from realism.run.work import StepWork
 
@@ -75,7 +76,9 @@ def run_step(step: Step, root: Path, there: Given, seed: int = 0) -> StepWork:
     """Do a step in a folder where these artifacts are there (see `work_with`). What it has written is read from what is
     returned: `run_step(...).read(Samples("samples"))`."""
     work = work_with(root, there, step.title(), seed)
-    step.run(work)
+    with parts_in_use(list(parts_of(step)), work.state, work.embedder, {}):
+        step.run(work)
+        work.embedder.flush()
     made = {artifact: work.folder / artifact.place for artifact in step.writes(work.state)}
     missing = [str(artifact) for artifact, path in made.items() if not path.exists()]
     assert not missing, f"the step says that it writes {', '.join(missing)}, but has not"

@@ -131,7 +131,7 @@ class Reflect(Step):
             for place, (name, (text, subject, _), path) in enumerate(zip(names, jobs, paths, strict=True))
         ], []
 
-    def _screened(self, work: Work, shard: Shard) -> Shard:
+    def _screened(self, work: Work, _: int, shard: Shard) -> Shard:
         """What is left of drafts just made once plugins have looked at them."""
         from realism.base.images import read_image
 

@@ -1,0 +1,34 @@
+"""What the parts of a step know while it is done: what they have learnt, and what was embedded in this run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from realism.data.artifacts import Artifact, Weights
+from realism.data.state import Filled
+from realism.parts import Part, Projection, Retriever, Tunable
+from realism.parts.embedder import Embedder
+from realism.run.fingerprint import describe, learnt_by
+
+
+@contextmanager
+def parts_in_use(
+    parts: Sequence[Part], learnt: Mapping[Artifact, Filled], embedder: Embedder, versions: Mapping[str, str]
+) -> Iterator[None]:
+    """Parts have the weights that are among these artifacts, or those they came with, and retrievers remember what they
+    embed, until the block ends. versions: of the distributions behind `module:Class`; another one embeds anew."""
+    retrievers = [part for part in parts if isinstance(part, Retriever) and not isinstance(part, Projection)]
+    for part in parts:
+        if isinstance(part, Tunable):
+            weights = learnt.get(Weights(part.part_name))
+            part.use_weights(weights.path if weights else None)
+    for retriever in retrievers:
+        made_by = describe(retriever, versions)
+        made_by["options"].pop("index", None)  # neither what searches the vectors nor the name decides them
+        retriever._memory = embedder.memory(made_by | {"name": "", "learnt": learnt_by(retriever, learnt)})
+    try:
+        yield
+    finally:
+        for retriever in retrievers:
+            del retriever._memory
