@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from realism.base.errors import listed, nearest, shown
 from realism.parts.base import Part
+from realism.plugins.registry import a_part
 
 Resolve = Callable[[Any, type[Part]], Part]
 Only = Callable[[type[Part]], Part | None]
@@ -75,12 +76,9 @@ def _is_part(hint: Any) -> bool:
     return isinstance(hint, type) and issubclass(hint, Part)
 
 
-def kind_of(cls: type[Part], article: str = "a") -> str:
-    """A family as a sentence names it: "a reward", "a source of prompts", "a generator of kind Tunable"."""
-    spelled = {"prompts": "source of prompts", "images": "source of images", "language": "language model"}
-    family = spelled.get(cls.family, cls.family)
-    article = "an" if article == "a" and family[0] in "aeiou" else article
-    return f"{article} {family}" + ("" if "family" in vars(cls) else f" of kind {cls.__name__}")
+def kind_of(cls: type[Part]) -> str:
+    """A class of a family as a sentence names it: "a reward", "a source of prompts", "a generator of kind Tunable"."""
+    return a_part(cls.family) + ("" if "family" in vars(cls) else f" of kind {cls.__name__}")
 
 
 @functools.cache
@@ -198,7 +196,8 @@ def _value(option: Option, given: Mapping[str, Any], resolve: Resolve, only: Any
         if family is None:
             raise Wrong(f"'{option.name}' must be given", option.doc)
         if (part := only(family)) is None:
-            raise Wrong(f"'{option.name}' must be given: there is {kind_of(family, 'no')} among the parts", option.doc)
+            kind = kind_of(family).partition(" ")[2]
+            raise Wrong(f"'{option.name}' must be given: there is no {kind} among the parts", option.doc)
         return True, part
     if option.part_class is not None and isinstance(option.default, str):
         return True, resolve(option.default, option.part_class)
