@@ -34,11 +34,7 @@ def bootstrap_mean(
     NaN values are left out. Nothing left: all NaN; one value: the ends are NaN; all 0 or all 1: Wilson's interval.
     Source: Efron 1979.
     """
-    kept = np.asarray(values, np.float64)
-    kept = kept[~np.isnan(kept)]
-    if (answer := _same_answer(kept)) is not None and len(kept) > 1:
-        return wilson(answer * len(kept), len(kept), level)
-    return _interval(kept, np.ones(len(kept)), seed, level, resamples)
+    return bootstrap_groups(values, range(len(values)), seed, level, resamples)
 
 
 def wilson(yes: float, n: int, level: float = 0.95) -> Interval:
@@ -65,7 +61,7 @@ def bootstrap_groups(
     The mean is over values, so a group counts as often as it has values. With one value a group it is `bootstrap_mean`.
     Where all values are 0 or all are 1 the interval is Wilson's, each group counted as one answer.
     """
-    sums, counts = _by_group(values, groups)
+    _, sums, counts = _by_group(values, groups)
     if (answer := _same_answer(sums / counts)) is not None and len(sums) > 1:
         return wilson(answer * len(sums), len(sums), level)
     return _interval(sums, counts, seed, level, resamples)
@@ -85,7 +81,8 @@ def bootstrap_difference(
     Prompts that only one side has are left out; each prompt counts once, however many samples it has. Where both sides
     are all 0 or all 1, the interval is Newcombe's.
     """
-    ours, theirs = (_group_means(v, g) for v, g in ((values, groups), (control, control_groups)))
+    sides = (_by_group(values, groups), _by_group(control, control_groups))
+    ours, theirs = (dict(zip(names, sums / counts, strict=True)) for names, sums, counts in sides)
     shared = [group for group in ours if group in theirs]
     a, b = (np.array([side[g] for g in shared], np.float64) for side in (ours, theirs))
     if len(shared) > 1 and _same_answer(a) is not None and _same_answer(b) is not None:
@@ -110,8 +107,10 @@ def _same_answer(values: np.ndarray) -> float | None:
     return next((answer for answer in (0.0, 1.0) if len(values) and (values == answer).all()), None)
 
 
-def _by_group(values: Sequence[float] | np.ndarray, groups: Sequence[Hashable] | np.ndarray) -> tuple[np.ndarray, ...]:
-    """Sum and number of the values of each group that are not NaN, groups in order of their first value."""
+def _by_group(
+    values: Sequence[float] | np.ndarray, groups: Sequence[Hashable] | np.ndarray
+) -> tuple[list[Hashable], np.ndarray, np.ndarray]:
+    """The groups with values that are not NaN, in order of their first value; sum and number of these values."""
     array = np.asarray(values, np.float64)
     if len(array) != len(groups):
         raise RealismError(f"{len(array)} values, but {len(groups)} groups")
@@ -120,17 +119,8 @@ def _by_group(values: Sequence[float] | np.ndarray, groups: Sequence[Hashable] |
     kept = ~np.isnan(array)
     sums = np.bincount(at[kept], array[kept], len(order))
     counts = np.bincount(at[kept], minlength=len(order)).astype(np.float64)
-    return sums[counts > 0], counts[counts > 0]
-
-
-def _group_means(
-    values: Sequence[float] | np.ndarray, groups: Sequence[Hashable] | np.ndarray
-) -> dict[Hashable, float]:
-    collected: dict[Hashable, list[float]] = {}
-    for value, group in zip(values, groups, strict=True):
-        if not np.isnan(value):
-            collected.setdefault(group, []).append(float(value))
-    return {group: float(np.mean(those)) for group, those in collected.items()}
+    names = [group for group, at in order.items() if counts[at]]
+    return names, sums[counts > 0], counts[counts > 0]
 
 
 def _interval(sums: np.ndarray, counts: np.ndarray, seed: int, level: float, resamples: int) -> Interval:
