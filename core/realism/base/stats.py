@@ -14,6 +14,10 @@ import numpy as np
 
 from realism.base.errors import RealismError
 
+Values = Sequence[float] | np.ndarray
+Groups = Sequence[Hashable] | np.ndarray
+LEVEL = 0.95
+"""Of confidence, of every interval."""
 AT_ONCE = 2**20
 """Draws held in memory at a time."""
 
@@ -26,36 +30,27 @@ class Interval(NamedTuple):
     high: float
 
 
-def bootstrap_mean(
-    values: Sequence[float] | np.ndarray, seed: int = 0, level: float = 0.95, resamples: int = 2000
-) -> Interval:
+def bootstrap_mean(values: Values, seed: int = 0, resamples: int = 2000) -> Interval:
     """The mean of values (n,) and its percentile interval, each value taken as independent of the others.
 
     NaN values are left out. Nothing left: all NaN; one value: the ends are NaN; all 0 or all 1: Wilson's interval.
     Source: Efron 1979.
     """
-    return bootstrap_groups(values, range(len(values)), seed, level, resamples)
+    return bootstrap_groups(values, range(len(values)), seed, resamples)
 
 
-def wilson(yes: float, n: int, level: float = 0.95) -> Interval:
+def wilson(yes: float, n: int) -> Interval:
     """The share of `yes` of n answers (n at least 1) and its score interval, which has a width even at 0 and at 1.
 
     Source: Wilson 1927: (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n).
     """
-    _check_level(level)
-    z, p = NormalDist().inv_cdf((1 + level) / 2), yes / n
+    z, p = NormalDist().inv_cdf((1 + LEVEL) / 2), yes / n
     centre, scale = p + z**2 / (2 * n), 1 + z**2 / n
     half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     return Interval(p, max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale))
 
 
-def bootstrap_groups(
-    values: Sequence[float] | np.ndarray,
-    groups: Sequence[Hashable] | np.ndarray,
-    seed: int = 0,
-    level: float = 0.95,
-    resamples: int = 2000,
-) -> Interval:
+def bootstrap_groups(values: Values, groups: Groups, seed: int = 0, resamples: int = 2000) -> Interval:
     """As `bootstrap_mean`, but whole groups (n,) are resampled: samples of one prompt are not independent.
 
     The mean is over values, so a group counts as often as it has values. With one value a group it is `bootstrap_mean`.
@@ -63,18 +58,12 @@ def bootstrap_groups(
     """
     _, sums, counts = _by_group(values, groups)
     if (answer := _same_answer(sums / counts)) is not None and len(sums) > 1:
-        return wilson(answer * len(sums), len(sums), level)
-    return _interval(sums, counts, seed, level, resamples)
+        return wilson(answer * len(sums), len(sums))
+    return _interval(sums, counts, seed, resamples)
 
 
 def bootstrap_difference(
-    values: Sequence[float] | np.ndarray,
-    groups: Sequence[Hashable] | np.ndarray,
-    control: Sequence[float] | np.ndarray,
-    control_groups: Sequence[Hashable] | np.ndarray,
-    seed: int = 0,
-    level: float = 0.95,
-    resamples: int = 2000,
+    values: Values, groups: Groups, control: Values, control_groups: Groups, seed: int = 0
 ) -> Interval:
     """The mean over prompts of (mean of values - mean of control), paired by prompt (the groups), with its interval.
 
@@ -86,8 +75,8 @@ def bootstrap_difference(
     shared = [group for group in ours if group in theirs]
     a, b = (np.array([side[g] for g in shared], np.float64) for side in (ours, theirs))
     if len(shared) > 1 and _same_answer(a) is not None and _same_answer(b) is not None:
-        return newcombe(bootstrap_mean(a, level=level), bootstrap_mean(b, level=level))
-    return _interval(a - b, np.ones(len(shared)), seed, level, resamples)
+        return newcombe(bootstrap_mean(a), bootstrap_mean(b))
+    return _interval(a - b, np.ones(len(shared)), seed)
 
 
 def newcombe(ours: Interval, theirs: Interval) -> Interval:
@@ -107,9 +96,7 @@ def _same_answer(values: np.ndarray) -> float | None:
     return next((answer for answer in (0.0, 1.0) if len(values) and (values == answer).all()), None)
 
 
-def _by_group(
-    values: Sequence[float] | np.ndarray, groups: Sequence[Hashable] | np.ndarray
-) -> tuple[list[Hashable], np.ndarray, np.ndarray]:
+def _by_group(values: Values, groups: Groups) -> tuple[list[Hashable], np.ndarray, np.ndarray]:
     """The groups with values that are not NaN, in order of their first value; sum and number of these values."""
     array = np.asarray(values, np.float64)
     if len(array) != len(groups):
@@ -123,9 +110,8 @@ def _by_group(
     return names, sums[counts > 0], counts[counts > 0]
 
 
-def _interval(sums: np.ndarray, counts: np.ndarray, seed: int, level: float, resamples: int) -> Interval:
+def _interval(sums: np.ndarray, counts: np.ndarray, seed: int, resamples: int = 2000) -> Interval:
     """The ratio sum / count with its interval, over resampled units."""
-    _check_level(level)
     n = len(sums)
     if n == 0:
         return Interval(float("nan"), float("nan"), float("nan"))
@@ -138,10 +124,5 @@ def _interval(sums: np.ndarray, counts: np.ndarray, seed: int, level: float, res
     for start in range(0, resamples, rows):
         drawn = random.integers(0, n, (min(rows, resamples - start), n))
         means[start : start + rows] = sums[drawn].sum(1) / counts[drawn].sum(1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(mean, float(low), float(high))
-
-
-def _check_level(level: float) -> None:
-    if not 0 < level < 1:
-        raise RealismError(f"level {level} is no level of confidence: expected a number between 0 and 1, such as 0.95")
