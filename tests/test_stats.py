@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
-from realism.base.errors import RealismError
 from realism.base.stats import bootstrap_difference, bootstrap_groups, bootstrap_mean
 
 
@@ -87,8 +86,3 @@ def test_a_difference_of_answers_that_are_all_alike_has_newcombes_interval():
     assert found == pytest.approx((1.0, 1 - 2**0.5 * (1 - low), 1.0))
     same = bootstrap_difference([1.0] * 10, prompts, [1.0] * 10, prompts)
     assert same.mean == 0 and same.low == -same.high == pytest.approx(low - 1)
-
-
-def test_a_level_that_is_none_is_refused():
-    with pytest.raises(RealismError, match=r"level 95 .* such as 0\.95"):
-        bootstrap_mean([1.0, 2.0], level=95)

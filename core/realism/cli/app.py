@@ -145,25 +145,21 @@ def new_plugin(
 
 def main() -> None:
     """Run the command line. A user's mistake ends in one sentence and exit code 2."""
-    debug = "--debug" in sys.argv
     try:
         app(prog_name="realism")
-    except RealismError as error:
-        if debug:
-            raise
-        print(f"realism: {error}" if "\n" not in str(error) else str(error), file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
-    except OSError as error:
-        if debug:
-            raise
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"realism: {place}{error.strerror or error}", file=sys.stderr)
-        raise SystemExit(2) from None
     except Exception as error:
-        if debug:
+        if "--debug" in sys.argv:
             raise
-        print(
-            f"realism: unexpected {type(error).__name__}: {error}; --debug shows where (please report it)",
-            file=sys.stderr,
-        )
-        raise SystemExit(1) from None
+        code, said = _told(error)
+        print(said, file=sys.stderr)
+        raise SystemExit(code) from None
+
+
+def _told(error: Exception) -> tuple[int, str]:
+    """The exit code for an error, and what is printed of it: a recipe's problems as they are, all else in a line."""
+    if isinstance(error, RealismError):
+        return error.exit_code, str(error) if "\n" in str(error) else f"realism: {error}"
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return 2, f"realism: {place}{error.strerror or error}"
+    return 1, f"realism: unexpected {type(error).__name__}: {error}; --debug shows where (please report it)"

@@ -55,7 +55,7 @@ def show_part(name: str) -> None:
     for option in told_options(cls):
         default = "must be given" if option.default is MISSING else repr(option.default)
         if option.default is MISSING and option.part_class is not None:
-            default = f"the recipe's only {kind_of(option.part_class, '').strip()}"
+            default = f"the recipe's only {kind_of(option.part_class).partition(' ')[2]}"
         table.add_row(*map(escape, (option.name, type_name(option.hint), default, option.doc)))
     console.print(table if table.row_count else "no options")
     for name, output in getattr(cls, "outputs", {}).items():

@@ -8,81 +8,15 @@ import re
 import shlex
 from pathlib import Path
 
+from jinja2 import Template
+
 from realism.base.errors import RealismError
 from realism.base.files import write_text
 from realism.plugins.manager import plugins
 from realism.plugins.registry import PART_FAMILIES, a_part
 from realism.run.progress import View
 
-PYPROJECT = """\
-[build-system]
-requires = ["hatchling>=1.27"]
-build-backend = "hatchling.build"
-
-[project]
-name = "realism-{dashed}"
-version = "0.1.0"
-description = "A reward for Realism."
-requires-python = ">=3.11"
-dependencies = ["realism"]
-
-[project.entry-points.realism]
-{name} = "realism_{name}"
-"""
-
-MODULE = '''\
-"""The reward `{name}` for Realism."""
-
-from dataclasses import dataclass
-
-from realism import Reward, Scores, hook
-
-
-@dataclass
-class {cls}(Reward):
-    """Mean brightness of the grey image, 0 (black) to 1 (white). Put your own reward here."""
-
-    size: int = 64
-    """Images are resized to so many pixels first."""
-
-    range = (0.0, 1.0)
-
-    def score(self, pictures):
-        import numpy as np
-        import torch
-
-        grey = [np.asarray(picture.image.convert("L").resize((self.size, self.size))) for picture in pictures]
-        return Scores(torch.tensor([float(pixels.mean()) / 255 for pixels in grey]))
-
-
-@hook
-def realism_register(registry):
-    registry.reward("{name}", "realism_{name}:{cls}")
-'''
-
-TEST = '''\
-"""The contract that Realism holds every reward to."""
-
-import pytest
-from realism.testing import RewardSuite
-from realism_{name} import {cls}
-
-
-class Test{cls}(RewardSuite):
-    @pytest.fixture
-    def part(self):
-        return {cls}()
-'''
-
-README = """\
-# realism-{dashed}
-
-    pip install .
-    realism parts {name}
-    pytest test_{name}.py
-
-In a recipe: `- score: {{rewards: [{name}]}}`.
-"""
+TEMPLATES = Path(__file__).parent / "new_plugin"
 
 
 def write_plugin(name: str, folder: Path) -> None:
@@ -104,17 +38,13 @@ def write_plugin(name: str, folder: Path) -> None:
         raise RealismError(f"'{target}' is there already; choose another name, or --folder")
     cls = "".join(word.capitalize() for word in module.split("_"))
     values = {"name": module, "dashed": module.replace("_", "-"), "cls": cls}
-    files = {
-        "pyproject.toml": PYPROJECT,
-        f"realism_{module}.py": MODULE,
-        f"test_{module}.py": TEST,
-        "README.md": README,
-    }
+    files = {"module.py": f"realism_{module}.py", "test.py": f"test_{module}.py"}
     try:
         target.mkdir(parents=True)
     except OSError as error:
         raise RealismError(f"'{target}' cannot be made: {error.strerror}") from None
-    for file, text in files.items():
-        write_text(target / file, text.format(**values))
+    for template in TEMPLATES.glob("*.j2"):
+        text = Template(template.read_text(encoding="utf-8"), keep_trailing_newline=True).render(values)
+        write_text(target / files.get(template.stem, template.stem), text)
     place = shlex.quote(str(target))
     View().say(f"wrote {target}\nnext: pip install -e {place} && realism parts {module} && pytest {place}")

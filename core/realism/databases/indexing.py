@@ -16,7 +16,7 @@ from realism.base.files import renamed_folder
 from realism.base.images import read_image
 from realism.base.tables import chunks, parts, read, read_part
 from realism.data.rows import RecordRow
-from realism.databases.leaks import Evaluated, Leaks
+from realism.databases.leaks import Leaks
 from realism.parts import Images, Index, Retriever
 from realism.parts.embedder import MAX_SIDE, SHARD, Embedder, KeyedRow, rows_of
 from realism.parts.sources import EmbeddedImages
@@ -64,17 +64,15 @@ class Encoded:
 def leaks_of(encoded: Encoded, sets: Sequence[Images], encoder: Retriever, work: Work) -> dict[int, str]:
     """The rows that are in one of the evaluation sets, and which image each is. Evaluation images are read, and those
     embedded that look like one of the database."""
-    rows: list[KeyedRow] = []
-    evaluated: list[Evaluated] = []
+    evaluated: list[tuple[str, KeyedRow]] = []
     for i, images in enumerate(sets):
         # what cannot be read is left to the step that evaluates with it, which counts it
         look = partial(_looked_at, work.embedder)
         table = work.map(Table(KeyedRow, f"evaluated-{i}"), chunks(rows_of(images), SHARD), look, unit="images")
-        there = list(read(table, KeyedRow))
-        rows += there
-        evaluated += [Evaluated(images.part_name, row.id, row.path, row.key) for row in there]
-    if not rows:
+        evaluated += [(images.part_name, row) for row in read(table, KeyedRow)]
+    if not evaluated:
         return {}
+    rows = [row for _, row in evaluated]
     leaks = Leaks(evaluated, work.embedder.hashes([row.key for row in rows]))
     suspected = leaks.suspected(encoded.hashes(block) for _, block in encoded.blocks() if block)
     for some in chunks(suspected.tolist(), SHARD):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -32,16 +31,6 @@ def evaluation_sets(steps: Iterable[Step]) -> list[Images]:
     return found
 
 
-@dataclass(frozen=True)
-class Evaluated:
-    """An image that is evaluated against: the part that lists it, its id, its path, and what its pixels hash to."""
-
-    source: str
-    id: str
-    path: str
-    pixels: str
-
-
 class Leaks:
     """Finds in a database the images that are evaluated against.
 
@@ -50,10 +39,10 @@ class Leaks:
     different roots, and "rose/1.jpg" may stand for two photographs.
     """
 
-    def __init__(self, evaluated: Sequence[Evaluated], hashes: np.ndarray):
-        """hashes: (m, 4), the perceptual ones of the evaluated images."""
+    def __init__(self, evaluated: Sequence[tuple[str, KeyedRow]], hashes: np.ndarray):
+        """evaluated: m images, each with the name of the part that lists it; hashes: (m, 4), their perceptual ones."""
         self._evaluated, self._hashes = evaluated, hashes
-        self._by_pixels = {image.pixels: i for i, image in reversed(list(enumerate(evaluated)))}
+        self._by_pixels = {row.key: i for i, (_, row) in reversed(list(enumerate(evaluated)))}
 
     def suspected(self, hashes: Iterable[np.ndarray]) -> np.ndarray:
         """The positions (s,) of evaluated images whose perceptual hash is like one of these, (n, 4) at a time, of the
@@ -89,13 +78,13 @@ class Leaks:
                 found[i] = self._said(suspected[at][best[i]], how)
         for i, row in enumerate(rows):
             if (same := self._by_pixels.get(row.key)) is not None:
-                one_file = os.path.realpath(row.path) == os.path.realpath(self._evaluated[same].path)
+                one_file = os.path.realpath(row.path) == os.path.realpath(self._evaluated[same][1].path)
                 found[i] = self._said(same, "the same file" if one_file else "the same pixels")
         return found
 
     def _said(self, which: int, how: str) -> str:
-        it = self._evaluated[which]
-        return f"leak: it is image {it.id} of '{it.source}', which is evaluated against ({how})"
+        source, row = self._evaluated[which]
+        return f"leak: it is image {row.id} of '{source}', which is evaluated against ({how})"
 
 
 def _blocks(n: int) -> Iterator[slice]:

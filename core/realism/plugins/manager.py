@@ -49,12 +49,12 @@ class Plugins:
     def _load(self, point: EntryPoint) -> Plugin:
         distribution = point.dist.name if point.dist else ""
         version = point.dist.version if point.dist else ""
+        trouble = ""
         try:
             self._register(point)
         except (Exception, SystemExit) as error:
-            trouble = f"plugin '{point.name}' ({distribution} {version}) is left out: {self._reason(point.name, error)}"
-            return Plugin(point.name, distribution, version, trouble)
-        return Plugin(point.name, distribution, version)
+            trouble = f"plugin '{point.name}' ({distribution} {version}) is left out: {_reason(error)}"
+        return Plugin(point.name, distribution, version, trouble)
 
     def _register(self, point: EntryPoint) -> None:
         module = point.load()
@@ -73,19 +73,18 @@ class Plugins:
                 self.registry.forget(point.name)
             raise
 
-    def _reason(self, name: str, error: BaseException) -> str:
-        """Why a plugin is left out, in one line."""
-        text = " ".join(str(error).split()) or "no message"
-        if isinstance(error, pluggy.PluginValidationError):
-            hooks_there = [n for n in vars(hooks) if n.startswith("realism_")]
-            if unknown := re.search(r"unknown hook '(\w+)'", text):
-                return (
-                    f"no hook is called '{unknown[1]}'{nearest(unknown[1], hooks_there)}; hooks: {listed(hooks_there)}"
-                )
-            if wrong := re.search(r"for hook '(\w+)'.*Argument\(s\) \{(.*?)\} are declared", text):
-                allowed = listed(inspect.signature(getattr(hooks, wrong[1])).parameters)
-                return f"{wrong[1]} has no argument {wrong[2]}; it may take: {allowed}"
-        return text if isinstance(error, RealismError) else f"{type(error).__name__}: {text}"
+
+def _reason(error: BaseException) -> str:
+    """Why a plugin is left out, in one line."""
+    text = " ".join(str(error).split()) or "no message"
+    if isinstance(error, pluggy.PluginValidationError):
+        there = [n for n in vars(hooks) if n.startswith("realism_")]
+        if unknown := re.search(r"unknown hook '(\w+)'", text):
+            return f"no hook is called '{unknown[1]}'{nearest(unknown[1], there)}; hooks: {listed(there)}"
+        if wrong := re.search(r"for hook '(\w+)'.*Argument\(s\) \{(.*?)\} are declared", text):
+            allowed = listed(inspect.signature(getattr(hooks, wrong[1])).parameters)
+            return f"{wrong[1]} has no argument {wrong[2]}; it may take: {allowed}"
+    return text if isinstance(error, RealismError) else f"{type(error).__name__}: {text}"
 
 
 def installed() -> list[EntryPoint]:

@@ -17,13 +17,14 @@ PART_FAMILIES = ("generator", "retriever", "index", "reward", "metric", "trainer
 """The families of parts. One part name belongs to one family only, so that a recipe needs no prefix."""
 
 
+SPELLED = {"prompts": "source of prompts", "images": "source of images", "language": "language model"}
+"""How a sentence names one of a family, where it is not by the family's name."""
+
+
 def a_part(family: str) -> str:
-    """A family as a sentence names one of it: "a reward", "an index", "a language model", "a source of prompts"."""
-    if family in ("prompts", "images"):
-        return f"a source of {family}"
-    if family == "language":
-        return "a language model"
-    return f"an {family}" if family == "index" else f"a {family}"
+    """One of a family, as a sentence names it: "a reward", "an index", "a language model", "a source of prompts"."""
+    spelled = SPELLED.get(family, family)
+    return f"an {spelled}" if spelled[0] in "aeiou" else f"a {spelled}"
 
 
 @dataclass(frozen=True)
@@ -83,27 +84,17 @@ class Registry:
         """One sentence for each registration that was refused."""
 
     def _add(self, family: str, name: str, target: str) -> None:
+        if refusal := self._refusal(family, name, target):
+            self.refused.append(f"plugin '{self.plugin}' registers {refusal}; it is left out")
+        else:
+            self._entries[family, name] = Entry(family, name, target, self.plugin)
+
+    def _refusal(self, family: str, name: str, target: str) -> str | None:
         if not isinstance(name, str) or not NAME.fullmatch(name):
-            self.refused.append(
-                f"plugin '{self.plugin}' registers a {family} as {name!r}; expected letters, digits and _ . / -; "
-                "it is left out"
-            )
-            return
-        families = PART_FAMILIES if family in PART_FAMILIES else (family,)
-        for other in families:
-            if taken := self._entries.get((other, name)):
-                self.refused.append(
-                    f"plugin '{self.plugin}' registers {family} '{name}', but plugin '{taken.plugin}' has a {other} of "
-                    "that name; it is left out"
-                )
-                return
-        if ":" not in target:
-            self.refused.append(
-                f"plugin '{self.plugin}' registers {family} '{name}' at '{target}'; expected 'module:Name'; "
-                "it is left out"
-            )
-            return
-        self._entries[family, name] = Entry(family, name, target, self.plugin)
+            return f"a {family} as {name!r}; expected letters, digits and _ . / -"
+        if taken := self.find(name, *(PART_FAMILIES if family in PART_FAMILIES else (family,))):
+            return f"{family} '{name}', but plugin '{taken.plugin}' has a {taken.family} of that name"
+        return None if ":" in target else f"{family} '{name}' at '{target}'; expected 'module:Name'"
 
     def forget(self, plugin: str) -> None:
         """Take out all that a plugin has registered."""

@@ -10,13 +10,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from realism.base.errors import listed, nearest, shown
 from realism.parts.base import Part
+from realism.plugins.registry import a_part
 
 Resolve = Callable[[Any, type[Part]], Part]
 Only = Callable[[type[Part]], Part | None]
 Mistake = tuple[tuple[str | int, ...], str, str]
 """What is wrong: the key within the part, a sentence and a hint."""
 RESERVED = ("use", "part_name")
-
 
 EXPECTED = {
     "int": "expected a whole number",
@@ -75,12 +75,9 @@ def _is_part(hint: Any) -> bool:
     return isinstance(hint, type) and issubclass(hint, Part)
 
 
-def kind_of(cls: type[Part], article: str = "a") -> str:
-    """A family as a sentence names it: "a reward", "a source of prompts", "a generator of kind Tunable"."""
-    spelled = {"prompts": "source of prompts", "images": "source of images", "language": "language model"}
-    family = spelled.get(cls.family, cls.family)
-    article = "an" if article == "a" and family[0] in "aeiou" else article
-    return f"{article} {family}" + ("" if "family" in vars(cls) else f" of kind {cls.__name__}")
+def kind_of(cls: type[Part]) -> str:
+    """A class of a family as a sentence names it: "a reward", "a source of prompts", "a generator of kind Tunable"."""
+    return a_part(cls.family) + ("" if "family" in vars(cls) else f" of kind {cls.__name__}")
 
 
 @functools.cache
@@ -167,15 +164,12 @@ def _made(cls: type, name: str, given: Mapping[str, Any], resolve: Resolve, only
                 wrong.extend(((option.name, *key), message, hint) for key, message, hint in mistakes)
                 broken = broken or values[option.name] is None
                 continue
-            present, value = _value(option, given, resolve, only)
+            values |= _value(option, given, resolve, only)
         except Broken:
             broken = True
         except ValueError as error:
             wrong.extend(((option.name, *key), message, hint) for key, message, hint in _messages(error, option))
             broken = True
-        else:
-            if present:
-                values[option.name] = value
     if wrong or broken:
         return None, wrong
     try:
@@ -188,24 +182,26 @@ def _unmade(name: str, error: Exception) -> Mistake:
     return (), f"{name} cannot be made: {type(error).__name__}: {error}", ""
 
 
-def _value(option: Option, given: Mapping[str, Any], resolve: Resolve, only: Any) -> tuple[bool, Any]:
+def _value(option: Option, given: Mapping[str, Any], resolve: Resolve, only: Only) -> dict[str, Any]:
+    """The value of an option by its name; empty where the default of the dataclass holds."""
     from pydantic import TypeAdapter
 
+    family = option.part_class
     if option.name in given:
-        return True, TypeAdapter(option.hint).validate_python(given[option.name], context=resolve)
-    if option.default is MISSING:
-        family = option.part_class
-        if family is None:
-            raise Wrong(f"'{option.name}' must be given", option.doc)
-        if (part := only(family)) is None:
-            raise Wrong(f"'{option.name}' must be given: there is {kind_of(family, 'no')} among the parts", option.doc)
-        return True, part
-    if option.part_class is not None and isinstance(option.default, str):
-        return True, resolve(option.default, option.part_class)
-    return False, None
+        return {option.name: TypeAdapter(option.hint).validate_python(given[option.name], context=resolve)}
+    if family is not None and isinstance(option.default, str):
+        return {option.name: resolve(option.default, family)}
+    if option.default is not MISSING:
+        return {}
+    if family is None:
+        raise Wrong(f"'{option.name}' must be given", option.doc)
+    if (part := only(family)) is None:
+        kind = kind_of(family).partition(" ")[2]
+        raise Wrong(f"'{option.name}' must be given: there is no {kind} among the parts", option.doc)
+    return {option.name: part}
 
 
-def _messages(error: ValueError, option: Option) -> list[tuple[tuple[str | int, ...], str, str]]:
+def _messages(error: ValueError, option: Option) -> list[Mistake]:
     """What is wrong with one option, as (key within it, message, hint)."""
     from pydantic import ValidationError
 

@@ -47,40 +47,39 @@ class PartMaker:
         return self.made[name]
 
     def spec(self, spec: Any, key: Key, family: type[Part], name: str = "") -> Part | None:
-        """A part from `{use: ..., option: ...}`, or from a name."""
-        if isinstance(spec, str):
-            try:
-                return self._resolve(spec, family)
-            except Broken:
-                return None
-            except ValueError as error:
-                self.source.problem(key, str(error), getattr(error, "hint", ""))
-                return None
-        if not isinstance(spec, Mapping):
-            self.source.problem(key, f"expected {{use: NAME, option: value, ...}}, not {shown(spec)}")
-            return None
-        use = spec.get("use")
-        if not isinstance(use, str):
-            given = f", not {shown(use)}" if "use" in spec else ""
-            self.source.problem(key, f"expected 'use: NAME'{given}", f"there are: {self._names(family)}")
-            return None
-        entry = self.registry.find(use, *PART_FAMILIES)
-        if entry is None:
-            names = [e.name for e in self.registry.entries(*PART_FAMILIES)]
-            hint = f"there are: {self._names(family)}"
-            self.source.problem((*key, "use"), f"nothing named '{use}' can be used{nearest(use, names)}", hint)
-            return None
+        """A part from `{use: ..., option: ...}`, or from a name; None if it is wrong."""
+        at = key
         try:
-            cls = entry.load()
-        except RealismError as error:
-            self.source.problem((*key, "use"), str(error))
+            if isinstance(spec, str):
+                return self._resolve(spec, family)
+            use = self._use(spec, family)
+            at = (*key, "use")
+            cls = self._class(use, family)
+        except Broken:
             return None
-        if not issubclass(cls, family):
-            message = f"'{use}' is {a_part(entry.family)}; {kind_of(family)} is needed here"
-            self.source.problem((*key, "use"), message)
+        except (ValueError, RealismError) as error:
+            self.source.problem(at, str(error), getattr(error, "hint", ""))
             return None
         options = {k: v for k, v in spec.items() if k != "use"}
         return self.make(cls, use, options, key, name or use)
+
+    def _use(self, spec: Any, family: type[Part]) -> str:
+        if not isinstance(spec, Mapping):
+            raise Wrong(f"expected {{use: NAME, option: value, ...}}, not {shown(spec)}")
+        if not isinstance(use := spec.get("use"), str):
+            given = f", not {shown(use)}" if "use" in spec else ""
+            raise Wrong(f"expected 'use: NAME'{given}", f"there are: {self._names(family)}")
+        return use
+
+    def _class(self, use: str, family: type[Part]) -> type[Part]:
+        entry = self.registry.find(use, *PART_FAMILIES)
+        if entry is None:
+            near = nearest(use, [e.name for e in self.registry.entries(*PART_FAMILIES)])
+            raise Wrong(f"nothing named '{use}' can be used{near}", f"there are: {self._names(family)}")
+        cls: type[Part] = entry.load()
+        if not issubclass(cls, family):
+            raise Wrong(f"'{use}' is {a_part(entry.family)}; {kind_of(family)} is needed here")
+        return cls
 
     def _names(self, family: type[Part]) -> str:
         """The registered parts of a family (of all, for Part)."""

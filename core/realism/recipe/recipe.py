@@ -17,8 +17,6 @@ from realism.recipe.source import Key, Source
 from realism.recipe.steps import StepMaker
 
 RECIPE_NAME = re.compile(r"\w[\w ./-]{0,99}")
-MOST_SEED = 2**32 - 1
-MOST_SEEDS = 100
 
 
 @dataclass(frozen=True)
@@ -76,10 +74,12 @@ class _Reader:
         if not RECIPE_NAME.fullmatch(data["name"]):
             allowed = "letters, digits, space and _ . / -, the first a letter or digit, at most 100"
             self.source.problem(("name",), f"{shown(data['name'])} is no name for a recipe: {allowed}")
+        first = self._whole("seed", 0, range(2**32), "a whole number from 0 to 4294967295 (2^32 - 1)")
+        count = self._whole("seeds", 1, range(1, 101), "how many seeds, a whole number from 1 to 100")
         recipe = Recipe(
             name=data["name"],
             description=self._text("description"),
-            seeds=tuple(range(first := self._seed(), first + self._seeds())),
+            seeds=tuple(range(first, first + count)),
             aside_limit=self._limit(),
             data={k: v for k, v in data.items() if k != "choose"},  # what was chosen is in it
             parts={k: v for k, v in self.parts.made.items() if v is not None},
@@ -103,22 +103,12 @@ class _Reader:
             return ""
         return "" if value is None else str(value)
 
-    def _seed(self) -> int:
-        value = self.source.data.get("seed", 0)
-        if type(value) is int and 0 <= value <= MOST_SEED:
+    def _whole(self, key: str, default: int, allowed: range, said: str) -> int:
+        value = self.source.data.get(key, default)
+        if type(value) is int and value in allowed:
             return value
-        self.source.problem(
-            ("seed",), f"{shown(value)} is not allowed: expected a whole number from 0 to {MOST_SEED} (2^32 - 1)"
-        )
-        return 0
-
-    def _seeds(self) -> int:
-        value = self.source.data.get("seeds", 1)
-        if type(value) is int and 1 <= value <= MOST_SEEDS:
-            return value
-        message = f"{shown(value)} is not allowed: expected how many seeds, a whole number from 1 to {MOST_SEEDS}"
-        self.source.problem(("seeds",), message)
-        return 1
+        self.source.problem((key,), f"{shown(value)} is not allowed: expected {said}")
+        return default
 
     def _limit(self) -> float:
         limits = self.source.data.get("limits") or {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -12,10 +14,12 @@ from realism.base.files import write_aside
 from realism.report import format, gallery
 from realism.report.maps import chart
 from realism.report.measures import headline, palette, tables
-from realism.report.thumbnails import heated, thumbnailer
+from realism.report.thumbnails import heated, thumbnail
 from realism.report.view import ReportView
 
 HERE = Path(__file__).parent
+KEPT = 128
+"""Encoded thumbnails remembered while a page is written: the same reference serves many prompts."""
 
 
 def build(view: ReportView, path: Path) -> Path:
@@ -24,7 +28,7 @@ def build(view: ReportView, path: Path) -> Path:
     The page is written as it is made and pictures are encoded one by one as they are reached, so that memory does not
     grow with the number of prompts. Pictures that are gone or broken leave a note in their place.
     """
-    script, groups = _asset("page.js"), gallery.groups(view.prompts)
+    script, groups = _asset("page.js"), Counter(prompt.group for prompt in view.prompts)
     chunks = (
         _environment()
         .get_template("page.html.j2")
@@ -34,7 +38,6 @@ def build(view: ReportView, path: Path) -> Path:
             tables=tables(view),
             sheets=(gallery.sheet(prompt, view.arms) for prompt in view.prompts),
             groups=groups,
-            places={name: index for index, (name, _) in enumerate(groups)},
             projections=[chart(encoder, points, palette(view)) for encoder, points in view.projections if points],
             colours=palette(view),
             style=_asset("style.css"),
@@ -56,14 +59,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"thumbnail": thumbnailer(), "heated": heated, "credits": gallery.credits}
+    remembered = lru_cache(maxsize=KEPT)(thumbnail)  # for this page alone, as files may change between two
+    environment.globals |= {"thumbnail": remembered, "heated": heated, "credits": gallery.credits}
     environment.globals |= {"number": format.number, "rate": format.rate}
-    environment.filters |= {
-        "count": format.count,
-        "duration": format.duration,
-        "plural": format.plural,
-        "score": format.score,
-    }
+    environment.filters |= {"count": "{:,}".format, "duration": format.duration}
+    environment.filters |= {"plural": format.plural, "score": format.score}
     return environment
 
 

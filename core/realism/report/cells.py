@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +49,7 @@ def change(row: Measure, scale: Scale) -> Change | None:
     if math.isnan(row.difference):
         return None
     text = scale.difference(row.difference)
-    interval = scale.difference_interval(row.difference_low, row.difference_high)
+    interval = scale.interval(row.difference_low, row.difference_high, signed=True)
     if not interval:
         return Change("unsure", "", text, interval)
     if row.difference_low <= 0 <= row.difference_high:
@@ -88,6 +89,14 @@ def said(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {said(item)}" for key, item in value.items())
     return str(value)
+
+
+def turns_of(keys: Iterable[Hashable]) -> Iterator[int]:
+    """For each key, how many equal ones came before it."""
+    seen: Counter[Hashable] = Counter()
+    for key in keys:
+        yield seen[key]
+        seen[key] += 1
 
 
 def ordered(items: Sequence[Any], among: set[Any] | None = None) -> list[Any]:

@@ -53,20 +53,17 @@ class Scale:
         """The number with its unit: 74 %."""
         return self.bare(value) + (f"{THIN}%" if self.percent and math.isfinite(value) else "")
 
-    def interval(self, low: float, high: float) -> str:
-        """[70, 78], or nothing where no interval is known."""
-        return f"[{self.bare(low)}, {self.bare(high)}]" if math.isfinite(low) and math.isfinite(high) else ""
+    def interval(self, low: float, high: float, signed: bool = False) -> str:
+        """[70, 78], or [+59, +67] of a difference; nothing where no interval is known."""
+        if not (math.isfinite(low) and math.isfinite(high)):
+            return ""
+        said = self.difference if signed else self.bare
+        return f"[{said(low)}, {said(high)}]"
 
     def difference(self, value: float) -> str:
         """+63 or −0.02: signed, as it is a change; a zero has no sign, whichever side it was rounded from."""
         text = self.bare(value)
         return f"+{text}" if value > 0 and text.strip("0.") else text
-
-    def difference_interval(self, low: float, high: float) -> str:
-        """[+59, +67], or nothing where no interval is known."""
-        if not (math.isfinite(low) and math.isfinite(high)):
-            return ""
-        return f"[{self.difference(low)}, {self.difference(high)}]"
 
     @property
     def points(self) -> str:
@@ -87,16 +84,9 @@ def number(value: float, digits: int) -> str:
 
 def score(value: float) -> str:
     """One picture's score: whole numbers as they are, others to three significant digits."""
-    if not math.isfinite(value):
-        return number(value, 0)
-    if value == int(value) and abs(value) < 1e7:
+    if not math.isfinite(value) or (value == int(value) and abs(value) < 1e7):
         return number(value, 0)
     return number(value, min(MOST_DIGITS, max(0, 2 - math.floor(math.log10(abs(value))))))
-
-
-def count(value: int) -> str:
-    """1,200."""
-    return f"{value:,}"
 
 
 def plural(value: int, noun: str) -> str:

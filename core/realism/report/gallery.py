@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from realism.data.rows import Reference
+from realism.report.cells import turns_of
 from realism.report.view import PictureView, PromptView
 
 CREDITS = ("licence", "license", "author", "source", "url")
@@ -53,24 +54,12 @@ def sheet(prompt: PromptView, arms: Sequence[str]) -> Sheet:
     References are shown once an arm when all its pictures were given the same, which retrieval by prompt does.
     """
     columns = tuple(dict.fromkeys([*arms, *(picture.arm for picture in prompt.pictures)]))
-    at: dict[tuple[str, int, int], PictureView] = {}
-    for picture in prompt.pictures:  # a seed that comes twice in an arm gets a row of its own
-        again = 0
-        while (picture.arm, picture.seed, again) in at:
-            again += 1
-        at[picture.arm, picture.seed, again] = picture
-    seeds = sorted({(again, seed) for _, seed, again in at})
-    rows = tuple(tuple(at.get((arm, seed, again)) for arm in columns) for again, seed in seeds)
+    turns = turns_of((picture.arm, picture.seed) for picture in prompt.pictures)
+    at = {(turn, one.seed, one.arm): one for turn, one in zip(turns, prompt.pictures, strict=True)}
+    seeds = sorted({(turn, seed) for turn, seed, _ in at})  # a seed that comes twice in an arm gets a row of its own
+    rows = tuple(tuple(at.get((*seed, arm)) for arm in columns) for seed in seeds)
     given = tuple(_given(arm, prompt.pictures) for arm in columns)
     return Sheet(prompt, columns, rows, given if any(given) else ())
-
-
-def groups(prompts: Iterable[PromptView]) -> list[tuple[str, int]]:
-    """The groups to filter by, each with how many of the shown prompts it has, in order of first sight."""
-    found: dict[str, int] = {}
-    for prompt in prompts:
-        found[prompt.group] = found.get(prompt.group, 0) + 1
-    return list(found.items())
 
 
 def credits(metadata: Mapping[str, Any]) -> list[Credit]:

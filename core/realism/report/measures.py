@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 from realism.data.rows import Measure
 from realism.measuring.selection import SELECTED_FROM
-from realism.report.cells import Cell, Change, cell, change, notes, ordered
+from realism.report.cells import Cell, Change, cell, change, notes, ordered, turns_of
 from realism.report.classes import ClassTable, class_tables, split
 from realism.report.format import Scale
 from realism.report.plots import COLOURS, Plot, plot
@@ -120,22 +120,16 @@ def _compared(row: Measure) -> tuple[str, str, str]:
 
 def _spread(found: Sequence[tuple[float, Finding]]) -> list[tuple[float, Finding]]:
     """First the first of each measure, then the second of each, and so on; else in the order given."""
-    turns: dict[str, int] = {}
-    keyed = []
-    for pair in found:
-        turns[pair[1].measure] = turns.get(pair[1].measure, 0) + 1
-        keyed.append((turns[pair[1].measure], pair))
-    return [pair for _, pair in sorted(keyed, key=lambda each: each[0])]
+    turns = turns_of(finding.measure for _, finding in found)
+    return [pair for _, pair in sorted(zip(turns, found, strict=True), key=lambda each: each[0])]
 
 
-def _by_name(measures: Iterable[Measure]) -> list[list[Measure]]:
+def _by_name(measures: Sequence[Measure]) -> list[list[Measure]]:
     """Rows that share a table. A second row for the same arm and group (another extractor, say) starts another."""
     found: dict[Hashable, list[Measure]] = {}
-    seen: dict[Hashable, int] = {}
-    for row in measures:
-        place = (row.name, row.arm, row.group)
-        seen[place] = seen.get(place, 0) + 1
-        found.setdefault((row.name, seen[place]), []).append(row)
+    turns = turns_of((row.name, row.arm, row.group) for row in measures)
+    for row, turn in zip(measures, turns, strict=True):
+        found.setdefault((row.name, turn), []).append(row)
     return list(found.values())
 
 

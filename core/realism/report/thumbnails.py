@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image
@@ -20,8 +18,6 @@ MOST_PIXELS = 50_000_000
 """What is decoded at most for a thumbnail, 150 MB; JPEG, which can be decoded small, stays far below it."""
 HOT = (230, 30, 20)
 """The colour of a heatmap at its highest."""
-KEPT = 128
-"""Encoded thumbnails remembered while a page is written: the same reference serves many prompts."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +29,6 @@ class Thumbnail:
     height: int = 1
     tiny: bool = False
     missing: str = ""
-
-
-def thumbnailer() -> Callable[[Path, int], Thumbnail]:
-    """`thumbnail` with a short memory of its own, as files may change between two pages."""
-    return lru_cache(maxsize=KEPT)(thumbnail)
 
 
 def thumbnail(path: Path, largest: int = LARGEST) -> Thumbnail:

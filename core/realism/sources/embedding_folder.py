@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from realism.base.errors import RealismError, listed
 from realism.data.types import Record
 from realism.parts.sources import EmbeddedImages
+from realism.sources.listed import AtPath
 from realism.sources.rows import read_columns, read_rows
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class EmbeddingFolder(EmbeddedImages):
+class EmbeddingFolder(AtPath, EmbeddedImages):
     """Images with their vectors, in a folder as clip-retrieval or the step `index` writes it.
 
     img_emb/*.npy hold the vectors (n, d), metadata/*.parquet a row for each in the same order, both in the order of the
@@ -37,19 +38,11 @@ class EmbeddingFolder(EmbeddedImages):
     subject: str = "subject"
     """The column with the subject; without a column of that name there are no subjects."""
 
-    def inputs(self) -> list[Path]:
-        return [self.folder]
-
-    @property
-    def folder(self) -> Path:
-        """The folder, with "~" resolved."""
-        return Path(self.path).expanduser()
-
     def options_error(self) -> str | None:
-        if not self.folder.is_dir():
+        if not self.place.is_dir():
             return f"no folder '{self.path}'"
         for inner, suffix in (("img_emb", "npy"), ("metadata", "parquet")):
-            if not any((self.folder / inner).glob(f"*.{suffix}")):
+            if not any((self.place / inner).glob(f"*.{suffix}")):
                 return f"'{self.path}' has no {inner}/*.{suffix}; expected a folder that clip-retrieval has written"
         return None
 
@@ -60,8 +53,8 @@ class EmbeddingFolder(EmbeddedImages):
         """See `EmbeddedImages.embedded`. Raises RealismError for a folder whose files do not belong together."""
         if problem := self.options_error():
             raise RealismError(problem)
-        arrays = [_open(path) for path in sorted((self.folder / "img_emb").glob("*.npy"))]
-        tables = sorted((self.folder / "metadata").glob("*.parquet"))
+        arrays = [_open(path) for path in sorted((self.place / "img_emb").glob("*.npy"))]
+        tables = sorted((self.place / "metadata").glob("*.parquet"))
         if len(widths := {array.shape[1] for array in arrays}) > 1:
             raise RealismError(f"the vectors in '{self.path}' have {listed(widths)} numbers; expected one width")
         rows = sum(_count(table) for table in tables)
@@ -72,7 +65,7 @@ class EmbeddingFolder(EmbeddedImages):
 
     def _listed(self, tables: list[Path]) -> Iterator[Record]:
         seen: set[str] = set()
-        root = Path(self.images).expanduser() if self.images else self.folder
+        root = Path(self.images).expanduser() if self.images else self.place
         for table in tables:
             for place, row in read_rows(table):
                 if self.file not in row:

@@ -10,14 +10,14 @@ from typing import Any, Literal
 
 from realism.base.errors import RealismError
 from realism.data.types import Record
-from realism.sources.listed import SUFFIXES, ListedImages
+from realism.sources.listed import SUFFIXES, AtPath, ListedImages
 from realism.sources.rows import read_rows
 
 TABLES = ("metadata.parquet", "metadata.csv", "metadata.jsonl")
 
 
 @dataclass
-class ImageFolder(ListedImages):
+class ImageFolder(AtPath, ListedImages):
     """All images under a folder, sorted by path.
 
     A file metadata.csv, .parquet or .jsonl in the folder says more of them: column `file` (relative to the folder),
@@ -30,19 +30,11 @@ class ImageFolder(ListedImages):
     """Where the subject of an image comes from, unless the metadata says it: the name of the sub-folder it lies in, or
     nowhere."""
 
-    def inputs(self) -> list[Path]:
-        return [self.folder]
-
     def problem(self) -> str | None:
-        return None if self.folder.is_dir() else f"no image folder '{self.path}'"
-
-    @property
-    def folder(self) -> Path:
-        """The folder, with "~" resolved."""
-        return Path(self.path).expanduser()
+        return None if self.place.is_dir() else f"no image folder '{self.path}'"
 
     def listed(self) -> Iterator[Record]:
-        folder = self.folder
+        folder = self.place
         known = _metadata(folder)
         path = None
         for path in _images(folder):

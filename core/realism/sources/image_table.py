@@ -8,12 +8,12 @@ from pathlib import Path
 
 from realism.base.errors import RealismError, listed, nearest
 from realism.data.types import Record
-from realism.sources.listed import ListedImages
+from realism.sources.listed import AtPath, ListedImages
 from realism.sources.rows import read_columns, read_rows
 
 
 @dataclass
-class ImageTable(ListedImages):
+class ImageTable(AtPath, ListedImages):
     """Images that a .csv, .parquet or .jsonl table names, one a row, in its order.
 
     Column `id`, if there is one, names the image; else its path does. All further columns go into the metadata. An
@@ -30,17 +30,9 @@ class ImageTable(ListedImages):
     caption: str = "caption"
     """The column with the caption, which is called `caption` in the metadata whatever it is called in the table."""
 
-    def inputs(self) -> list[Path]:
-        return [self.table]
-
-    @property
-    def table(self) -> Path:
-        """The table, with "~" resolved."""
-        return Path(self.path).expanduser()
-
     def problem(self) -> str | None:
         try:
-            there = read_columns(self.table)
+            there = read_columns(self.place)
         except RealismError as error:
             return str(error)
         wanted = {"file": self.file, "subject": self.subject, "caption": self.caption}
@@ -51,7 +43,7 @@ class ImageTable(ListedImages):
 
     def listed(self) -> Iterator[Record]:
         seen: set[str] = set()
-        for place, row in read_rows(self.table):
+        for place, row in read_rows(self.place):
             file = row.pop(self.file, None)
             if not isinstance(file, str) or not file.strip():
                 raise RealismError(f"{place}: no path in column '{self.file}'")
@@ -64,6 +56,6 @@ class ImageTable(ListedImages):
             subject = str(row.pop(self.subject, ""))
             if self.caption in row:
                 row["caption"] = row.pop(self.caption)
-            yield Record(id, self.table.parent / Path(file).expanduser(), subject, row)
+            yield Record(id, self.place.parent / Path(file).expanduser(), subject, row)
         if not seen:
             raise RealismError(f"{self.path}: no image in it")

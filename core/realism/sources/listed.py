@@ -21,6 +21,20 @@ SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", "
 Share = Annotated[float, Ge(0), Le(1)]
 
 
+class AtPath:
+    """A source whose option `path` names the file or the folder it reads."""
+
+    path: str
+
+    @property
+    def place(self) -> Path:
+        """The path, with "~" resolved."""
+        return Path(self.path).expanduser()
+
+    def inputs(self) -> list[Path]:
+        return [self.place]
+
+
 @dataclass
 class ListedImages(Images):
     """Images that can be listed one by one; a subclass says how, and this takes the share that is wanted."""

@@ -11,11 +11,12 @@ from typing import Any
 from realism.base.errors import RealismError
 from realism.data.types import Prompt
 from realism.parts import Prompts
+from realism.sources.listed import AtPath
 from realism.sources.rows import read_rows
 
 
 @dataclass
-class PromptFile(Prompts):
+class PromptFile(AtPath, Prompts):
     """Prompts from a .jsonl, .csv or .parquet file with a column `text`, or a .txt file with one prompt a line.
 
     Other columns: `id` (the line number if there is none), `subject`, `rewritten` (what to draw in place of the text),
@@ -25,17 +26,13 @@ class PromptFile(Prompts):
     path: str
     """The file, absolute or relative to the working folder."""
 
-    def inputs(self) -> list[Path]:
-        return [Path(self.path).expanduser()]
-
     def options_error(self) -> str | None:
-        path = Path(self.path).expanduser()
-        if path.suffix.lower() not in (".jsonl", ".csv", ".parquet", ".txt"):
+        if self.place.suffix.lower() not in (".jsonl", ".csv", ".parquet", ".txt"):
             return f"'{self.path}' is no prompt file: expected .jsonl, .csv, .parquet or .txt"
-        return None if path.is_file() else f"no prompt file '{self.path}'"
+        return None if self.place.is_file() else f"no prompt file '{self.path}'"
 
     def prompts(self) -> Iterator[Prompt]:
-        path = Path(self.path).expanduser()
+        path = self.place
         if problem := self.options_error():
             raise RealismError(problem)
         seen: dict[str, str] = {}

@@ -9,13 +9,13 @@ from typing import Literal
 
 from realism.base.errors import RealismError
 from realism.data.types import Record
-from realism.sources.listed import SUFFIXES, ListedImages, inside
+from realism.sources.listed import SUFFIXES, AtPath, ListedImages, inside
 
 SOURCE = "http://vision.stanford.edu/aditya86/ImageNetDogs/"
 
 
 @dataclass
-class StanfordDogs(ListedImages):
+class StanfordDogs(AtPath, ListedImages):
     """Stanford Dogs as it unpacks: Images/n02085620-Chihuahua/*.jpg, and train_list.mat and test_list.mat beside Images
     or in a folder lists. The subject is the breed, with spaces for underscores: "Blenheim spaniel".
     """
@@ -26,28 +26,23 @@ class StanfordDogs(ListedImages):
     """Which list names the images; all needs no list."""
 
     @property
-    def folder(self) -> Path:
-        """The folder, with "~" resolved."""
-        return Path(self.path).expanduser()
-
-    @property
     def list_file(self) -> Path:
         """The list of the split, where it is if it is there."""
         name = f"{self.split}_list.mat"
-        return next((p for p in (self.folder / "lists" / name, self.folder / name) if p.is_file()), self.folder / name)
+        return next((p for p in (self.place / "lists" / name, self.place / name) if p.is_file()), self.place / name)
 
     def inputs(self) -> list[Path]:
-        return [self.folder / "Images", *([] if self.split == "all" else [self.list_file])]
+        return [self.place / "Images", *([] if self.split == "all" else [self.list_file])]
 
     def problem(self) -> str | None:
-        if not (self.folder / "Images").is_dir():
+        if not (self.place / "Images").is_dir():
             return f"no folder 'Images' in '{self.path}'; it should hold n02085620-Chihuahua and the other breeds"
         if self.split != "all" and not self.list_file.is_file():
             return f"no {self.list_file.name} in '{self.path}' or its folder lists; split: all needs none"
         return None
 
     def listed(self) -> Iterator[Record]:
-        images = self.folder / "Images"
+        images = self.place / "Images"
         name = None
         for name in _walk(images) if self.split == "all" else _list(self.list_file):
             wnid, dash, breed = Path(name).parent.name.partition("-")

@@ -44,12 +44,11 @@ class WebDataset(ListedImages):
     def listed(self) -> Iterator[Record]:
         tars = dict.fromkeys(tar.absolute() for tar in self.inputs())
         common = os.path.commonpath([tar.parent for tar in tars])
-        count = 0
+        record = None
         for tar in tars:
             for record in self._records(tar, tar.relative_to(common).as_posix()):
-                count += 1
                 yield record
-        if not count:
+        if record is None:
             raise RealismError(f"no image in the shards; looked for members KEY{', KEY'.join(SUFFIXES)}")
 
     def _matches(self) -> dict[str, list[Path]]:

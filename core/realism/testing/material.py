@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from PIL import Image
+
 from realism.data.types import Prompt
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
-    from PIL import Image
 
 TEXTS = ("a photo of a red rose", "two blue daisies", "a bee on a yellow flower", "sand")
 
 
 def picture(seed: int, size: tuple[int, int] = (64, 64)) -> Image.Image:
     """A smooth random RGB picture of (width, height)."""
-    import numpy as np
-    from PIL import Image
-
     small = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), dtype=np.uint8)
     return Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
 
@@ -30,7 +28,6 @@ def pictures() -> list[Image.Image]:
 
 def pixels() -> torch.Tensor:
     """Two pictures of one size as pixels (2, 3, 64, 64) in [0, 1], that take a gradient."""
-    import numpy as np
     import torch
 
     stacked = np.stack([np.asarray(picture(i)) for i in range(2)])
@@ -44,7 +41,5 @@ def prompts() -> list[Prompt]:
 
 def unit_rows(n: int, d: int, seed: int = 0) -> np.ndarray:
     """(n, d) float32, each row of length 1."""
-    import numpy as np
-
     rows = np.random.default_rng(seed).normal(size=(n, d))
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)

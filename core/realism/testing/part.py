@@ -7,6 +7,8 @@ import pickle
 import sys
 from typing import Any
 
+import numpy as np
+
 from realism.parts import Part
 
 
@@ -42,8 +44,6 @@ class PartSuite:
 
 def farthest(a: Any, b: Any) -> float:
     """The greatest difference of two arrays or pictures; two NaN in one place are equal."""
-    import numpy as np
-
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
     assert x.shape == y.shape, f"shapes {x.shape} and {y.shape} differ"
     same = np.isnan(x) & np.isnan(y)

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from realism.base.errors import RealismError
 from realism.parts import Index, PixelEncoder, Retriever
 from realism.testing.material import TEXTS, picture, pictures, pixels, unit_rows
 from realism.testing.part import PartSuite, check_gradient, farthest
 
-if TYPE_CHECKING:
-    import numpy as np
-
 
 class RetrieverSuite(PartSuite):
     """The contract of `realism.Retriever`."""
 
     def test_rows_are_float32_of_length_1(self, part: Retriever) -> None:
-        import numpy as np
-
         for rows, n in ((part.encode_images(pictures()), 4), (part.encode_texts(TEXTS), len(TEXTS))):
             assert rows.ndim == 2 and len(rows) == n, f"{n} items gave an array of shape {rows.shape}"
             assert rows.dtype == np.float32, f"rows are {rows.dtype}, not float32"
@@ -32,8 +28,6 @@ class RetrieverSuite(PartSuite):
         assert widths[0] == widths[1], f"images have {widths[0]} numbers, texts {widths[1]}"
 
     def test_a_row_depends_on_its_own_image_or_text_alone(self, part: Retriever) -> None:
-        import numpy as np
-
         images = pictures()
         gap = farthest(part.encode_images(images), np.concatenate([part.encode_images([i]) for i in images]))
         assert gap < 1e-5, f"an image's row changes with its batch, by {gap:.2g}"
@@ -45,8 +39,6 @@ class RetrieverSuite(PartSuite):
         assert farthest(*part.encode_texts(TEXTS[:2])) > 1e-4, "two different texts have the same row"
 
     def test_long_and_empty_texts_are_read(self, part: Retriever) -> None:
-        import numpy as np
-
         rows = part.encode_texts(["rose " * 1000, ""])
         assert np.isfinite(rows).all(), "a long or an empty text gives a row that is not finite"
 
@@ -70,8 +62,6 @@ class IndexSuite(PartSuite):
     n, d, k = 500, 16, 5
 
     def test_it_finds_the_nearest_rows(self, part: Index) -> None:
-        import numpy as np
-
         rows, queries = unit_rows(self.n, self.d), unit_rows(20, self.d, seed=1)
         similarities, found = self._search(part, rows, queries, self.k)
         assert found.dtype == np.int64 and similarities.dtype == np.float32, "expected float32 and int64"
@@ -80,8 +70,6 @@ class IndexSuite(PartSuite):
         assert hit >= 0.9, f"only {hit:.0%} of the {self.k} nearest rows were found"
 
     def test_similarities_are_inner_products_best_first(self, part: Index) -> None:
-        import numpy as np
-
         rows, queries = unit_rows(self.n, self.d), unit_rows(20, self.d, seed=1)
         similarities, found = self._search(part, rows, queries, self.k)
         gap = farthest(similarities, np.einsum("qkd,qd->qk", rows[found], queries))
@@ -89,8 +77,6 @@ class IndexSuite(PartSuite):
         assert (np.diff(similarities, axis=1) <= 0).all(), "similarities should fall from left to right"
 
     def test_only_allowed_rows_are_found(self, part: Index) -> None:
-        import numpy as np
-
         rows = unit_rows(self.n, self.d)
         allowed = np.random.default_rng(0).random(self.n) < 0.1
         _, found = self._search(part, rows, rows[:50], self.k, allowed)
@@ -99,8 +85,6 @@ class IndexSuite(PartSuite):
         assert (found >= 0).any(), "no allowed row was found"
 
     def test_where_fewer_may_be_found_the_rest_is_minus_one(self, part: Index) -> None:
-        import numpy as np
-
         rows = unit_rows(self.n, self.d)
         allowed = np.zeros(self.n, dtype=bool)
         allowed[[3, 40]] = True
@@ -110,8 +94,6 @@ class IndexSuite(PartSuite):
         assert (similarities[0, 2:] == -np.inf).all(), f"and -inf, not {similarities[0, 2:]}"
 
     def test_rows_that_are_added_are_found_behind_the_old_ones(self, part: Index) -> None:
-        import numpy as np
-
         rows = unit_rows(self.n, self.d)
         with tempfile.TemporaryDirectory() as folder:
             part.build([rows[:300]], Path(folder))
