@@ -35,6 +35,13 @@ def test_a_key_that_no_prompt_has_is_answered_with_those_there_are(run, write_re
         run(write_recipe(RAG.replace("by: novel", "by: novle")))
 
 
+def test_an_arm_without_a_score_is_named(read, write_recipe):
+    recipe = RAG.replace("likeness]}", "likeness], arms: [none]}")
+    alone = recipe.replace("{metrics: [toy_distance], real: database, by: novel}", "{arms: [none, retrieved]}")
+    with pytest.raises(RealismError, match="no score of arm 'retrieved'; put a step 'score' before this"):
+        read(write_recipe(alone))
+
+
 def test_a_table_says_what_real_images_score_at_the_same_number(run, write_recipe):
     found = measures(run(write_recipe()), "toy_distance")
     real = found.loc[("all", REAL)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler, FlowMatchEulerDiscreteScheduler
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler
 from realism import RealismError
 from realism_generators import levels
 from realism_generators.schedules import DiffusionSchedule, FlowSchedule
@@ -22,6 +22,15 @@ def test_levels_are_those_of_the_schedulers_of_diffusers():
     level = FlowSchedule(flow, patch=2, evenly=True).draw(3, torch.Generator().manual_seed(0))
     noisy = levels.noised(clean, gaussian, level)
     torch.testing.assert_close(noisy, flow.scale_noise(clean, level.time, gaussian), atol=1e-5, rtol=1e-5)
+
+
+def test_a_scheduler_told_to_flow_trains_at_levels_from_noise_to_what_is_clean():
+    made = DPMSolverMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0)
+    level = FlowSchedule(made, patch=2, evenly=True).draw(4000, torch.Generator().manual_seed(0))
+    shifted = FlowSchedule(FlowMatchEulerDiscreteScheduler(shift=3.0), patch=2, evenly=True)
+    same = shifted.draw(4000, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(level.time, same.time, atol=1e-2, rtol=1e-5)
+    assert level.time.min() > 0 and level.time.max() <= 1000
 
 
 def test_what_a_network_predicts_stands_for_a_picture_and_its_noise():

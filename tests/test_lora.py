@@ -228,6 +228,21 @@ def test_a_killed_fit_goes_on_and_ends_with_equal_bytes(run, write_recipe, tmp_p
     assert checkpoint.stat().st_size < 300_000, "only the adapter and its optimiser are kept"
 
 
+def test_a_fit_that_was_killed_after_its_last_step_has_only_to_be_saved(run, write_recipe, tmp_path, monkeypatch):
+    recipe = write_recipe(RECIPE.replace("MODEL", examples.pipeline("flux")))
+    monkeypatch.setattr(LoRATrainer, "checkpoint_every", 1)
+    run(recipe, out="whole")
+
+    def killed(*_):
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="killed"):
+        patch.setattr(LoRATrainer, "save", killed)
+        run(recipe, out="killed")
+    run(recipe, out="killed")
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """The adapters and pictures of a run."""
     found = (p for p in folder.rglob("*") if p.suffix in (".safetensors", ".png"))

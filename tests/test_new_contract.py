@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import EntryPoint
 
@@ -187,6 +187,10 @@ def test_photographs_are_of_the_prompts_subjects_and_those_without_are_set_aside
     assert [s.prompt_id for s in rows] == ["p0", "p0", "p1", "p1", "p2", "p2"], "violet has no photograph"
     assert all(s.subject in s.image for s in rows)
     assert len({s.image for s in rows if s.prompt_id == "p0"}) == 2
+    (tmp_path / "many").mkdir()
+    one = {realism.artifacts.Prompts(): prompts[:1]}
+    many = list(run_step(replace(step, per_prompt=9), tmp_path / "many", one).read(Samples("real")))
+    assert len(many) == len({s.image for s in many}) == 6, "each of the six that show red, none twice"
     alone = run_step(Photographs(photos, "alone"), tmp_path, {})
     assert {s.text for s in alone.read(Samples("alone"))} == {"red", "green", "blue", "grey"}
 

@@ -310,6 +310,16 @@ def test_the_number_of_the_round_can_stand_in_names(read, write_recipe):
     assert [step.name for step in recipe.steps[1:]] == ["round 1", "round 2", "round 3"]
 
 
+def test_a_repeat_in_a_repeat_counts_for_itself(read, write_recipe):
+    text = (
+        "parts: {generator: {use: toy}}\nprompts: {use: toy_prompts}\nsteps:\n"
+        "  - repeat: [{noise: low}, {noise: high}]\n    steps:\n"
+        "      - repeat: 2\n        steps:\n          - generate: {name: '{noise} {iteration}'}\n"
+    )
+    names = [step.name for step in read(write_recipe(text)).steps[1:]]
+    assert names == ["low 1", "low 2", "high 1", "high 2"]
+
+
 def test_references_cannot_be_called_none(read, write_recipe):
     with pytest.raises(RecipeError, match="cannot be called 'none'"):
         read(write_recipe(RAG.replace("- retrieve: {}", "- retrieve: {name: none}")))
@@ -327,6 +337,16 @@ def test_an_arm_can_have_other_references_than_the_last_or_none(run, write_recip
         rows = pd.read_parquet(step / "samples")
         given[arm] = (set(rows.retrieved), set(rows.references.str.len()))
     assert given == {"retrieved": ({"two"}, {1}), "first": ({"one"}, {1}), "bare": ({""}, {0})}
+
+
+def test_an_arm_has_the_references_that_were_found_last_also_where_those_are_found_anew(run, write_recipe):
+    text = RAG.replace(
+        "- retrieve: {}",
+        "- retrieve: {name: one}\n  - generate: {name: early}\n  - retrieve: {k: 2, name: two}\n"
+        "  - generate: {name: late}\n  - retrieve: {k: 3, name: one}",
+    )
+    [step] = run(write_recipe(text)).folder.glob("steps/generate-retrieved-*")
+    assert set(pd.read_parquet(step / "samples").retrieved) == {"one"}
 
 
 def test_references_that_are_not_there_are_named_with_those_that_are(read, write_recipe):

@@ -6,12 +6,14 @@ import csv
 import json
 import os
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import kill
 import pandas as pd
 import pytest
+import toys
 from PIL import Image
 from realism.base.errors import RealismError
 from world import RAG, ROOT
@@ -222,3 +224,18 @@ def test_a_new_version_of_a_plugin_does_its_steps_anew(run, write_recipe, toy_pl
     monkeypatch.setattr(toy_plugins, "plugins", newer)
     again = {s.title: s.kept for s in run(write_recipe()).steps}
     assert not again["generate none"]
+
+
+def test_a_lost_part_of_a_finished_step_is_made_again(run, write_recipe):
+    done = run(write_recipe())
+    before = kill.contents(done.folder)
+    lost = sorted(done.folder.glob("steps/generate-none-*/samples/none/part-*.parquet"))[1]
+    lost.unlink()
+    again = run(write_recipe())
+    assert lost.exists() and kill.contents(again.folder) == before
+
+
+def test_a_part_that_ends_the_program_ends_in_a_sentence(run, write_recipe, monkeypatch):
+    monkeypatch.setattr(toys.ToyReward, "score", lambda self, pictures: sys.exit(3))
+    with pytest.raises(RealismError, match=r"step 'score' tried to end the program \(3\), which no part may"):
+        run(write_recipe())

@@ -165,3 +165,30 @@ def test_a_reward_that_breaks_its_contract_is_named(run, write_recipe, monkeypat
     with pytest.raises(RealismError) as error:
         run(write_recipe(CRITIC.replace("per_prompt: 3", "shard: 6")))
     assert str(error.value).startswith("reward 'critic' breaks its contract: ") and sentence in str(error.value)
+
+
+def test_two_values_of_one_name_are_refused(read, write_recipe):
+    again = CRITIC.replace(
+        "colour: {use: toy_colour}", "colour: {use: toy_colour}\n  critic.brightness: {use: toy_bright}"
+    )
+    with pytest.raises(RecipeError, match=r"critic\.brightness"):
+        read(write_recipe(again.replace("[critic, colour]", "[critic, critic.brightness]")))
+
+
+def test_a_reward_that_changes_its_pictures_spoils_no_others_scores(run, write_recipe, monkeypatch):
+    bright = "  bright: {use: toy_bright}\n"
+    recipe = CRITIC.replace("prompts:", bright + "prompts:").replace("[critic, colour]", "[bright, colour]")
+    calm = list(rows(run(write_recipe(recipe)).execute().path(artifacts.Scores("all", "colour")), Score))
+    good = toys.ToyBright.score
+
+    def score(self, pictures):
+        said = good(self, pictures)
+        for picture in pictures:
+            picture.image.paste((0, 0, 0), (0, 0, *picture.image.size))
+        return said
+
+    monkeypatch.setattr(toys.ToyBright, "score", score)
+    assert (
+        list(rows(run(write_recipe(recipe), out="black").execute().path(artifacts.Scores("all", "colour")), Score))
+        == calm
+    )

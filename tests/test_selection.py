@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from realism.base.errors import RecipeError
 from realism.base.features import Rows
 from realism.base.tables import read
-from realism.data.artifacts import Exhibits, Measures, Samples, Scores
+from realism.data.artifacts import Exhibits, Maps, Measures, Samples, Scores
 from realism.data.rows import Exhibit, Measure, Sample, Score
 from realism.measuring.evaluation import ArmFeatures, spread_within
 from realism.measuring.selection import within
+from realism.steps.select import Select
+from realism.testing import run_step
 
 LOOP = """\
 parts:
@@ -145,6 +147,33 @@ def test_scores_of_an_arm_that_a_selection_replaces_no_longer_count(run, write_r
     state = run(write_recipe(text)).execute()
     ids = {artifact: [row.id for row in read(state.path(artifact), Score)] for artifact in Scores.among(state)}
     assert ids[Scores("other", "bright")] == ids[Scores("samples", "bright")], "its scores are those of what is kept"
+
+
+def test_a_selection_is_told_of_once(run, write_recipe):
+    text = LOOP[: LOOP.index("  - repeat")] + (
+        "  - generate: {}\n  - score: {rewards: [bright]}\n  - select: {best: bright}\n  - evaluate: {name: first}\n"
+        "  - generate: {name: other}\n  - score: {rewards: [bright]}\n"
+        "  - select: {best: bright, arms: [other]}\n  - evaluate: {name: second}\n"
+    )
+    state = run(write_recipe(text)).execute()
+    told = {
+        name: {m.arm for m in read(state.path(Measures(name)), Measure) if m.name == "accepted samples"}
+        for name in ("first", "second")
+    }
+    assert told == {"first": {"samples"}, "second": {"other"}}
+
+
+def test_what_a_selection_keeps_has_its_heatmaps(run, write_recipe, tmp_path):
+    text = LOOP[: LOOP.index("  - repeat")].replace("bright: {use: toy_bright}", "critic: {use: toy_critic}") + (
+        "  - generate: {per_prompt: 2}\n  - score: {rewards: [critic]}\n"
+    )
+    scored = run(write_recipe(text)).execute()
+    there = {artifact: scored.path(artifact) for artifact in scored if not isinstance(artifact, Maps)}
+    select, maps = Select(best="critic.brightness"), Maps("samples", "critic")
+    made = run_step(select, tmp_path / "run", there | {maps: scored.path(maps)})
+    assert {row.id for row in made.read(maps)} == {row.id for row in made.read(Samples("samples"))}
+    (tmp_path / "bare").mkdir()
+    assert not list(run_step(select, tmp_path / "bare", there | {maps: []}).read(maps))
 
 
 def test_diversity_is_the_mean_distance_of_the_pictures_of_one_prompt():
