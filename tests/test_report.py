@@ -222,6 +222,13 @@ def test_a_plot_keeps_every_dot_and_interval_inside_its_scale(view: ReportView) 
     assert plots.ticks(5.0, 5.0)[0] < 5 < plots.ticks(5.0, 5.0)[-1]
 
 
+def test_a_photograph_is_called_one(view: ReportView, tmp_path: Path) -> None:
+    first, *others = view.prompts
+    real = replace(first, pictures=tuple(replace(one, seed=0) for one in first.pictures[:1]))
+    said = words(build(replace(view, prompts=(real, *others)), tmp_path / "real.html").read_text())
+    assert "· photograph" in said and "seed 0" not in said
+
+
 def test_references_that_differ_by_seed_are_told_apart(view: ReportView) -> None:
     one = view.prompts[0].pictures[1]
     other = replace(one, seed=7, references=(replace(one.references[0], id="other"),))

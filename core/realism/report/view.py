@@ -11,7 +11,7 @@ from realism.data.rows import Aside, Exhibit, Measure, Point, Reference
 @dataclass(frozen=True)
 class PictureView:
     """One picture of one arm, with its scores by reward, the references it was given (best first), and its heatmaps:
-    the path of each by name."""
+    the path of each by name. A photograph has the seed 0."""
 
     arm: str
     seed: int
