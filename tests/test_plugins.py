@@ -12,6 +12,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+import toys
 from realism.base.errors import RealismError
 from realism.plugins import manager
 from realism.plugins.manager import Plugins, installed
@@ -250,6 +251,14 @@ def test_a_new_plugin_is_used_by_name(
     path = write_recipe(RECIPE.replace("toy_colour", "mean_light"))
     assert realism("run", str(path), "-q", "--out", "out") == (0, "")
     assert list(Path("out/steps").glob("score-*/scores/samples/*/*.parquet"))
+
+
+def test_an_error_of_a_part_is_said_with_the_step_and_the_class(realism, write_recipe, monkeypatch):
+    monkeypatch.setattr(toys.ToyReward, "score", lambda self, pictures: 1 / 0)
+    code, said = realism("run", str(write_recipe()), "-q", "--out", "out")
+    assert code == 1 and len(said.splitlines()) == 1
+    assert "unexpected ZeroDivisionError" in said and "in step 'score', which uses" in said
+    assert "toys:ToyReward" in said and "toys:ToyLikeness" in said
 
 
 @pytest.mark.slow

@@ -162,4 +162,5 @@ def _told(error: Exception) -> tuple[int, str]:
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return 2, f"realism: {place}{error.strerror or error}"
-    return 1, f"realism: unexpected {type(error).__name__}: {error}; --debug shows where (please report it)"
+    where = "".join(f" in {note}" for note in getattr(error, "__notes__", [])[:1])
+    return 1, f"realism: unexpected {type(error).__name__}: {error}{where}; --debug shows the line, for a report of it"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from realism.base.errors import RealismError
+from realism.base.errors import RealismError, listed
 from realism.base.files import digest, write_json, write_text
 from realism.base.tables import parts, read, write_part
 from realism.data.artifacts import Artifact, Measures
@@ -244,6 +244,9 @@ class Run:
                 raise RealismError(
                     f"step '{step.title()}' tried to end the program ({error}), which no part may"
                 ) from error
+            except Exception as error:
+                error.add_note(f"step '{step.title()}', which uses {_classes([step, *used])}")
+                raise
             self._embedder.flush()
             work.note_time()
         made = list(step.writes(state))
@@ -276,6 +279,11 @@ class Run:
             for row in asides(folder):
                 writer.writerow([row.id, row.step, row.reason])
         write_text(self.folder / "aside.csv", text.getvalue())
+
+
+def _classes(parts: Sequence[Part]) -> str:
+    """Who wrote them: module and class of each."""
+    return listed({f"{type(part).__module__}:{type(part).__qualname__}" for part in parts})
 
 
 def is_whole(folder: Path) -> bool:
