@@ -226,13 +226,36 @@ def test_a_new_version_of_a_plugin_does_its_steps_anew(run, write_recipe, toy_pl
     assert not again["generate none"]
 
 
-def test_a_lost_part_of_a_finished_step_is_made_again(run, write_recipe):
+@pytest.mark.parametrize(
+    "table",
+    [
+        "generate-none-*/samples/none",
+        "score-*/scores/none/colour",
+        "score-*/scores/retrieved/critic.brightness",
+        "score-*/maps/none/critic",
+        "select-*/samples/none",
+        "select-*/scores/none/colour",
+    ],
+)
+def test_a_lost_part_of_a_finished_step_is_made_again(run, write_recipe, table):
+    recipe = RAG.replace("  - evaluate", "  - select: {where: colour >= 0, arms: [none]}\n  - evaluate")
+    recipe = recipe.replace("likeness: {use: toy_likeness}", "critic: {use: toy_critic}").replace("likeness", "critic")
+    done = run(write_recipe(recipe))
+    before = kill.contents(done.folder)
+    [folder] = done.folder.glob(f"steps/{table}")
+    lost = sorted(folder.glob("part-*.parquet"))[-1]
+    lost.unlink()
+    again = run(write_recipe(recipe))
+    assert lost.exists() and kill.contents(again.folder) == before
+
+
+def test_a_damaged_note_of_the_time_taken_decides_nothing(run, write_recipe):
     done = run(write_recipe())
     before = kill.contents(done.folder)
-    lost = sorted(done.folder.glob("steps/generate-none-*/samples/none/part-*.parquet"))[1]
-    lost.unlink()
-    again = run(write_recipe())
-    assert lost.exists() and kill.contents(again.folder) == before
+    [step] = done.folder.glob("steps/score-*")
+    (step / "timing.json").write_text("null")
+    (step / "done.json").unlink()
+    assert kill.contents(run(write_recipe()).folder) == before
 
 
 def test_a_part_that_ends_the_program_ends_in_a_sentence(run, write_recipe, monkeypatch):

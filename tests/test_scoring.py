@@ -16,6 +16,7 @@ from realism.data import artifacts
 from realism.data.artifacts import Measures, Samples
 from realism.data.condition import Condition
 from realism.data.rows import Heatmap, Measure, Sample, Score
+from world import RAG
 
 CRITIC = """\
 parts:
@@ -165,6 +166,23 @@ def test_a_reward_that_breaks_its_contract_is_named(run, write_recipe, monkeypat
     with pytest.raises(RealismError) as error:
         run(write_recipe(CRITIC.replace("per_prompt: 3", "shard: 6")))
     assert str(error.value).startswith("reward 'critic' breaks its contract: ") and sentence in str(error.value)
+
+
+def test_a_reward_that_changes_references_spoils_no_others_scores(run, write_recipe, monkeypatch):
+    good = toys.ToyLikeness.score
+
+    def score(self, pictures):
+        said = good(self, pictures)
+        for picture in pictures:
+            for one in picture.references:
+                one.paste((0, 0, 0), (0, 0, *one.size))
+        return said
+
+    monkeypatch.setattr(toys.ToyLikeness, "score", score)
+    twice = RAG.replace("likeness: {use: toy_likeness}", "likeness: {use: toy_likeness}\n  again: {use: toy_likeness}")
+    state = run(write_recipe(twice.replace("[colour, likeness]", "[likeness, again]"))).execute()
+    both = [[s.value for s in rows(state.path(artifacts.Scores("retrieved", n)), Score)] for n in ("likeness", "again")]
+    assert both[0] == both[1] and min(both[0]) > 0.9
 
 
 def test_two_values_of_one_name_are_refused(read, write_recipe):

@@ -11,10 +11,10 @@ import torch
 import toys
 from hypothesis import given
 from hypothesis import strategies as st
-from realism.base.errors import RecipeError
+from realism.base.errors import RealismError, RecipeError
 from realism.base.features import Rows
 from realism.base.tables import read
-from realism.data.artifacts import Exhibits, Maps, Measures, Samples, Scores
+from realism.data.artifacts import Exhibits, Maps, Measures, Samples, Scores, Selection
 from realism.data.rows import Exhibit, Measure, Sample, Score
 from realism.measuring.evaluation import ArmFeatures, spread_within
 from realism.measuring.selection import within
@@ -161,6 +161,29 @@ def test_a_selection_is_told_of_once(run, write_recipe):
         for name in ("first", "second")
     }
     assert told == {"first": {"samples"}, "second": {"other"}}
+
+
+def test_a_selection_put_before_another_is_counted_before_it(run, write_recipe):
+    text = LOOP[: LOOP.index("  - repeat")] + "  - generate: {name: a}\n  - score: {rewards: [bright]}\n"
+    late = "  - select: {arms: [a], name: good, where: bright >= 0.2}\n  - evaluate: {name: second}\n"
+    early = "  - select: {arms: [a], name: good, where: bright >= 0.4}\n  - evaluate: {name: first}\n"
+    run(write_recipe(text + late))
+    state = run(write_recipe(text + early + late)).execute()
+    assert Selection.among(state) == [Selection("good", 1), Selection("good", 2)]
+    told = {m.arm for m in read(state.path(Measures("second")), Measure) if m.name == "accepted samples"}
+    assert told == {"good, round 2"}
+
+
+def test_what_was_best_is_said_where_nothing_is_good_enough(run, write_recipe):
+    text = LOOP[: LOOP.index("  - repeat")].replace("bright: {use: toy_bright}", "critic: {use: toy_critic}") + (
+        "  - generate: {}\n  - score: {rewards: [critic]}\n  - select: {where: critic.brightness < 0.01}\n"
+    )
+    with pytest.raises(RealismError) as error:
+        run(write_recipe(text))
+    said = float(str(error.value).split("the best have ")[1].split("critic.brightness ")[1].split(":")[0])
+    state = run(write_recipe(text[: text.index("  - select")]), out="scored").execute()
+    least = min(s.value for s in read(state.path(Scores("samples", "critic.brightness")), Score))
+    assert said == pytest.approx(least, abs=1e-3), "less is better, so the darkest is the best"
 
 
 def test_what_a_selection_keeps_has_its_heatmaps(run, write_recipe, tmp_path):

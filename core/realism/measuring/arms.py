@@ -60,6 +60,7 @@ class Gathered:
     """Of the prompts, by their numbers."""
     texts: list[str]
     lower_is_better: set[str]
+    _several: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def clusters(self, arm: Arm, at: np.ndarray, group: Group) -> list[str]:
         """What is resampled together: the pictures of one text, which share what was retrieved for it; in a group where
@@ -69,10 +70,10 @@ class Gathered:
         return [self.prompts[i] for i in np.asarray(arm.prompts)[at].tolist()]
 
     def _several_texts(self, group: Group) -> bool:
-        texts = {
-            text for arm in self.arms.values() for text in np.unique(np.asarray(arm.texts)[arm.of(group)]).tolist()
-        }
-        return len(texts) > 1
+        if (key := (group.by, group.name)) not in self._several:
+            texts = [np.unique(np.asarray(arm.texts)[arm.of(group)]) for arm in self.arms.values()]
+            self._several[key] = len(np.unique(np.concatenate(texts))) > 1
+        return self._several[key]
 
 
 def gather(state: State, names: Sequence[str], by: Sequence[str]) -> Gathered:

@@ -120,15 +120,16 @@ class Work(Protocol):
         unit: str = "items",
         each: int = 1,
         then: Callable[[int, Shard], Shard] | None = None,
+        also: Sequence[Artifact | Table] = (),
     ) -> Path:
         """Make part i of a table of shard i; a part that is there already is kept, and not made again.
 
         shards: the same lists at every call. call: a shard's number and items -> rows, and what it set aside; files
         that belong to the rows it writes itself, before it returns. It may be carried out in another process, so what
-        it holds can be pickled. then: what is done with that, and the
-        shard's number, here, before it is written (asking plugins). total: how
-        many items there are. each: how many rows an item may make, or lose. Returns the table's folder. Raises
-        RealismError when more is set aside than the recipe allows.
+        it holds can be pickled. then: what is done with that, and the shard's number, here, before it is written
+        (asking plugins). also: tables of which `call` or `then` writes the part, too; where one of them lacks it, the
+        part is made again. total: how many items there are. each: how many rows an item may make, or lose. Returns the
+        table's folder. Raises RealismError when more is set aside than the recipe allows.
         """
 
     def map_groups(

@@ -290,8 +290,8 @@ def is_whole(folder: Path) -> bool:
     """Whether all that a step has written is there; where a part of a table is lost, the step fills the gap."""
     try:
         told = json.loads((folder / "done.json").read_text())["artifacts"]
-        return all((folder / a["path"]).exists() and len(parts(folder / a["path"])) == a["parts"] for a in told)
-    except (OSError, ValueError, KeyError, TypeError):
+        return all((folder / a["path"]).exists() and len(parts(folder / a["path"])) == a.get("parts") for a in told)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return True  # `written_by` says what is wrong
 
 

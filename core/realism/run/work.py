@@ -75,8 +75,9 @@ class StepWork:
         self._began = time.monotonic()
         self._timing = folder / "timing.json"
         self._before: dict[str, Any] = {"seconds": 0.0, "items": 0, "unit": "items"}
-        with contextlib.suppress(OSError, ValueError):  # it decides nothing
-            self._before = self._before | json.loads(self._timing.read_text())
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # it decides nothing
+            told = json.loads(self._timing.read_text())
+            self._before = {"seconds": float(told["seconds"]), "items": int(told["items"]), "unit": str(told["unit"])}
 
     def path(self, artifact: Artifact) -> Path:
         return self.state.path(artifact)
@@ -103,6 +104,7 @@ class StepWork:
         unit: str = "items",
         each: int = 1,
         then: Callable[[int, Shard], Shard] | None = None,
+        also: Sequence[Artifact | Table] = (),
     ) -> Path:
         folder = self.folder / target.place
         folder.mkdir(parents=True, exist_ok=True)
@@ -110,7 +112,7 @@ class StepWork:
         self._bar.expect(total)
         seen = set_aside = 0
         for number, shard in enumerate(shards):
-            kept = part_path(folder, number).exists()
+            kept = all(part_path(self.folder / table.place, number).exists() for table in (target, *also))
             if not kept:
                 rows, aside = call(number, shard)
                 if then is not None:

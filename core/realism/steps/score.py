@@ -60,18 +60,19 @@ class ScoreSamples(Step):
         return list(samples_of(there, self.arms))
 
     def writes(self, there: Artifacts) -> list[Artifact]:
-        made: list[Artifact] = []
-        for arm in (samples.arm for samples in samples_of(there, self.arms)):
-            made += [Scores(arm, name) for name in self._names()]
-            made += [Maps(arm, reward.part_name) for reward in self.rewards if reward.map_names]
-        return made
+        return [table for samples in samples_of(there, self.arms) for table in self._tables(samples.arm)]
+
+    def _tables(self, arm: str) -> list[Artifact]:
+        scores = [Scores(arm, name) for name in self._names()]
+        return [*scores, *(Maps(arm, reward.part_name) for reward in self.rewards if reward.map_names)]
 
     def run(self, work: Work) -> None:
         for samples in samples_of(work.state, self.arms):
             shards = (read_part(path, Sample) for path in work.parts(samples))
             score = partial(self._score, samples.arm, work.folder, work.root)
-            first, divide = Scores(samples.arm, self._names()[0]), partial(self._divided, samples.arm, work)
-            work.map(first, shards, score, unit="images", each=len(self._names()), then=divide)
+            first, *others = self._tables(samples.arm)
+            divide = partial(self._divided, samples.arm, work)
+            work.map(first, shards, score, unit="images", each=len(self._names()), then=divide, also=others)
 
     def _divided(self, arm: str, work: Work, number: int, shard: Shard) -> Shard:
         """Tell plugins of the scores, and write the table of each; the first is left for `Work.map` to write, last."""
@@ -102,7 +103,7 @@ class ScoreSamples(Step):
             ]
             of = [s for s, _ in judged]
             # each has a copy, so that one that changes its pictures spoils no other's scores
-            said = _said(reward, [replace(p, image=p.image.copy()) for _, p in judged]) if judged else NOTHING
+            said = _said(reward, [_copy(p) for _, p in judged]) if judged else NOTHING
             if reward.map_names:
                 maps = Maps(arm, reward.part_name)
                 drawn = write_maps(folder / "heatmaps" / maps.place, root, of, said.maps)
@@ -111,6 +112,10 @@ class ScoreSamples(Step):
             scores += rows
             aside += without
         return scores, aside
+
+
+def _copy(picture: Picture) -> Picture:
+    return replace(picture, image=picture.image.copy(), references=tuple(one.copy() for one in picture.references))
 
 
 def _pictures(samples: Sequence[Sample], folder: Path) -> list[Picture]:

@@ -85,7 +85,9 @@ class Select(Step):
         needed = [Scores(one.arm, name) for one in samples for name in names]
         kept = [Scores(one.arm, name) for one in samples for name in rewards_of(there, one.arm)]
         maps = [one for samples_of_arm in samples for one in _maps(samples_of_arm.arm, there)]
-        return list(dict.fromkeys([*samples, *needed, *kept, *maps]))
+        arms = [self.name or one.arm for one in samples]
+        before = [one for one in Selection.among(there) if one.arm in arms]  # they number this one
+        return list(dict.fromkeys([*samples, *needed, *kept, *maps, *before]))
 
     def writes(self, there: Artifacts) -> list[Artifact]:
         made: list[Artifact] = []
@@ -104,9 +106,10 @@ class Select(Step):
         name = self.name or arm
         selection, examples = _told(name, work.state)
         samples = work.folder / Samples(name).place
-        scores = {reward: work.folder / Scores(name, reward).place for reward in rewards_of(work.state, arm)}
-        write = partial(_write, name, samples, scores)
-        work.map(selection, chunks(self._judged(arm, work), SHARD), write, unit="prompts")
+        rewards = rewards_of(work.state, arm)
+        write = partial(_write, name, samples, {each: work.folder / Scores(name, each).place for each in rewards})
+        also = [Samples(name), *(Scores(name, each) for each in rewards)]
+        work.map(selection, chunks(self._judged(arm, work), SHARD), write, unit="prompts", also=also)
         if not count_rows(samples):
             raise RealismError(self._none_left(arm, work))
         self._keep_maps(arm, samples, work)
@@ -135,16 +138,16 @@ class Select(Step):
                 values = {reward: score.value for reward, score in scores.items()}
                 good = (self.where is None or self.where(values)) and (not self.best or self.best in values)
                 (accepted if good else rejected).append((sample, scores))
-            kept = sorted(accepted, key=lambda one: _rank(one[1][self.best]))[:1] if self.best else accepted
+            kept = sorted(accepted, key=lambda one: -_rank(one[1][self.best]))[:1] if self.best else accepted
             yield Judged(kept, accepted, rejected)
 
     def _none_left(self, arm: str, work: Work) -> str:
-        best: dict[str, float] = {}
+        best: dict[str, Score] = {}
         count = 0
         for _, scores in scored(work.state, arm):
             count += 1
-            best |= {reward: max(score.value, best.get(reward, score.value)) for reward, score in scores.items()}
-        said = ", ".join(f"{reward} {value:.3g}" for reward, value in best.items()) or "no score at all"
+            best |= {reward: max(score, best.get(reward, score), key=_rank) for reward, score in scores.items()}
+        said = ", ".join(f"{reward} {score.value:.3g}" for reward, score in best.items()) or "no score at all"
         return (
             f"select: none of {count:,} samples of arm '{arm}' meets 'where' ({self.where}); the best have {said}: "
             "loosen it, or draw more prompts or more pictures of each"
@@ -156,7 +159,7 @@ def _maps(arm: str, there: Artifacts) -> list[Maps]:
 
 
 def _rank(score: Score) -> float:
-    return -score.value if score.higher_is_better else score.value
+    return score.value if score.higher_is_better else -score.value
 
 
 def _write(arm: str, samples: Path, scores: Mapping[str, Path], number: int, judged: list[Judged]) -> Shard:

@@ -63,8 +63,10 @@ class Train(Step):
         )
         try:
             fit.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
-        except SystemExit:  # what Lightning makes of Ctrl-C
-            raise KeyboardInterrupt from None
+        except SystemExit as error:
+            if isinstance(error.__context__, KeyboardInterrupt):  # what Lightning makes of it
+                raise KeyboardInterrupt from None
+            raise
         with renamed_folder(work.folder / Weights(self.trainer.trains.part_name).place) as folder:
             self.trainer.save(module, folder)
 
