@@ -270,7 +270,7 @@ def test_a_new_plugin_installs_and_passes_its_own_test(tmp_path: Path) -> None:
         return done.stdout
 
     say(COMMAND, "new-plugin", "mean-light")
-    pip = (sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", "site")
+    pip = (sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", "site")
     say(*pip, "./realism-mean-light")
     assert "mean_light  realism-mean-light  0.1.0    1 registered" in say(COMMAND, "plugins")
     assert "size    int   64" in say(COMMAND, "parts", "mean_light")
