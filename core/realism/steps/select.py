@@ -113,7 +113,7 @@ class Select(Step):
         if not count_rows(samples):
             raise RealismError(self._none_left(arm, work))
         self._keep_maps(arm, samples, work)
-        prompts = (each.first.prompt_id for each in self._judged(arm, work))
+        prompts = (verdict.prompt_id for verdict in read(work.folder / selection.place, Verdict))
         wanted = set(heapq.nsmallest(EXAMPLES, prompts, key=hash_of))
         work.write(examples, [_example(j) for j in self._judged(arm, work) if j.first.prompt_id in wanted])
 
