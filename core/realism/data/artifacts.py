@@ -147,13 +147,9 @@ class Samples(Artifact):
 
 
 @dataclass(frozen=True)
-class Scores(Artifact):
-    """What one value of a reward is for each sample of an arm.
+class _OfReward(Artifact):
+    """What a reward has said of the samples of an arm."""
 
-    The table has the parts of the arm's samples: part by part both tell of the same samples.
-    """
-
-    kind, noun, row = "scores", "score", rows.Score
     advice = "put a step 'score' before this"
 
     arm: str
@@ -164,17 +160,20 @@ class Scores(Artifact):
 
 
 @dataclass(frozen=True)
-class Maps(Artifact):
+class Scores(_OfReward):
+    """What one value of a reward is for each sample of an arm.
+
+    The table has the parts of the arm's samples: part by part both tell of the same samples.
+    """
+
+    kind, noun, row = "scores", "score", rows.Score
+
+
+@dataclass(frozen=True)
+class Maps(_OfReward):
     """Heatmaps that a reward has given for the samples of an arm."""
 
     kind, noun, row = "maps", "map", rows.Heatmap
-    advice = "put a step 'score' before this"
-
-    arm: str
-    reward: str
-
-    def tells_of(self) -> tuple[Artifact, ...]:
-        return (Samples(self.arm),)
 
 
 @dataclass(frozen=True)
