@@ -13,7 +13,7 @@ from realism.base.tables import read
 from realism.data.artifacts import KINDS, Artifact
 from realism.data.state import State
 from realism.parts.work import StepRecord
-from realism.run.run import written_by
+from realism.run.done import written_by
 
 if TYPE_CHECKING:
     import pandas
@@ -58,7 +58,8 @@ class OpenRun:
         self.folder = folder
         try:
             told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-            done, self.seeds = [StepRecord(**step) for step in told["steps"]], tuple(map(int, told["seeds"]))
+            self.steps = [StepRecord(**step) for step in told["steps"]]
+            self.seeds = tuple(map(int, told["seeds"]))
             first = self.seeds[0]
         except (OSError, ValueError, KeyError, TypeError, IndexError):
             said = f"'{folder}' is not the folder of a run; name the one that 'realism run' printed"
@@ -68,7 +69,7 @@ class OpenRun:
         self.seed = first if seed is None else seed
         self.artifacts = State()
         """What there is, and where it lies."""
-        for step in done:
+        for step in self.steps:
             if step.seed == self.seed:
                 self.artifacts = self.artifacts.after(written_by(folder / step.folder), step.fingerprint)
 

@@ -7,6 +7,7 @@ import json
 import logging
 import platform
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from realism.base.errors import RealismError, listed
+from realism.base.errors import RealismError, listed, nearest
 from realism.base.files import digest, write_json, write_text
-from realism.base.tables import parts, read, write_part
+from realism.base.tables import read, write_part
 from realism.data.artifacts import Artifact, Measures
 from realism.data.rows import Measure
 from realism.data.state import State
@@ -27,8 +28,12 @@ from realism.parts.step import Step, all_reads
 from realism.parts.work import StepRecord
 from realism.plugins.manager import Plugins
 from realism.recipe.recipe import Recipe
+from realism.run.begun import Begun, threads
+from realism.run.code import code_of
+from realism.run.done import DONE, contents_of, lost, note_done, written_by
 from realism.run.fingerprint import describe, step_fingerprint
 from realism.run.lock import locked
+from realism.run.notes import noted
 from realism.run.parts_in_use import parts_in_use
 from realism.run.plugin_calls import PluginCalls
 from realism.run.progress import View
@@ -51,6 +56,8 @@ class Run:
     folder: Path
     plugins: Plugins
     view: View
+    fresh: tuple[str, ...] = ()
+    """The titles of steps to do anew, though they are done."""
     steps: list[StepRecord] = field(default_factory=list)
     _visited: list[Path] = field(default_factory=list)
     _held: list[Part] = field(default_factory=list)
@@ -119,6 +126,8 @@ class Run:
 
     def execute(self) -> State:
         """Do all steps, keeping those that are done. Raises RealismError for what the user can mend."""
+        code_of.cache_clear()  # in a notebook, it may have been edited since
+        self._check_fresh()
         with locked(self.folder, self.view):
             write_text(self.folder / "recipe.yaml", yaml.safe_dump(self.recipe.data, sort_keys=False))
             self._calls.tell("realism_run_start")
@@ -133,6 +142,11 @@ class Run:
             finally:
                 self._write_aside()
                 self._calls.tell("realism_run_end", error=error)
+
+    def _check_fresh(self) -> None:
+        titles = [step.title() for step in self.recipe.steps]
+        if strange := next((title for title in self.fresh if title not in titles), None):
+            raise RealismError(f"no step '{strange}' to do anew{nearest(strange, titles)}; steps: {listed(titles)}")
 
     def report(self) -> None:
         """Write the report of what is done so far, without doing more."""
@@ -201,9 +215,12 @@ class Run:
     def _step(self, step: Step, state: State, seed: int) -> State:
         fingerprint, folder = self._place(step, state, seed)
         shared = folder in self._visited  # an earlier seed has been here, or a step that is done twice alike
+        title = step.title()
+        begun = Begun(self._read_by(step, state), threads())
+        if not shared:
+            self._refresh(title, folder, begun)
         self._visited.append(folder)
-        done, title = folder / "done.json", step.title()
-        kept = done.exists() and step.scope != "run" and is_whole(folder)
+        kept = (folder / DONE).exists() and step.scope != "run" and self._is_whole(title, folder)
         record = StepRecord(title, self._relative(folder), fingerprint, kept, seed)
         if shared and kept:
             return self._filled(state, record)
@@ -211,12 +228,33 @@ class Run:
             self.view.say(f"  {title:<24} kept")
         else:
             self._calls.tell("realism_step_start", step=title, folder=str(folder))
+            begun.note(folder, title, self.warn)
             made = self._work(step, state, folder, seed)
-            artifacts = [a.as_json() | {"path": a.place, "parts": len(parts(folder / a.place))} for a in made]
-            made_by = {"step": describe(step, self._part_versions), "versions": self.versions()}
-            write_json(done, {"fingerprint": fingerprint, "artifacts": artifacts, **made_by})
+            described = describe(step, self._part_versions)
+            note_done(folder, fingerprint, made, step=described, versions=self.versions(), threads=begun.threads)
         self._calls.tell("realism_step_end", step=title, folder=str(folder), kept=kept)
         return self._filled(state, record)
+
+    def _read_by(self, step: Step, state: State) -> dict[str, str]:
+        """What stands for the contents of all that a step reads, by its place."""
+        steps = self.folder / "steps"
+        folders = {a.place: steps / state.path(a).relative_to(steps).parts[0] for a in all_reads(step, state)}
+        return {place: contents_of(folder) for place, folder in folders.items()} if step.scope != "run" else {}
+
+    def _refresh(self, title: str, folder: Path, begun: Begun) -> None:
+        """Remove what an earlier run left of a step that is to be done anew: the user says so, or what it has read is
+        no longer what it would read."""
+        if title in self.fresh:
+            shutil.rmtree(folder, ignore_errors=True)
+        elif begun.reads_other(folder):
+            self.warn(f"{title}: what it reads has changed since it was done; it is done anew")
+            shutil.rmtree(folder)
+
+    def _is_whole(self, title: str, folder: Path) -> bool:
+        """Whether all that a step has written is there; if not, that is said, and the step fills the gaps."""
+        if gone := lost(folder):
+            self.warn(f"{title}: {', '.join(gone[:3])}{' ...' if len(gone) > 3 else ''} was lost and is made again")
+        return not gone
 
     def _filled(self, state: State, record: StepRecord) -> State:
         """The state after a step that is done, which is noted."""
@@ -236,6 +274,7 @@ class Run:
         with (
             parts_in_use(used, learnt, self._embedder, self._part_versions),
             self.view.step(step.title()) as bar,
+            noted(folder),
         ):
             work = StepWork(self, state, step.title(), folder, bar, seed, self._embedder, depends)
             try:
@@ -284,24 +323,3 @@ class Run:
 def _classes(parts: Sequence[Part]) -> str:
     """Who wrote them: module and class of each."""
     return listed({f"{type(part).__module__}:{type(part).__qualname__}" for part in parts})
-
-
-def is_whole(folder: Path) -> bool:
-    """Whether all that a step has written is there; where a part of a table is lost, the step fills the gap."""
-    try:
-        told = json.loads((folder / "done.json").read_text())["artifacts"]
-        return all((folder / a["path"]).exists() and len(parts(folder / a["path"])) == a.get("parts") for a in told)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return True  # `written_by` says what is wrong
-
-
-def written_by(folder: Path) -> dict[Artifact, Path]:
-    """What a step that is done has written, by its folder; without kinds of which no imported module knows. Raises
-    RealismError if the folder is damaged."""
-    try:
-        told = json.loads((folder / "done.json").read_text())["artifacts"]
-        found = {Artifact.from_json(one): folder / one["path"] for one in told}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        said = f"'{folder / 'done.json'}' is damaged, or another version wrote it; remove that folder and run again"
-        raise RealismError(said) from None
-    return {artifact: path for artifact, path in found.items() if artifact is not None}

@@ -1,0 +1,159 @@
+"""What a step has written: noted when it is done, counted whenever it is read, compared byte by byte when asked to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from realism.base.errors import RealismError
+from realism.base.files import write_json, write_text
+from realism.base.tables import part_path, parts, rows_in
+from realism.data.artifacts import Artifact
+
+DONE = "done.json"
+BEGUN = "begun.json"
+LISTING = "files.sha256"
+"""A line for each file of a step, as `sha256sum --check` reads it."""
+UNLISTED = (DONE, BEGUN, LISTING, "timing.json", "notes.jsonl", "checkpoints")
+"""What tells of the work, and is no result of it."""
+AT_ONCE = 256
+
+
+def note_done(folder: Path, fingerprint: str, made: Sequence[Artifact], **more: Any) -> None:
+    """Write down that a step is done, and what is there then: the last thing of all that it writes."""
+    lines = [f"{sha256}  {name}\n" for name, sha256 in _hashed(folder, list(_files(folder)))]
+    listing = "".join(lines)
+    write_text(folder / LISTING, listing)
+    artifacts = [a.as_json() | {"path": a.place} | _counted(a, folder) for a in made]
+    told = {"fingerprint": fingerprint, "artifacts": artifacts, "files": len(lines), "contents": _digest(listing)}
+    write_json(folder / DONE, told | more)
+
+
+def _counted(artifact: Artifact, folder: Path) -> dict[str, Any]:
+    return {"rows": [rows_in(part) for part in parts(folder / artifact.place)]} if artifact.row is not None else {}
+
+
+def told_by(folder: Path) -> dict[str, Any]:
+    """What is written down of a step that is done. Raises RealismError if that is damaged."""
+    try:
+        told = json.loads((folder / DONE).read_text(encoding="utf-8"))
+        whole = isinstance(told["contents"], str) and isinstance(told["files"], int)
+        if whole and all(isinstance(a["path"], str) and isinstance(a.get("rows", []), list) for a in told["artifacts"]):
+            return dict(told)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise RealismError(f"'{folder / DONE}' is damaged, or another version wrote it; remove '{folder}' and run again")
+
+
+def written_by(folder: Path) -> dict[Artifact, Path]:
+    """What a step that is done has written, and where it lies; without kinds of which no imported module knows. Raises
+    RealismError if a table has lost or gained rows."""
+    found: dict[Artifact, Path] = {}
+    for told in told_by(folder)["artifacts"]:
+        artifact = Artifact.from_json(told)
+        if artifact is None:
+            continue
+        found[artifact] = path = folder / told["path"]
+        there = [rows_in(part) for part in parts(path)]
+        if (artifact.row is not None and there != told["rows"]) or not path.exists():
+            had, has = sum(told.get("rows", [])), sum(there)
+            raise RealismError(
+                f"'{path}' is not as it was written: {has:,} rows where there were {had:,}; run the recipe again, "
+                "which makes anew what is lost"
+            )
+    return found
+
+
+def lost(folder: Path) -> list[str]:
+    """What is no longer there of a step that is done, in words; parts of tables that have other rows than they had, or
+    cannot be read, are removed for it, as a step that is done again makes those parts that are missing.
+
+    Raises RealismError if other files are gone, such as pictures."""
+    told, gone = told_by(folder), []
+    files = sum(1 for _ in _files(folder))
+    for one in told["artifacts"]:
+        path = folder / one["path"]
+        if not path.exists():
+            gone.append(f"'{one['path']}'")
+        for number, rows in enumerate(one.get("rows", ())):
+            part = part_path(path, number)
+            if _rows(part) != rows:
+                files -= part.exists()
+                part.unlink(missing_ok=True)
+                gone.append(f"'{part.relative_to(folder)}'")
+    if (lacking := told["files"] - files - len(gone)) > 0:
+        raise RealismError(
+            f"'{folder}' lacks {lacking:,} of its {told['files']:,} files; remove that folder and run again, or ask "
+            "'realism verify' which they are"
+        )
+    return gone
+
+
+def _rows(part: Path) -> int:
+    """How many rows a part has; -1 if it is not there or damaged."""
+    try:
+        return rows_in(part)
+    except RealismError:
+        return -1
+
+
+def contents_of(folder: Path) -> str:
+    """64 hex digits that stand for all that a step has written; "" for a folder that is none of a step."""
+    return str(told_by(folder)["contents"]) if (folder / DONE).exists() else ""
+
+
+def changed(folder: Path) -> Iterator[str]:
+    """What is not as it was when the step was done, in words: files that are gone, other or more, and the list itself.
+
+    Every file is read. Raises RealismError if what the step wrote down of itself is damaged."""
+    told = told_by(folder)
+    try:
+        listing = (folder / LISTING).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        listing = ""
+    if _digest(listing) != told["contents"]:
+        yield f"'{folder / LISTING}' has been changed, so it is not known which files have"
+        return
+    was = {name: sha256 for sha256, name in (line.split("  ", 1) for line in listing.splitlines())}
+    names = list(_files(folder))
+    yield from (f"'{folder / name}' is gone" for name in sorted(was.keys() - set(names)))
+    yield from (f"'{folder / name}' was not written by the step" for name in names if name not in was)
+    for name, sha256 in _hashed(folder, [name for name in names if name in was]):
+        if sha256 != was[name]:
+            yield f"'{folder / name}' has been changed"
+
+
+def _files(folder: Path, below: str = "") -> Iterator[str]:
+    """The files that are results of a step, by their paths below its folder, in order."""
+    with os.scandir(folder / below) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        if not below and entry.name in UNLISTED:
+            continue
+        name = f"{below}{entry.name}"
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(folder, f"{name}/")
+        else:
+            yield name
+
+
+def _hashed(folder: Path, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each name with the SHA-256 of its file, in order."""
+    with ThreadPoolExecutor(4, thread_name_prefix="hash") as pool:
+        for start in range(0, len(names), AT_ONCE):
+            some = names[start : start + AT_ONCE]
+            yield from zip(some, pool.map(lambda name: _sha256(folder / name), some), strict=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(listing: str) -> str:
+    return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
