@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from realism.base.errors import RealismError
-from realism.base.files import write_json, write_text
-from realism.base.tables import part_path, parts, rows_in
+from realism.base.files import WRITING, write_aside, write_json
+from realism.base.tables import chunks, part_path, parts, rows_in
 from realism.data.artifacts import Artifact
 
 DONE = "done.json"
@@ -26,11 +26,15 @@ AT_ONCE = 256
 
 def note_done(folder: Path, fingerprint: str, made: Sequence[Artifact], **more: Any) -> None:
     """Write down that a step is done, and what is there then: the last thing of all that it writes."""
-    lines = [f"{sha256}  {name}\n" for name, sha256 in _hashed(folder, list(_files(folder)))]
-    listing = "".join(lines)
-    write_text(folder / LISTING, listing)
+    files, contents = 0, hashlib.sha256()
+    with write_aside(folder / LISTING) as aside, aside.open("w", encoding="utf-8", errors="surrogateescape") as listing:
+        for name, sha256 in _hashed(folder, _files(folder)):
+            line = f"{sha256}  {name}\n"
+            listing.write(line)
+            contents.update(line.encode(errors="surrogateescape"))
+            files += 1
     artifacts = [a.as_json() | {"path": a.place} | _counted(a, folder) for a in made]
-    told = {"fingerprint": fingerprint, "artifacts": artifacts, "files": len(lines), "contents": _digest(listing)}
+    told = {"fingerprint": fingerprint, "artifacts": artifacts, "files": files, "contents": contents.hexdigest()}
     write_json(folder / DONE, told | more)
 
 
@@ -112,20 +116,21 @@ def changed(folder: Path) -> Iterator[str]:
 
     Every file is read. Raises RealismError if what the step wrote down of itself is damaged."""
     told = told_by(folder)
-    try:
-        listing = (folder / LISTING).read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        listing = ""
-    if _digest(listing) != told["contents"]:
+    if not (folder / LISTING).is_file() or _sha256(folder / LISTING) != told["contents"]:
         yield f"'{folder / LISTING}' has been changed, so it is not known which files have"
         return
-    was = {name: sha256 for sha256, name in (line.split("  ", 1) for line in listing.splitlines())}
-    names = list(_files(folder))
-    yield from (f"'{folder / name}' is gone" for name in sorted(was.keys() - set(names)))
-    yield from (f"'{folder / name}' was not written by the step" for name in names if name not in was)
-    for name, sha256 in _hashed(folder, [name for name in names if name in was]):
-        if sha256 != was[name]:
-            yield f"'{folder / name}' has been changed"
+    with (folder / LISTING).open(encoding="utf-8", errors="surrogateescape") as listing:
+        for lines in chunks(listing, AT_ONCE):
+            was = {name.rstrip("\n"): sha256 for sha256, name in (line.split("  ", 1) for line in lines)}
+            there = [name for name in was if (folder / name).is_file()]
+            yield from (f"'{folder / name}' is gone" for name in was if name not in there)
+            for name, sha256 in _hashed(folder, there):
+                if sha256 != was[name]:
+                    yield f"'{folder / name}' has been changed"
+    if sum(1 for _ in _files(folder)) > told["files"]:
+        known = set((folder / LISTING).read_text(encoding="utf-8", errors="surrogateescape").splitlines())
+        names = {line.split("  ", 1)[1] for line in known}
+        yield from (f"'{folder / name}' was not written by the step" for name in _files(folder) if name not in names)
 
 
 def _files(folder: Path, below: str = "") -> Iterator[str]:
@@ -133,7 +138,7 @@ def _files(folder: Path, below: str = "") -> Iterator[str]:
     with os.scandir(folder / below) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
-        if not below and entry.name in UNLISTED:
+        if (not below and entry.name in UNLISTED) or entry.name.endswith(WRITING):
             continue
         name = f"{below}{entry.name}"
         if entry.is_dir(follow_symlinks=False):
@@ -142,18 +147,13 @@ def _files(folder: Path, below: str = "") -> Iterator[str]:
             yield name
 
 
-def _hashed(folder: Path, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _hashed(folder: Path, names: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Each name with the SHA-256 of its file, in order."""
     with ThreadPoolExecutor(4, thread_name_prefix="hash") as pool:
-        for start in range(0, len(names), AT_ONCE):
-            some = names[start : start + AT_ONCE]
+        for some in chunks(names, AT_ONCE):
             yield from zip(some, pool.map(lambda name: _sha256(folder / name), some), strict=True)
 
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _digest(listing: str) -> str:
-    return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
