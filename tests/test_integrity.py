@@ -17,6 +17,7 @@ from PIL import Image
 from realism import open_run
 from realism.base.errors import RealismError
 from realism.cli.verify import verify_run
+from world import RAG
 
 PARTS = ("generate-none-*/samples/none", "score-*/scores/none/colour", "retrieve-*/references/retriever")
 
@@ -154,6 +155,15 @@ def test_a_step_goes_on_under_another_number_of_threads_with_a_note(run, write_r
     assert json.loads((step / "done.json").read_text())["threads"] < 64
 
 
+def test_steps_that_were_done_with_another_number_of_threads_are_noted_once(run, write_recipe):
+    done = run(write_recipe())
+    for told in done.folder.glob("steps/*/done.json"):
+        told.write_text(json.dumps(json.loads(told.read_text()) | {"threads": 64}))
+    run(write_recipe(RAG.replace("- retrieve: {}", "- retrieve: {k: 2}")))
+    said = (done.folder / "log.txt").read_text()
+    assert said.count("steps that are kept were done with 64 threads, retrieve retriever with") == 1
+
+
 PLUGIN = """\
 from dataclasses import dataclass
 import torch
@@ -239,6 +249,19 @@ def test_a_strangers_run_folder_writes_nowhere_else(run, write_recipe, tmp_path,
     with pytest.raises(RealismError, match="is a link or no plain file"):
         done.report()
     assert mine.read_text() == "precious" and mine.stat().st_size == len("precious")
+
+
+def test_what_a_strangers_run_says_it_wrote_elsewhere_is_not_touched(run, write_recipe, tmp_path):
+    done = run(write_recipe())
+    mine = tmp_path / "part-00000.parquet"
+    mine.write_text("precious")
+    told = one(done, "score-*/done.json")
+    text = json.loads(told.read_text())
+    text["artifacts"][0] |= {"path": "../../..", "rows": [3]}
+    told.write_text(json.dumps(text))
+    with pytest.raises(RealismError, match="is damaged, or another version wrote it; remove"):
+        run(write_recipe())
+    assert mine.read_text() == "precious"
 
 
 def test_no_folder_of_a_run_may_lead_elsewhere(run, write_recipe, tmp_path):

@@ -10,6 +10,8 @@ from pathlib import Path
 from realism.base.files import write_json
 from realism.run.done import BEGUN
 
+MAY_DIFFER = "what is computed from here on may differ in its last bits from what one run would give"
+
 
 @dataclass(frozen=True)
 class Begun:
@@ -24,14 +26,16 @@ class Begun:
         before = _told(folder)
         return before is not None and dict(before.reads) != dict(self.reads)
 
-    def note(self, folder: Path, title: str, warn: Callable[[str], object]) -> None:
-        """Write it down, and warn if the step was begun with another number of threads."""
+    def note(self, folder: Path, title: str, others: set[int], warn: Callable[[str], object]) -> None:
+        """Write it down, and warn if the step was begun, or those before it were done, with another number of
+        threads; others: the numbers that these were done with, emptied once it is said."""
         before = _told(folder)
         if before is not None and before.threads != self.threads:
-            warn(
-                f"{title} was begun with {before.threads} threads and goes on with {self.threads}: what is computed "
-                "from here on may differ from that before in its last bits"
-            )
+            warn(f"{title} was begun with {before.threads} threads and goes on with {self.threads}: {MAY_DIFFER}")
+        elif others - {self.threads}:
+            theirs = min(others - {self.threads})
+            warn(f"steps that are kept were done with {theirs} threads, {title} with {self.threads}: {MAY_DIFFER}")
+            others.clear()
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / BEGUN, asdict(before or self))
 

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from realism.base.errors import RealismError
@@ -24,7 +24,7 @@ UNLISTED = (DONE, BEGUN, LISTING, "timing.json", "notes.jsonl", "checkpoints")
 AT_ONCE = 256
 
 
-def note_done(folder: Path, fingerprint: str, made: Sequence[Artifact], **more: Any) -> None:
+def note_done(folder: Path, fingerprint: str, made: Sequence[Artifact], threads: int, **more: Any) -> None:
     """Write down that a step is done, and what is there then: the last thing of all that it writes."""
     files, contents = 0, hashlib.sha256()
     with write_aside(folder / LISTING) as aside, aside.open("w", encoding="utf-8", errors="surrogateescape") as listing:
@@ -34,7 +34,13 @@ def note_done(folder: Path, fingerprint: str, made: Sequence[Artifact], **more: 
             contents.update(line.encode(errors="surrogateescape"))
             files += 1
     artifacts = [a.as_json() | {"path": a.place} | _counted(a, folder) for a in made]
-    told = {"fingerprint": fingerprint, "artifacts": artifacts, "files": files, "contents": contents.hexdigest()}
+    told = {
+        "fingerprint": fingerprint,
+        "artifacts": artifacts,
+        "files": files,
+        "contents": contents.hexdigest(),
+        "threads": threads,
+    }
     write_json(folder / DONE, told | more)
 
 
@@ -46,12 +52,19 @@ def told_by(folder: Path) -> dict[str, Any]:
     """What is written down of a step that is done. Raises RealismError if that is damaged."""
     try:
         told = json.loads((folder / DONE).read_text(encoding="utf-8"))
-        whole = isinstance(told["contents"], str) and isinstance(told["files"], int)
-        if whole and all(isinstance(a["path"], str) and isinstance(a.get("rows", []), list) for a in told["artifacts"]):
+        numbers = isinstance(told["files"], int) and isinstance(told["threads"], int)
+        if numbers and isinstance(told["contents"], str) and all(map(_is_told, told["artifacts"])):
             return dict(told)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     raise RealismError(f"'{folder / DONE}' is damaged, or another version wrote it; remove '{folder}' and run again")
+
+
+def _is_told(artifact: dict[str, Any]) -> bool:
+    """Whether an artifact lies below the step's folder, which a stranger may have written."""
+    place = PurePosixPath(artifact["path"])
+    inside = not place.is_absolute() and ".." not in place.parts and bool(place.parts)
+    return inside and all(isinstance(rows, int) for rows in artifact.get("rows", []))
 
 
 def written_by(folder: Path) -> dict[Artifact, Path]:

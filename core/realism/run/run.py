@@ -30,7 +30,7 @@ from realism.plugins.manager import Plugins
 from realism.recipe.recipe import Recipe
 from realism.run.begun import Begun, threads
 from realism.run.code import code_of
-from realism.run.done import DONE, contents_of, lost, note_done, written_by
+from realism.run.done import DONE, contents_of, lost, note_done, told_by, written_by
 from realism.run.fingerprint import describe, step_fingerprint
 from realism.run.lock import locked
 from realism.run.notes import noted
@@ -61,6 +61,8 @@ class Run:
     steps: list[StepRecord] = field(default_factory=list)
     _visited: list[Path] = field(default_factory=list)
     _held: list[Part] = field(default_factory=list)
+    _threads: set[int] = field(default_factory=set)
+    """With how many threads the steps that are kept were done."""
 
     @property
     def name(self) -> str:
@@ -226,9 +228,10 @@ class Run:
             return self._filled(state, record)
         if kept:
             self.view.say(f"  {title:<24} kept")
+            self._threads.add(int(told_by(folder)["threads"]))
         else:
             self._calls.tell("realism_step_start", step=title, folder=str(folder))
-            begun.note(folder, title, self.warn)
+            begun.note(folder, title, self._threads, self.warn)
             made = self._work(step, state, folder, seed)
             described = describe(step, self._part_versions)
             note_done(folder, fingerprint, made, step=described, versions=self.versions(), threads=begun.threads)
