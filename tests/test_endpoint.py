@@ -16,7 +16,8 @@ import tiny_endpoint
 from PIL import Image
 from realism import Chat, RealismError
 from realism_generators.chat import TransformersChat
-from realism_generators.endpoint import CUT, Endpoint
+from realism_generators.endpoint import CUT, Endpoint, said_in
+from tiny_endpoint import hostile, replying
 
 ROSE, BEE = Chat("a red rose"), Chat("a bee", system="name the insect")
 KEY = "sk-the-secret-itself"
@@ -136,6 +137,23 @@ def plain_page(handler):
     handler.send_header("Content-Length", "5")
     handler.end_headers()
     handler.wfile.write(b"hello")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", b"[" * 10**6, b'{"choices": []}', b'{"choices": [{}]}', b'{"choices": [{"message": null}]}',
+     b"\xff\xfe", b'{"choices": "abc"}', b'{"choices": [{"message": {"content": ' + b"9" * 5000 + b"}}]}", b"null"],
+)  # fmt: skip
+def test_what_is_no_completion_is_said_in_a_sentence(body):
+    says = "does not reply as OpenAI's chat completions do; check 'url'"
+    with hostile(replying(b"200 OK", body)) as server, pytest.raises(RealismError, match=says):
+        Endpoint(f"{server.origin}/v1", "tiny", cache=False).reply([ROSE])
+
+
+def test_no_text_is_an_empty_reply():
+    with hostile(replying(b"200 OK", b'{"choices": [{"message": {"content": null}}]}')) as server:
+        assert Endpoint(f"{server.origin}/v1", "tiny", cache=False).reply([ROSE]) == [""]
+    assert said_in(b'{"choices": [{"message": {"content": null}, "finish_reason": 5}]}') == ("", 5)
 
 
 def test_requests_keep_the_rate_also_those_that_are_repeated(server):

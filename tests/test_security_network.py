@@ -18,7 +18,6 @@ from pyarrow.parquet import read_table
 from realism import Chat, RealismError
 from realism.base.permissions import VENDORS, allow, on_this_machine, origin, refusal
 from realism.data.types import Picture, Prompt
-from realism_generators import endpoint
 from realism_generators.endpoint import Endpoint
 from realism_rewards import vila
 from realism_rewards.vila import Vila
@@ -230,6 +229,18 @@ def test_a_proxy_is_asked_for_https_alone_and_sees_no_key(server, monkeypatch):
         assert proxy.asked[0].startswith(b"CONNECT llm.invalid:443") and KEY.encode() not in b"".join(proxy.asked)
 
 
+@pytest.mark.parametrize(
+    "proxy", ["http://me:word-of-mine@host:abc", "me:word-of-mine@proxy:3128", "socks5://proxy:1080"]
+)
+def test_a_proxy_that_cannot_be_used_is_said_without_its_password(proxy, monkeypatch):
+    for name in ("NO_PROXY", "no_proxy", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("https_proxy", proxy)
+    with pytest.raises(RealismError, match="the proxy in the environment") as error:
+        ask("endpoint", "https://llm.invalid")
+    assert "word-of-mine" not in told(error)
+
+
 def test_the_key_is_nowhere_in_a_run_even_if_the_server_repeats_it(server, write_recipe, run, tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     server.content = "\n".join(f"{i}. a {kind} rose of {KEY} \x1b[2J\ud800" for i, kind in enumerate(["red", "white"]))
@@ -314,7 +325,7 @@ def test_a_server_cannot_ask_for_any_pause(server, asked, monkeypatch):
     monkeypatch.setattr("realism.base.network.time.sleep", pauses.append)
     server.failing, server.pause = [429], asked
     Endpoint(server.url, "tiny").reply([ROSE])
-    assert max(pauses) <= 60
+    assert all(0 <= pause <= 60 for pause in pauses) and any(pauses)
 
 
 def flood(head: bytes, block: bytes):
@@ -355,23 +366,6 @@ def test_a_reply_is_never_unpacked(kind, monkeypatch):
         with pytest.raises(RealismError, match="replies in a compressed form, which was not asked for"):
             ask(kind, server.origin)
         assert b"accept-encoding: identity" in server.asked[0].lower()
-
-
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"{}", b"[" * 10**6, b'{"choices": []}', b'{"choices": [{}]}', b'{"choices": [{"message": null}]}',
-     b"\xff\xfe", b'{"choices": "abc"}', b'{"choices": [{"message": {"content": ' + b"9" * 5000 + b"}}]}", b"null"],
-)  # fmt: skip
-def test_what_is_no_completion_is_said_in_a_sentence(body):
-    says = "does not reply as OpenAI's chat completions do; check 'url'"
-    with hostile(replying(b"200 OK", body)) as server, pytest.raises(RealismError, match=says):
-        ask("endpoint", server.origin)
-
-
-def test_no_text_is_an_empty_reply():
-    with hostile(replying(b"200 OK", b'{"choices": [{"message": {"content": null}}]}')) as server:
-        assert Endpoint(f"{server.origin}/v1", "tiny").reply([ROSE]) == [""]
-    assert endpoint.said_in(b'{"choices": [{"message": {"content": null}, "finish_reason": 5}]}') == ("", 5)
 
 
 @pytest.mark.parametrize("key", ["LAB_KEY", "AWS_SECRET_ACCESS_KEY"])

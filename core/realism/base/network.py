@@ -174,7 +174,8 @@ def _proxy(address: str) -> str | None:
         return None
     found = getproxies()
     proxy = found.get("https") or found.get("all")
-    if proxy and not proxy.startswith(("http://", "https://")):
+    scheme, _, place = (proxy or "").partition("://")
+    if proxy and not origin(f"{scheme}://{place.rpartition('@')[2]}"):
         raise RealismError("the proxy in the environment (HTTPS_PROXY, ALL_PROXY) is not one such as http://proxy:3128")
     return proxy
 
