@@ -229,14 +229,39 @@ def test_vila_asks_a_busy_endpoint_again(monkeypatch):
         Vila(tiny_preference.vila_endpoint(fails=9), workers=1).score(judged(IMAGES[:1], PROMPTS[:1]))
 
 
-@pytest.mark.parametrize("reply", [b"no json", b'{"outputs": [[1], [2]]}', b'{"error": "no"}'])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"no json", b"[" * 10**5, b'{"error": "no"}', b'{"outputs": [[1], [2]]}', b'{"outputs": [0.5, 0.5]}',
+        b'{"outputs": []}', b'{"outputs": true}', b'{"outputs": [[false]]}', b'{"outputs": "0.5"}',
+        b'{"outputs": null}', b'{"outputs": {}}', b'{"outputs": NaN}', b'{"outputs": 1e999}',
+        b'{"outputs": -Infinity}', b'{"outputs": {"a": 0.5}}', b'{"outputs": ' + b"9" * 400 + b"}",
+        b'{"outputs": ' + b"9" * 5000 + b"}",
+    ],
+)  # fmt: skip
 def test_vila_says_that_an_endpoint_answers_something_else(reply):
     with pytest.raises(RealismError, match="no single number in 'outputs'"):
         Vila(tiny_preference.vila_endpoint(reply=reply)).score(judged(IMAGES[:1], PROMPTS[:1]))
 
 
+@pytest.mark.parametrize("value", ["-0.01", "1.01", "5", "1e300"])
+def test_vila_refuses_values_of_another_model(value):
+    with pytest.raises(RealismError, match=r"values lie in \[0, 1\]; it is another model"):
+        reply = f'{{"outputs": [[{value}]]}}'.encode()
+        Vila(tiny_preference.vila_endpoint(reply=reply)).score(judged(IMAGES[:1], PROMPTS[:1]))
+
+
+@pytest.mark.parametrize(("value", "score"), [("1.0004", 1), ("-0.0004", 0), ("1", 1), ("0", 0), ("0.25", 0.25)])
+def test_vila_takes_numbers_of_its_range_and_their_rounding(value, score):
+    reply = f'{{"outputs": {{"predictions": [[{value}]]}}}}'.encode()
+    values = Vila(tiny_preference.vila_endpoint(reply=reply)).score(judged(IMAGES[:1], PROMPTS[:1])).values
+    assert values.tolist() == [score]
+
+
 def test_vila_says_what_is_wrong_before_anything_runs():
-    assert "is no address" in Vila("localhost:8501").options_error()
+    for address in ("localhost:8501", "http://localhost:8501", "http://localhost:8501/", ""):
+        assert "endpoint is no address of a model" in Vila(address).options_error()
+    assert "neither encrypted" in Vila("http://10.0.0.5:8501/v1/models/vila").options_error()
     assert "no saved_model.pb in 'nowhere'" in Vila(model="nowhere").options_error()
     assert Vila().options_error() is None
     with pytest.raises(RealismError, match="cannot be reached"):

@@ -191,6 +191,7 @@ class ToyDistance(SetMetric):
 
 @hook
 def realism_register(registry):
+    registry.language("toy_endpoint", "realism_generators.endpoint:Endpoint")
     registry.prompts("toy_prompts", "toys:ToyPrompts")
     registry.generator("toy", "toys:ToyGenerator")
     registry.generator("toy_text_only", "toys:ToyTextOnly")

@@ -16,6 +16,7 @@ from realism.base.devices import DType, pick_device, pick_dtype
 from realism.base.errors import RealismError
 from realism.base.files import fingerprint_path
 from realism.base.pretrained import parted, special_tokens
+from realism.base.texts import plain_text
 from realism.parts import Chat, LanguageModel
 from realism.plugins.models import find_model, local_folder
 
@@ -146,7 +147,7 @@ class TransformersChat(LanguageModel):
         with torch.inference_mode():
             tokens = loaded.model.generate(**asked, **sampling, max_new_tokens=self.max_tokens, do_sample=False)
         written = tokens[:, asked["input_ids"].shape[1] :]
-        return [text.strip() for text in loaded.tokenizer.batch_decode(written, skip_special_tokens=True)]
+        return [plain_text(text).strip() for text in loaded.tokenizer.batch_decode(written, skip_special_tokens=True)]
 
     def _read(self, chats: list[Chat]) -> Any:
         """The inputs for a batch, where the model is: tokens padded on the left, and the pixels of the images."""

@@ -4,53 +4,60 @@ from __future__ import annotations
 
 import base64
 import io
-import os
-import re
+import json
+import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
-from urllib.parse import urlsplit
 
 from annotated_types import Ge, Gt
 from realism.base.errors import RealismError
+from realism.base.network import Refused, Server
+from realism.base.permissions import refusal
+from realism.base.texts import plain_line, plain_text
 from realism.parts import Chat, LanguageModel
 
 from realism_generators.replies import kept_replies
 
 if TYPE_CHECKING:
-    from openai import OpenAI
     from PIL import Image
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,60}")
 OWN = ("model", "messages", "seed", "temperature", "max_tokens", "stream", "n")
-MOST_SAID = 200
-"""Characters of a server's own words that an error repeats."""
+LONGEST_REPLY = 4 * 2**20
+"""Bytes of a reply, with all that stands around its text."""
+CUT = {
+    "length": "are cut, as they reached the most tokens that are allowed; raise 'max_tokens'",
+    "content_filter": "are cut or empty, as its content filter withheld the rest",
+}
+"""What it means when a reply ends for such a reason."""
 
 
 @dataclass
 class Endpoint(LanguageModel):
     """Any model behind an endpoint that speaks the protocol of OpenAI's chat completions, as vLLM, llama.cpp, Ollama
-    and most vendors do. Needs the extra `endpoint`.
+    and most vendors do.
 
     Replies are kept by the whole chat and the options, so that nothing is paid for twice; whether a server itself gives
-    the same reply to the same seed is its own matter.
+    the same reply to the same seed is its own matter. What is no text in a reply (control characters but tabs and line
+    ends, lone surrogates) becomes U+FFFD. Redirects are not followed. A reply of more than 4 MiB ends the run.
     """
 
     speed_options: ClassVar[tuple[str, ...]] = ("key", "timeout", "attempts", "rate", "concurrency", "cache")
 
     url: str
-    """Where it is, without /chat/completions: http://localhost:8000/v1, https://api.openai.com/v1."""
+    """Where it is, without /chat/completions: http://localhost:8000/v1, https://api.openai.com/v1. Without encryption
+    it must be on this machine, or allowed on the command line: --allow http://10.0.0.5:8000."""
     model: str
     """What it calls the model."""
     sees: bool = False
     """Whether the model looks at images, which are sent with the chat."""
     key: str = ""
-    """The name of the environment variable that holds the key, such as OPENAI_API_KEY; "" if it needs none."""
+    """The environment variable that holds the key, "" if it needs none: REALISM_..._KEY, or a vendor's, such as
+    OPENAI_API_KEY, for that vendor. Others are allowed on the command line: --allow LAB_KEY@https://llm.example.org."""
     max_tokens: Annotated[int, Ge(1)] | None = 512
     """A longer reply is cut there; None leaves it to the endpoint."""
     temperature: Annotated[float, Ge(0)] | None = 0.0
@@ -60,9 +67,10 @@ class Endpoint(LanguageModel):
     more: dict[str, Any] = field(default_factory=dict)
     """Further fields of each request, such as {top_p: 0.9} or {max_completion_tokens: 512}."""
     timeout: Annotated[float, Gt(0)] = 120.0
-    """Seconds to wait for a reply before asking again."""
+    """Seconds to wait for a whole reply before asking again."""
     attempts: Annotated[int, Ge(1)] = 5
-    """How often to ask, with longer and longer pauses, while the endpoint is busy, broken or away."""
+    """How often to ask while the endpoint is busy, broken or away, with pauses from 0.5 s to 8 s, or as long as it asks
+    for, up to a minute."""
     rate: Annotated[float, Gt(0)] | None = None
     """At most so many requests a minute, repeated ones counted."""
     concurrency: Annotated[int, Ge(1)] = 8
@@ -71,18 +79,16 @@ class Endpoint(LanguageModel):
     """Whether to keep replies, and to take those that are kept."""
 
     def options_error(self) -> str | None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.query:
-            return "url is not one such as http://localhost:8000/v1, without name, password and query"
-        if not find_spec("openai"):
-            return "the package openai is not installed: pip install 'realism[endpoint]'"
-        if own := sorted(set(self.more) & set(OWN)):
+        if problem := refusal("url", self.url, self.key):
+            return problem
+        if not self.model or plain_line(self.model, len(self.model)) != self.model:
+            return "model is no name: it is empty, or has line breaks or other characters that cannot be seen"
+        if own := sorted(str(name) for name in self.more if str(name).lower() in OWN):  # some servers ignore case
             return f"more: '{own[0]}' is not allowed there; allowed is any field but {', '.join(OWN)}"
-        if self.key and not NAME.fullmatch(self.key):
-            # Not repeated, as it may be the key itself.
-            return "key is not the name of an environment variable, such as OPENAI_API_KEY; put the key into one"
-        if self.key and not os.environ.get(self.key):
-            return f"key: the environment variable '{self.key}' is not set; it should hold the key of {self.url}"
+        try:
+            json.dumps(self.more, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            return "more holds what JSON cannot: expected texts, finite numbers, true, false, null, lists and mappings"
         return None
 
     def reply(self, chats: Sequence[Chat]) -> list[str]:
@@ -97,10 +103,6 @@ class Endpoint(LanguageModel):
             return [reply for _, reply in sorted(self._answer(chats))]
         who = {name: getattr(self, name) for name in ("url", "model", "max_tokens", "temperature", "seed", "more")}
         return kept_replies(who, chats, self._answer)
-
-    def release(self) -> None:
-        if client := self.__dict__.pop("_client", None):
-            client.close()
 
     def _answer(self, chats: Sequence[Chat]) -> Iterator[tuple[int, str]]:
         """The number of each chat with its reply, as they come. If one fails, those under way are waited for, so that
@@ -123,54 +125,60 @@ class Endpoint(LanguageModel):
             raise failed
 
     def _ask(self, chat: Chat) -> str:
-        import openai
-
+        own = {"model": self.model, "messages": as_messages(chat), "seed": self.seed}
+        own |= {k: v for k in ("max_tokens", "temperature") if (v := getattr(self, k)) is not None}
         try:
-            completion = self._client.chat.completions.create(
-                model=self.model,
-                messages=as_messages(chat),  # type: ignore[arg-type]
-                seed=self.seed,
-                extra_body=self.more,
-                **{k: v for k in ("max_tokens", "temperature") if (v := getattr(self, k)) is not None},
-            )
-            return (completion.choices[0].message.content or "").strip()
-        except openai.OpenAIError as error:
-            raise RealismError(self._sentence(error)) from None  # its cause may hold the key
-        except (AttributeError, IndexError, TypeError, ValueError):
+            data = self._server.post({**self.more, **own}, self._pace.wait)
+        except Refused as refused:
+            raise RealismError(self._sentence(refused)) from None
+        try:
+            text, reason = said_in(data)
+        except ValueError:
             raise RealismError(f"{self.url} does not reply as OpenAI's chat completions do; check 'url'") from None
+        self._note(reason)
+        return plain_text(self._server.without_key(text)).strip()
 
     @cached_property
-    def _client(self) -> OpenAI:
-        from openai import DefaultHttpxClient, OpenAI
+    def _server(self) -> Server:
+        address = self.url.rstrip("/") + "/chat/completions"
+        return Server(address, "url", self.timeout, self.attempts, LONGEST_REPLY, self.key)
 
-        key = os.environ.get(self.key, "") if self.key else "none"
-        pace = Pace(self.rate) if self.rate else None
-        hooks = {"request": [lambda _: pace.wait()]} if pace else {}  # called for repeated requests too
-        return OpenAI(
-            base_url=self.url, api_key=key, timeout=self.timeout, max_retries=self.attempts - 1,
-            http_client=DefaultHttpxClient(event_hooks=hooks),
-        )  # fmt: skip
+    @cached_property
+    def _pace(self) -> Pace:
+        return Pace(self.rate)
 
-    def _sentence(self, error: Exception) -> str:
-        """What went wrong, in one sentence without the key."""
-        import openai
-
-        often = f"{self.attempts} times" if self.attempts > 1 else "once"
-        if isinstance(error, openai.APITimeoutError):
-            return f"{self.url} gave no reply within {self.timeout:g} s, asked {often}; raise 'timeout'"
-        if isinstance(error, openai.APIConnectionError):
-            return f"{self.url} cannot be reached, tried {often}; check that it runs and that 'url' is right"
-        if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+    def _sentence(self, refused: Refused) -> str:
+        """What a refusal means for the user."""
+        if refused.status in (401, 403):
             held = f"the key in the environment variable '{self.key}'" if self.key else "a request without 'key'"
             return f"{self.url} refuses {held}; give it a valid key"
-        if isinstance(error, openai.RateLimitError):
+        if refused.status == 429:
+            often = f"{self.attempts} times" if self.attempts > 1 else "once"
             return f"{self.url} has too many requests, asked {often}; set or lower 'rate', or lower 'concurrency'"
-        said = " ".join(str(getattr(error, "message", error)).split())
-        secret = os.environ.get(self.key) if self.key else None
-        said = (said.replace(secret, "(the key)") if secret else said)[:MOST_SAID]
-        status = getattr(error, "status_code", None)
-        tried = f", asked {often}" if status and status >= 500 else ""
-        return f"{self.url} cannot answer for model '{self.model}'{tried}: {said}"
+        return f"model '{self.model}' cannot answer: {refused}"
+
+    def _note(self, reason: Any) -> None:
+        """Say once of each reason why replies end before their end."""
+        sentence = CUT.get(reason) if isinstance(reason, str) else None
+        if sentence and reason not in self._noted:
+            self._noted.add(reason)
+            logging.getLogger("realism").warning("some replies of %s %s", self.url, sentence)
+
+    @cached_property
+    def _noted(self) -> set[str]:
+        return set()
+
+
+def said_in(data: bytes) -> tuple[str, Any]:
+    """The text of a completion, "" if it has none, and why it ended there. Raises ValueError if it is no completion."""
+    try:
+        choice = json.loads(data)["choices"][0]
+        text, reason = choice["message"]["content"], choice.get("finish_reason")
+    except (AttributeError, KeyError, IndexError, TypeError, RecursionError) as error:
+        raise ValueError("no completion") from error
+    if not isinstance(text, str | None):
+        raise ValueError("the content is no text")
+    return text or "", reason
 
 
 def as_messages(chat: Chat) -> list[dict[str, Any]]:
@@ -189,10 +197,10 @@ def data_url(image: Image.Image) -> str:
 
 
 class Pace:
-    """Lets callers through one by one, so many a minute, whatever thread they are in."""
+    """Lets callers through one by one, so many a minute (None: at once), whatever thread they are in."""
 
-    def __init__(self, per_minute: float):
-        self._gap = 60 / per_minute
+    def __init__(self, per_minute: float | None):
+        self._gap = 60 / per_minute if per_minute else 0.0
         self._lock = threading.Lock()
         self._next = 0.0
 

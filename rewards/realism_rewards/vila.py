@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 import re
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt
 from realism.base.errors import RealismError
+from realism.base.network import Server
+from realism.base.permissions import path, refusal
+from realism.base.texts import plain_line
 from realism.data.types import Picture
 from realism.parts import Reward, Scores
 
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
 KAGGLE = re.compile(r"[\w-]+/[\w.-]+/tensorFlow2/[\w.-]+(/\d+)?", re.IGNORECASE)
 TRIES = 4
-BUSY = (429, 500, 502, 503, 504)
-"""Answers of a server that may be another one a little later."""
+LONGEST_REPLY = 2**20
+"""Bytes that an endpoint may answer with; one number needs a few."""
+ROUNDING = 1e-3
+"""So far a value may lie outside of [0, 1], as models may compute in half precision."""
 
 
 @dataclass
@@ -46,12 +49,13 @@ class Vila(Reward):
 
     endpoint: str | None = None
     """Where TensorFlow Serving serves the model, such as http://localhost:8501/v1/models/vila; None loads it in this
-    process, which needs `pip install realism[vila]`."""
+    process, which needs `pip install realism[vila]`. Without encryption it must be on this machine, or allowed on the
+    command line: --allow http://10.0.0.5:8501."""
     model: str = "google/vila/tensorFlow2/image"
     """Without an endpoint: the model's name on Kaggle, where TensorFlow Hub has moved, or a folder with its
     saved_model.pb."""
     timeout: Annotated[float, Gt(0)] = 60.0
-    """Seconds after which a request is given up and asked again."""
+    """Seconds to wait for a whole answer before asking again."""
     workers: Annotated[int, Ge(1)] = 8
     """Requests to the endpoint at a time, as each holds one picture."""
 
@@ -60,9 +64,9 @@ class Vila(Reward):
 
     def options_error(self) -> str | None:
         if self.endpoint is not None:
-            if not self.endpoint.startswith(("http://", "https://")):
-                return f"endpoint '{self.endpoint}' is no address; expected one such as http://localhost:8501/v1/models/vila"
-            return None
+            if not path(self.endpoint).strip("/"):
+                return "endpoint is no address of a model, such as http://localhost:8501/v1/models/vila"
+            return refusal("endpoint", self.endpoint)
         if not KAGGLE.fullmatch(self.model) and not (Path(self.model) / "saved_model.pb").is_file():
             return (
                 f"no saved_model.pb in '{self.model}'; expected a saved model's folder, or a name on Kaggle, such as "
@@ -79,7 +83,7 @@ class Vila(Reward):
         else:
             with ThreadPoolExecutor(self.workers) as threads:
                 values = list(threads.map(self._ask, files))
-        return Scores(torch.tensor(values, dtype=torch.float32).clamp(0, 1))
+        return Scores(torch.tensor([in_range(value) for value in values], dtype=torch.float32))
 
     def release(self) -> None:
         self.__dict__.pop("_predict", None)
@@ -109,23 +113,11 @@ class Vila(Reward):
         return predict
 
     def _ask(self, picture: bytes) -> float:
-        """The value that the endpoint gives of one picture. Raises RealismError if it gives none after some tries."""
+        """The value that the endpoint gives of one picture. Raises RealismError if it gives none."""
         content = {"signature_name": "serving_default", "inputs": {"b64": base64.b64encode(picture).decode()}}
-        address = f"{self.endpoint}:predict"
-        request = urllib.request.Request(address, json.dumps(content).encode(), {"Content-Type": "application/json"})
-        for more in reversed(range(TRIES)):
-            try:
-                with urllib.request.urlopen(request, timeout=self.timeout) as reply:
-                    return only_number(reply.read(), address)
-            except urllib.error.HTTPError as error:
-                said = " ".join(error.read(500).decode(errors="replace").split())
-                if error.code not in BUSY or not more:
-                    raise RealismError(f"endpoint {address} answers {error.code}: {said[:300]}") from error
-            except OSError as error:  # no connection, or none in time
-                if not more:
-                    raise RealismError(f"endpoint {address} cannot be reached: {error}") from error
-            time.sleep(2.0 ** (TRIES - more - 3))
-        raise AssertionError("unreachable")
+        address = f"{self.endpoint}".rstrip("/") + ":predict"
+        reply = Server(address, "endpoint", self.timeout, TRIES, LONGEST_REPLY).post(content)
+        return only_number(reply, address)
 
 
 def png(image: Image.Image) -> bytes:
@@ -138,12 +130,23 @@ def png(image: Image.Image) -> bytes:
 def only_number(reply: bytes, address: str) -> float:
     """The one number of TensorFlow Serving's answer: {"outputs": [[0.5]]} or {"outputs": {"predictions": [[0.5]]}}.
 
-    Raises RealismError for anything else."""
+    Raises RealismError for anything else, a text or a truth value among it, and for a number that is not finite."""
     try:
         value: Any = json.loads(reply)["outputs"]
         while isinstance(value, (list, dict)) and len(value) == 1:
             value = value["predictions"] if isinstance(value, dict) else value[0]
-        return float(value)
-    except (ValueError, KeyError, TypeError) as error:
-        begins = reply[:200].decode(errors="replace")
-        raise RealismError(f"endpoint {address} answers with no single number in 'outputs': {begins}") from error
+        if type(value) in (int, float) and math.isfinite(value):
+            return float(value)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        pass
+    begins = plain_line(reply[:200].decode(errors="replace"), 200)
+    raise RealismError(f"endpoint {address} answers with no single number in 'outputs': {begins}")
+
+
+def in_range(value: float) -> float:
+    """The value without what rounding put beyond [0, 1]; NaN stays, to be set aside.
+
+    Raises RealismError if it is further beyond, as it is none of VILA's then."""
+    if value < -ROUNDING or value > 1 + ROUNDING:
+        raise RealismError(f"vila: the model gives {value:g}, but VILA-R's values lie in [0, 1]; it is another model")
+    return max(0.0, min(1.0, value)) if value == value else value

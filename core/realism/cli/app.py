@@ -60,6 +60,16 @@ RecipeArgument = Annotated[str, typer.Argument(help="A recipe: its file, or its 
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="key=value, such as generator.steps=8.", show_default=False)
 ]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow",
+        metavar="[variable@]origin",
+        help="Where a recipe may send something without encryption, such as http://10.0.0.5:8000, or an environment "
+        "variable with a key, such as LAB_KEY@https://llm.example.org. Can be given several times.",
+        show_default=False,
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -72,28 +82,29 @@ def run(
         list[str] | None, typer.Option(metavar="STEP", help="A step to do anew, though it is done: its title.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    allowed: Allow = None,
     debug: Debug = False,
 ) -> None:
     """Carry out a recipe, or go on where it was stopped."""
     from realism.cli.work import run_recipe
 
-    run_recipe(recipe, overrides or [], out, fresh or [], quiet)
+    run_recipe(recipe, overrides or [], out, fresh or [], allowed or [], quiet)
 
 
 @app.command()
-def check(recipe: RecipeArgument, overrides: Overrides = None, debug: Debug = False) -> None:
+def check(recipe: RecipeArgument, overrides: Overrides = None, allowed: Allow = None, debug: Debug = False) -> None:
     """Say all that is wrong with a recipe; run nothing."""
     from realism.cli.work import check_recipe
 
-    check_recipe(recipe, overrides or [])
+    check_recipe(recipe, overrides or [], allowed or [])
 
 
 @app.command()
-def show(recipe: RecipeArgument, overrides: Overrides = None, debug: Debug = False) -> None:
+def show(recipe: RecipeArgument, overrides: Overrides = None, allowed: Allow = None, debug: Debug = False) -> None:
     """Print a recipe as it would run, with all it extends."""
     from realism.cli.work import show_recipe
 
-    show_recipe(recipe, overrides or [])
+    show_recipe(recipe, overrides or [], allowed or [])
 
 
 @app.command()
@@ -126,12 +137,13 @@ def plugins_(debug: Debug = False) -> None:
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    allowed: Allow = None,
     debug: Debug = False,
 ) -> None:
     """Write report.html of a run anew, from what it has done so far."""
     from realism.cli.work import write_report
 
-    write_report(folder)
+    write_report(folder, allowed or [])
 
 
 @app.command()

@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from realism.base.errors import RealismError
+from realism.base.permissions import allow
 from realism.plugins.manager import plugins
 from realism.recipe.recipe import Recipe, read_recipe
 from realism.run.progress import View
@@ -19,16 +20,19 @@ class Stopped(RealismError):
     exit_code = 130
 
 
-def _read(name: str, overrides: list[str], view: View) -> Recipe:
+def _read(name: str, overrides: list[str], view: View, allowed: list[str]) -> Recipe:
+    allow(allowed)
     for problem in plugins().problems:
         view.say(f"note: {problem}")
     return read_recipe(name, overrides, plugins().registry)
 
 
-def run_recipe(name: str, overrides: list[str], out: Path | None, fresh: list[str], quiet: bool) -> None:
+def run_recipe(
+    name: str, overrides: list[str], out: Path | None, fresh: list[str], allowed: list[str], quiet: bool
+) -> None:
     """`realism run`."""
     view = View(quiet=quiet)
-    recipe = _read(name, overrides, view)
+    recipe = _read(name, overrides, view, allowed)
     folder = out or Path("runs") / recipe.name.replace("/", "-")
     run = Run(recipe, folder, plugins(), view, tuple(fresh))
     again = " (goes on)" if (folder / "run.json").exists() else ""
@@ -44,25 +48,25 @@ def run_recipe(name: str, overrides: list[str], out: Path | None, fresh: list[st
         view.say(f"report: {folder / 'report.html'}")
 
 
-def check_recipe(name: str, overrides: list[str]) -> None:
+def check_recipe(name: str, overrides: list[str], allowed: list[str]) -> None:
     """`realism check`."""
     view = View()
-    recipe = _read(name, overrides, view)
+    recipe = _read(name, overrides, view, allowed)
     view.say(f"{name}: nothing is wrong (parts: {len(recipe.parts)}, steps: {len(recipe.steps)})")
 
 
-def show_recipe(name: str, overrides: list[str]) -> None:
+def show_recipe(name: str, overrides: list[str], allowed: list[str]) -> None:
     """`realism show`."""
-    recipe = _read(name, overrides, View(quiet=True))
+    recipe = _read(name, overrides, View(quiet=True), allowed)
     View().say(yaml.safe_dump(recipe.data, sort_keys=False).rstrip())
 
 
-def write_report(folder: Path) -> None:
+def write_report(folder: Path, allowed: list[str]) -> None:
     """`realism report`."""
     recipe = folder / "recipe.yaml"
     if not (recipe.is_file() and (folder / "steps").is_dir()):
         raise RealismError(f"'{folder}' is not the folder of a run; name the one that 'realism run' printed")
     view = View()
-    run = Run(_read(str(recipe), [], view), folder, plugins(), view)
+    run = Run(_read(str(recipe), [], view, allowed), folder, plugins(), view)
     run.report()
     view.say(f"report: {folder / 'report.html'}")
