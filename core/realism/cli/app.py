@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from realism.base.errors import RealismError
+from realism.base.errors import RealismError, sentence
 
 if TYPE_CHECKING:
     from realism.plugins.registry import Entry
@@ -160,7 +160,5 @@ def _told(error: Exception) -> tuple[int, str]:
     if isinstance(error, RealismError):
         return error.exit_code, str(error) if "\n" in str(error) else f"realism: {error}"
     if isinstance(error, OSError):
-        place = f"{error.filename}: " if error.filename else ""
-        return 2, f"realism: {place}{error.strerror or error}"
-    where = "".join(f" in {note}" for note in getattr(error, "__notes__", [])[:1])
-    return 1, f"realism: unexpected {type(error).__name__}: {error}{where}; --debug shows the line, for a report of it"
+        return 2, f"realism: {sentence(error)}"
+    return 1, f"realism: {sentence(error)}; --debug shows the line, for a report of it"

@@ -9,7 +9,10 @@ import yaml
 from realism.base.errors import RealismError
 from realism.plugins.manager import plugins
 from realism.recipe.recipe import Recipe, read_recipe
+from realism.run import kept
+from realism.run.lock import locked
 from realism.run.progress import View
+from realism.run.record import read_record
 from realism.run.run import Run
 
 
@@ -59,10 +62,8 @@ def show_recipe(name: str, overrides: list[str]) -> None:
 
 def write_report(folder: Path) -> None:
     """`realism report`."""
-    recipe = folder / "recipe.yaml"
-    if not (recipe.is_file() and (folder / "steps").is_dir()):
-        raise RealismError(f"'{folder}' is not the folder of a run; name the one that 'realism run' printed")
     view = View()
-    run = Run(_read(str(recipe), [], view), folder, plugins(), view)
-    run.report()
+    read_record(folder)  # so that nothing is written into what is none
+    with locked(folder, view):
+        kept.write_report(folder, plugins().registry, view)
     view.say(f"report: {folder / 'report.html'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import logging
@@ -9,17 +10,17 @@ import platform
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from realism.base.errors import RealismError, listed
+from realism.base.errors import RealismError, listed, sentence
 from realism.base.files import digest, write_json, write_text
-from realism.base.tables import parts, read, write_part
-from realism.data.artifacts import Artifact, Measures
-from realism.data.rows import Measure
+from realism.base.tables import parts
+from realism.data.artifacts import Artifact
 from realism.data.state import State
 from realism.parts import Part, parts_of
 from realism.parts.embedder import Embedder
@@ -27,12 +28,15 @@ from realism.parts.step import Step, all_reads
 from realism.parts.work import StepRecord
 from realism.plugins.manager import Plugins
 from realism.recipe.recipe import Recipe
+from realism.run.done import is_whole, written_by
 from realism.run.fingerprint import describe, step_fingerprint
+from realism.run.kept import write_report
 from realism.run.lock import locked
 from realism.run.parts_in_use import parts_in_use
 from realism.run.plugin_calls import PluginCalls
 from realism.run.progress import View
-from realism.run.seeds import pool
+from realism.run.record import RunRecord, Standing, read_record, write_record
+from realism.run.seeds import pooled
 from realism.run.work import StepWork, asides
 
 if TYPE_CHECKING:
@@ -52,8 +56,12 @@ class Run:
     plugins: Plugins
     view: View
     steps: list[StepRecord] = field(default_factory=list)
+    error: str = ""
     _visited: list[Path] = field(default_factory=list)
     _held: list[Part] = field(default_factory=list)
+    _began: datetime = field(default_factory=lambda: datetime.now().astimezone())
+    _before: RunRecord | None = None
+    _at: str = ""
 
     @property
     def name(self) -> str:
@@ -120,39 +128,25 @@ class Run:
     def execute(self) -> State:
         """Do all steps, keeping those that are done. Raises RealismError for what the user can mend."""
         with locked(self.folder, self.view):
-            write_text(self.folder / "recipe.yaml", yaml.safe_dump(self.recipe.data, sort_keys=False))
-            self._calls.tell("realism_run_start")
+            with contextlib.suppress(RealismError):  # it is there for the first time, or was damaged
+                self._before = read_record(self.folder)
+            self._note("at work")
             error: BaseException | None = None
             try:
-                return self._steps()
+                write_text(self.folder / "recipe.yaml", yaml.safe_dump(self.recipe.data, sort_keys=False))
+                self._calls.tell("realism_run_start")
+                state = self._steps()
+                self._write_aside()
+                self._note("done")
+                return state
             except BaseException as caught:
                 error = caught
                 logging.getLogger("realism").error("stopped: %s", caught)
+                self._stopped(caught)
                 self._calls.tell("realism_error", error=caught)
                 raise
             finally:
-                self._write_aside()
                 self._calls.tell("realism_run_end", error=error)
-
-    def report(self) -> None:
-        """Write the report of what is done so far, without doing more."""
-        kind = self.plugins.registry.get("report", "step").load()
-        report = next((step for step in self.recipe.steps if isinstance(step, kind)), None) or kind()
-        with locked(self.folder, self.view):
-            states: dict[int, State] = {}
-            for record in self._records():
-                self._visited.append(self.folder / record.folder)
-                if record.title != report.title():
-                    states[record.seed] = self._filled(states.get(record.seed, State()), record)
-            self._step(report, self._pooled(list(states.values())), self.recipe.seed)
-
-    def _records(self) -> list[StepRecord]:
-        """The steps that were done, as run.json tells. Raises RealismError if it is damaged."""
-        file = self.folder / "run.json"
-        try:
-            return [StepRecord(**told) for told in json.loads(file.read_text())["steps"]] if file.exists() else []
-        except (ValueError, KeyError, TypeError):
-            raise RealismError(f"'{file}' is damaged; 'realism run' of the same recipe writes it anew") from None
 
     def _steps(self) -> State:
         """All steps, for each seed; then, once, those that show the run as a whole."""
@@ -164,28 +158,14 @@ class Run:
             for step in self.recipe.steps:
                 if step.scope != "run":
                     state = self._step(step, state, seed)
-                    write_json(self.folder / "run.json", self._summary())
+                    self._note("at work")
             states.append(state)
-        state = self._pooled(states)
+        state = pooled(states, self.folder / "steps")
         for step in self.recipe.steps:
             if step.scope == "run":
                 state = self._step(step, state, self.recipe.seed)
-                write_json(self.folder / "run.json", self._summary())
+                self._note("at work")
         return state
-
-    def _pooled(self, states: Sequence[State]) -> State:
-        """The state of the first seed, with each table of measures that of all seeds which have it."""
-        pooled = states[0] if states else State()
-        for measures in dict.fromkeys(m for state in states for m in Measures.among(state)):
-            done = [state for state in states if measures in state]
-            if len(done) < 2:
-                pooled = pooled.after({measures: done[0].path(measures)}, done[0][measures].fingerprint)
-                continue
-            fingerprint = digest([state[measures].fingerprint for state in done])
-            folder = self.folder / "steps" / f"seeds-{fingerprint[:12]}" / measures.place
-            write_part(pool([list(read(state.path(measures), Measure)) for state in done]), Measure, folder, 0)
-            pooled = pooled.after({measures: folder}, fingerprint)
-        return pooled
 
     def _place(self, step: Step, state: State, seed: int) -> tuple[str, Path]:
         """A step's fingerprint, and the folder that belongs to it."""
@@ -203,6 +183,7 @@ class Run:
         shared = folder in self._visited  # an earlier seed has been here, or a step that is done twice alike
         self._visited.append(folder)
         done, title = folder / "done.json", step.title()
+        self._at = title
         kept = done.exists() and step.scope != "run" and is_whole(folder)
         record = StepRecord(title, self._relative(folder), fingerprint, kept, seed)
         if shared and kept:
@@ -210,6 +191,7 @@ class Run:
         if kept:
             self.view.say(f"  {title:<24} kept")
         else:
+            self._note("at work")
             self._calls.tell("realism_step_start", step=title, folder=str(folder))
             made = self._work(step, state, folder, seed)
             artifacts = [a.as_json() | {"path": a.place, "parts": len(parts(folder / a.place))} for a in made]
@@ -221,6 +203,7 @@ class Run:
     def _filled(self, state: State, record: StepRecord) -> State:
         """The state after a step that is done, which is noted."""
         self.steps.append(record)
+        self._at = ""
         return state.after(written_by(self.folder / record.folder), record.fingerprint)
 
     def _work(self, step: Step, state: State, folder: Path, seed: int) -> Sequence[Artifact]:
@@ -258,15 +241,38 @@ class Run:
         self.view.say(f"  {step.title():<24} {count}{timing['seconds']:.1f} s")
         return made
 
-    def _summary(self) -> dict[str, Any]:
-        steps = [vars(record) for record in self.steps]
-        return {
-            "recipe": self.recipe.name,
-            "fingerprint": self.fingerprint,
-            "seeds": list(self.recipe.seeds),
-            "versions": self.versions(),
-            "steps": steps,
-        }
+    def _note(self, state: Standing) -> None:
+        """Write down how the run stands."""
+        now = datetime.now().astimezone()
+        before = self._before
+        record = RunRecord(
+            recipe=self.recipe.name,
+            fingerprint=self.fingerprint,
+            seeds=self.recipe.seeds,
+            versions=self.versions(),
+            steps=tuple(self.steps) if self.steps or state != "at work" or before is None else before.steps,
+            state=state,
+            step=self._at,
+            error=self.error,
+            overrides=self.recipe.overrides,
+            began=self._began,
+            ended=None if state == "at work" else now,
+            seconds=round((before.seconds if before else 0.0) + (now - self._began).total_seconds(), 1),
+        )
+        write_record(record, self.folder)
+
+    def _stopped(self, error: BaseException) -> None:
+        """Write down what has ended the run, and show in its report what is done. What goes wrong with that is logged:
+        the error matters more."""
+        self.error = "" if isinstance(error, KeyboardInterrupt) else sentence(error)
+        try:
+            self._note("failed" if self.error else "stopped")
+            self._write_aside()
+            if self.error:
+                write_report(self.folder, self.plugins.registry, View(quiet=True))
+                self.view.say(f"report of what is done: {self.folder / 'report.html'}")
+        except Exception as another:
+            logging.getLogger("realism").info("the report of what is done was not written: %s", sentence(another))
 
     def _write_aside(self) -> None:
         import csv
@@ -284,24 +290,3 @@ class Run:
 def _classes(parts: Sequence[Part]) -> str:
     """Who wrote them: module and class of each."""
     return listed({f"{type(part).__module__}:{type(part).__qualname__}" for part in parts})
-
-
-def is_whole(folder: Path) -> bool:
-    """Whether all that a step has written is there; where a part of a table is lost, the step fills the gap."""
-    try:
-        told = json.loads((folder / "done.json").read_text())["artifacts"]
-        return all((folder / a["path"]).exists() and len(parts(folder / a["path"])) == a.get("parts") for a in told)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return True  # `written_by` says what is wrong
-
-
-def written_by(folder: Path) -> dict[Artifact, Path]:
-    """What a step that is done has written, by its folder; without kinds of which no imported module knows. Raises
-    RealismError if the folder is damaged."""
-    try:
-        told = json.loads((folder / "done.json").read_text())["artifacts"]
-        found = {Artifact.from_json(one): folder / one["path"] for one in told}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        said = f"'{folder / 'done.json'}' is damaged, or another version wrote it; remove that folder and run again"
-        raise RealismError(said) from None
-    return {artifact: path for artifact, path in found.items() if artifact is not None}

@@ -95,6 +95,7 @@ class WriteReport(Step):
             seeds=tuple(next((m.detail["seeds"] for m in measures if "seeds" in m.detail), run.seeds[:1])),
             projections=tuple((points.name, tuple(work.read(points))) for points in Points.among(state)),
             exhibits=tuple(_exhibits(work)),
+            error=run.error,
         )
 
 
