@@ -67,7 +67,9 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 def run(
     recipe: RecipeArgument,
     overrides: Overrides = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/NAME.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder; by default runs/NAME, or runs/NAME-HASH with overrides.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     debug: Debug = False,
 ) -> None:
@@ -121,8 +123,19 @@ def plugins_(debug: Debug = False) -> None:
 
 
 @app.command()
+def runs(
+    folder: Annotated[Path, typer.Argument(help="Where to look.")] = Path("runs"),
+    debug: Debug = False,
+) -> None:
+    """List the runs below a folder, newest first, and how they stand."""
+    from realism.cli.runs import list_runs
+
+    list_runs(folder)
+
+
+@app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    folder: Annotated[Path, typer.Argument(help="The folder of a run, or its name in `realism runs`.")],
     debug: Debug = False,
 ) -> None:
     """Write report.html of a run anew, from what it has done so far."""

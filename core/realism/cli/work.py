@@ -7,12 +7,13 @@ from pathlib import Path
 import yaml
 
 from realism.base.errors import RealismError
+from realism.cli.runs import RUNS, find_run
 from realism.plugins.manager import plugins
 from realism.recipe.recipe import Recipe, read_recipe
 from realism.run import kept
+from realism.run.fingerprint import setting
 from realism.run.lock import locked
 from realism.run.progress import View
-from realism.run.record import read_record
 from realism.run.run import Run
 
 
@@ -32,7 +33,7 @@ def run_recipe(name: str, overrides: list[str], out: Path | None, quiet: bool) -
     """`realism run`."""
     view = View(quiet=quiet)
     recipe = _read(name, overrides, view)
-    folder = out or Path("runs") / recipe.name.replace("/", "-")
+    folder = out or _own_folder(recipe, name)
     run = Run(recipe, folder, plugins(), view)
     again = " (goes on)" if (folder / "run.json").exists() else ""
     view.say(f"{folder}  recipe {run.fingerprint[:4]}{again}")
@@ -45,6 +46,20 @@ def run_recipe(name: str, overrides: list[str], out: Path | None, quiet: bool) -
         view.say(f"{aside} set aside ({folder / 'aside.csv'})")
     if (folder / "report.html").exists():
         view.say(f"report: {folder / 'report.html'}")
+
+
+def _own_folder(recipe: Recipe, name: str) -> Path:
+    """runs/NAME for a recipe as it stands, edited or not; what is changed on the command line has a folder of its own,
+    the same one in whatever words it is changed."""
+    mine = plain = setting(recipe.seeds, recipe.steps)
+    if recipe.overrides:
+        try:
+            stands = read_recipe(name, [], plugins().registry)
+            plain = setting(stands.seeds, stands.steps)
+        except RealismError:  # it does not stand without them
+            plain = ""
+    called = recipe.name.replace("/", "-")
+    return RUNS / (called if mine == plain else f"{called}-{mine}")
 
 
 def check_recipe(name: str, overrides: list[str]) -> None:
@@ -63,7 +78,7 @@ def show_recipe(name: str, overrides: list[str]) -> None:
 def write_report(folder: Path) -> None:
     """`realism report`."""
     view = View()
-    read_record(folder)  # so that nothing is written into what is none
+    folder = find_run(folder)
     with locked(folder, view):
         kept.write_report(folder, plugins().registry, view)
     view.say(f"report: {folder / 'report.html'}")

@@ -13,6 +13,7 @@ from annotated_types import MinLen
 from realism.base.errors import RealismError
 from realism.base.files import write_json
 from realism.parts.work import StepRecord
+from realism.run.lock import in_use
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -71,6 +72,11 @@ def read_record(folder: Path) -> RunRecord:
     except ValueError:
         said = f"'{folder / NAME}' is damaged; 'realism run' of the same recipe writes it anew"
         raise RealismError(said) from None
+
+
+def state_of(record: RunRecord, folder: Path) -> str:
+    """In a word, how a run in that folder stands: as it says of itself, or "killed"."""
+    return "killed" if record.state == "at work" and not in_use(folder) else record.state
 
 
 @functools.cache
