@@ -38,6 +38,7 @@ def build(view: ReportView, path: Path) -> Path:
             tables=tables(view),
             sheets=(gallery.sheet(prompt, view.arms) for prompt in view.prompts),
             groups=groups,
+            notes=notes_of(view),
             projections=[chart(encoder, points, palette(view)) for encoder, points in view.projections if points],
             colours=palette(view),
             style=_asset("style.css"),
@@ -49,6 +50,12 @@ def build(view: ReportView, path: Path) -> Path:
     with write_aside(path) as aside, aside.open("w", encoding="utf-8", errors="replace") as file:
         file.writelines(chunks)
     return path
+
+
+def notes_of(view: ReportView) -> list[tuple[str, str]]:
+    """The notes, each once, and none that the alerts say too."""
+    loud = [text for _, text in view.alerts]
+    return [(step, text) for step, text in dict.fromkeys(view.notes) if not any(text.endswith(one) for one in loud)]
 
 
 def _environment() -> Environment:
@@ -64,6 +71,7 @@ def _environment() -> Environment:
     environment.globals |= {"number": format.number, "rate": format.rate}
     environment.filters |= {"count": "{:,}".format, "duration": format.duration}
     environment.filters |= {"plural": format.plural, "score": format.score}
+    environment.filters |= {"short": format.short, "sentence": format.sentence}
     return environment
 
 

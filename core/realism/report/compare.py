@@ -1,5 +1,4 @@
-"""Several runs side by side, as plain data: `realism compare` gathers it from their folders, `build_comparison` makes the
-page of it."""
+"""Several runs side by side: a command gathers them as plain data from their folders, and this makes the page."""
 
 from __future__ import annotations
 
