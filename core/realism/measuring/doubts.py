@@ -65,11 +65,11 @@ def doubts(rows: Sequence[Measure]) -> Iterator[str]:
         if not (judges := judges_of(row)):
             yield _of_references(row, chance)
             continue
-        resting = dict.fromkeys(r.name for r in rows if judges[0] in judges_of(r) and not _beside_chance(r))
+        resting = dict.fromkeys(r.name for r in rows if judges[0] in judges_of(r) and not is_check(r))
         said = f"; it is the judge of {', '.join(resting)}, which say little here" if resting else ""
         yield (
-            f"{judges[0]} named {_share(row)} of {row.n:,} real images rightly, where chance gives {_percent(chance)}: "
-            f"it does not know such pictures{said}"
+            f"the encoder {judges[0]} named {_share(row)} of {row.n:,} real images rightly, where chance gives "
+            f"{_percent(chance)}: it does not know such pictures{said}"
         )
 
 
@@ -86,13 +86,19 @@ def _of_references(row: Measure, chance: float) -> str:
     )
 
 
-def _beside_chance(row: Measure) -> bool:
-    return row.arm.startswith(CHANCE[:-1]) or row.control.startswith(CHANCE[:-1])
+def is_chance(line: str) -> bool:
+    """Whether this is what a line of chance is called."""
+    return line.startswith(CHANCE[:-1])
+
+
+def is_check(row: Measure) -> bool:
+    """Whether a measure asks what a judge knows, and so tells of no arm."""
+    return JUDGED_BY in row.detail and (is_chance(row.arm) or is_chance(row.control))
 
 
 def _no_better(row: Measure) -> bool:
     """Whether a share, over all prompts, is not shown to be above chance."""
-    return row.group == ALL and row.control.startswith(CHANCE[:-1]) and row.difference_low <= 0 and row.value < 1
+    return row.group == ALL and is_chance(row.control) and row.difference_low <= 0 and row.value < 1
 
 
 def _share(row: Measure) -> str:

@@ -63,17 +63,19 @@ def change(row: Measure, scale: Scale, failed: Collection[str] = ()) -> Change |
     if math.isnan(row.difference):
         return None
     ends = row.difference_low, row.difference_high
+    judge = next((name for name in judges_of(row) if name in failed), "")
+    doubt = f", by {judge}, which does not know such pictures" if judge else ""
     said = partial(Change, text=scale.difference(row.difference), interval=scale.interval(*ends, signed=True))
     if not all(map(math.isfinite, ends)):
-        return said("unsure", "", why="interval not known")
+        return said("unsure", "", why=f"interval not known{doubt}")
     if ends[0] <= 0 <= ends[1]:
-        return said("within", "", why="no difference beyond the interval")
+        return said("within", "", why=f"no difference beyond the interval{doubt}")
     if any(is_zero(scale.difference(one)) for one in (row.difference, *ends)):
-        return said("within", "", why="as far as digits are shown, the interval reaches 0")
+        return said("within", "", why=f"as far as digits are shown, the interval reaches 0{doubt}")
     up = row.difference > 0
     verdict, arrow = "better" if up == row.higher_is_better else "worse", "▲" if up else "▼"
-    if judge := next((name for name in judges_of(row) if name in failed), ""):
-        return said("doubted", arrow, why=f"{verdict}, says {judge}, which does not know such pictures: see above")
+    if doubt:
+        return said("doubted", arrow, why=f"{verdict}{doubt}")
     return said(verdict, arrow, why="the interval excludes 0")
 
 

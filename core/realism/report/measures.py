@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from realism.data.rows import Measure
-from realism.measuring.doubts import failed_judges
+from realism.measuring.doubts import failed_judges, is_chance, is_check
 from realism.measuring.selection import SELECTED_FROM
 from realism.report.cells import Cell, Change, cell, change, cleaned, notes, ordered, turns_of
 from realism.report.classes import ClassTable, class_tables, split
@@ -84,7 +84,7 @@ class Headline:
 def tables(view: ReportView) -> list[Table]:
     """One table per measure, in the order of `view.measures`."""
     failed = failed_judges(view.measures)
-    return [_table(rows, view, failed) for rows in _by_name(view.measures)]
+    return [_table(rows, view, failed) for rows in by_measure(view.measures).values()]
 
 
 def palette(view: ReportView) -> dict[str, int]:
@@ -118,8 +118,8 @@ def _findings(view: ReportView) -> Iterator[tuple[float, Finding]]:
     """Every difference to a control that was measured too, with how telling it is."""
     failed = failed_judges(view.measures)
     fair = {_compared(row) for row in view.measures if "extractor" in row.detail and "bias" not in row.detail}
-    for every in _by_name(view.measures):
-        rows, _ = split([row for row in every if SELECTED_FROM not in row.detail])
+    for every in by_measure(view.measures).values():
+        rows, _ = split([row for row in every if SELECTED_FROM not in row.detail and not is_check(row)])
         if not rows:
             continue
         scale, at = Scale.of(rows), {(row.arm, row.group): row for row in rows}
@@ -142,13 +142,14 @@ def _spread(found: Sequence[tuple[float, Finding]]) -> list[tuple[float, Finding
     return [pair for _, pair in sorted(zip(turns, found, strict=True), key=lambda each: each[0])]
 
 
-def _by_name(measures: Sequence[Measure]) -> list[list[Measure]]:
-    """Rows that share a table. A second row for the same arm and group (another extractor, say) starts another."""
-    found: dict[Hashable, list[Measure]] = {}
+def by_measure(measures: Sequence[Measure]) -> dict[tuple[str, int], list[Measure]]:
+    """Rows that share a table, by the measure's name and a number: a second row for the same arm and group (another
+    extractor, say) starts another."""
+    found: dict[tuple[str, int], list[Measure]] = {}
     turns = turns_of((row.name, row.arm, row.group) for row in measures)
     for row, turn in zip(measures, turns, strict=True):
         found.setdefault((row.name, turn), []).append(cleaned(row))
-    return list(found.values())
+    return found
 
 
 def _table(every: Sequence[Measure], view: ReportView, failed: Collection[str]) -> Table:
@@ -159,7 +160,12 @@ def _table(every: Sequence[Measure], view: ReportView, failed: Collection[str]) 
     at = {(row.arm, row.group): row for row in rows}
     controls = {row.control for row in rows if row.control} or {view.control}
     lines = tuple(
-        Line(arm, arm in controls, tuple(cell(at.get((arm, group)), scale, failed) for group in groups)) for arm in arms
+        Line(
+            arm,
+            arm in controls and not is_chance(arm),
+            tuple(cell(at.get((arm, group)), scale, failed) for group in groups),
+        )
+        for arm in arms
     )
     better = "higher is better" if rows[0].higher_is_better else "lower is better"
     compared = any(one and one.change for line in lines for one in line.cells)
@@ -167,13 +173,24 @@ def _table(every: Sequence[Measure], view: ReportView, failed: Collection[str]) 
         name=rows[0].name,
         better=better,
         points=scale.points,
-        control=", ".join(sorted(controls)) if compared else "",
+        control=_beside(controls) if compared else "",
         groups=tuple(groups),
         lines=lines,
         notes=notes(rows),
         plot=plot(rows, arms, groups, palette(view), controls, scale),
         classes=class_tables(rest, arms, failed),
     )
+
+
+def _beside(controls: Collection[str]) -> str:
+    """What differences are to, in words."""
+    return "chance" if all(map(is_chance, controls)) else f"{', '.join(sorted(controls))}, paired by prompt"
+
+
+def _before(row: Measure, scale: Scale) -> str:
+    if is_chance(row.arm):
+        return f"{scale.value(row.value)} by chance"
+    return f"{scale.value(row.value)} {scale.interval(row.low, row.high)}".strip()
 
 
 def _strength(row: Measure) -> float:
@@ -188,7 +205,7 @@ def _finding(row: Measure, before: Measure, made: Change, scale: Scale, passed_o
         measure=row.name,
         group=row.group,
         arm=row.arm,
-        before=f"{scale.value(before.value)} {scale.interval(before.low, before.high)}".strip(),
+        before=_before(before, scale),
         after=scale.value(row.value),
         interval=scale.interval(row.low, row.high),
         n=f"{row.n:,}" if row.n == before.n else f"{before.n:,} and {row.n:,}",
