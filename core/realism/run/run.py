@@ -22,7 +22,7 @@ from realism.base.files import digest, write_json, write_text
 from realism.base.tables import parts
 from realism.data.artifacts import Artifact
 from realism.data.state import State
-from realism.parts import Part, parts_of
+from realism.parts import Part, Retriever, parts_of
 from realism.parts.embedder import Embedder
 from realism.parts.step import Step, all_reads
 from realism.parts.work import StepRecord
@@ -209,13 +209,14 @@ class Run:
     def _work(self, step: Step, state: State, folder: Path, seed: int) -> Sequence[Artifact]:
         """Do a step, and return what it has written."""
         folder.mkdir(parents=True, exist_ok=True)
-        used = list(parts_of(step))
+        depends = step.depends_on(self.recipe.steps)
+        encoders = [part for other in depends for part in parts_of(other) if isinstance(part, Retriever)]
+        used = list({id(part): part for part in [*parts_of(step), *encoders]}.values())
         for part in self._held:
             if not any(part is other for other in used):
                 part.release()
         self._held = used
         learnt = state if step.learnt else State()
-        depends = step.depends_on(self.recipe.steps)
         with (
             parts_in_use(used, learnt, self._embedder, self._part_versions),
             self.view.step(step.title()) as bar,

@@ -24,6 +24,7 @@ from realism.data.artifacts import (
     Samples,
 )
 from realism.data.rows import Measure, PromptRow, Reference
+from realism.measuring.doubts import doubts
 from realism.measuring.groups import Shares, group_of
 from realism.measuring.scores import Scored, scored
 from realism.parts.step import Artifacts, Step, arms
@@ -63,9 +64,10 @@ class WriteReport(Step):
 
         view = self.view(work)
         build(view, work.root / "report.html")
-        for f in headline(view).findings:
-            group = f", {f.group}" if f.group else ""
-            work.say(f"{f.measure}{group}: {f.before} -> {f.after} {f.interval} with {f.arm} (n = {f.n})")
+        for _, doubt in view.alerts:
+            work.say(f"IN DOUBT: {doubt}")
+        for finding in headline(view).findings:
+            work.say(finding.said)
 
     def view(self, work: Work) -> ReportView:
         """What the page shows, gathered from the run."""
@@ -96,6 +98,7 @@ class WriteReport(Step):
             projections=tuple((points.name, tuple(work.read(points))) for points in Points.among(state)),
             exhibits=tuple(_exhibits(work)),
             error=run.error,
+            alerts=tuple(("evaluate", doubt) for doubt in doubts(measures)),
         )
 
 
