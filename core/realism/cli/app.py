@@ -144,6 +144,18 @@ def report(
     write_report(folder)
 
 
+@app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(help="Two runs or more: folders, or names in `realism runs`.")],
+    out: Annotated[Path | None, typer.Option(help="The page; by default runs/compare-HASH.html.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Show runs side by side on one page: settings, measures, pictures of the same prompts."""
+    from realism.cli.comparing import compare_runs
+
+    compare_runs(runs, out)
+
+
 @app.command("new-plugin")
 def new_plugin(
     name: Annotated[str, typer.Argument(help="The plugin's name, such as sharpness.")],

@@ -25,9 +25,7 @@ COLUMNS = ("run", "recipe", "state", "when", "time", "settings")
 def list_runs(folder: Path) -> None:
     """`realism runs`: a table, newest first; where it goes into a pipe or a file, a line a run with tabs between."""
     if not folder.is_dir():
-        raise RealismError(
-            f"no folder '{folder}': name the one that your runs lie in; without --out it is '{RUNS}'"
-        )
+        raise RealismError(f"no folder '{folder}': name the one that your runs lie in; without --out it is '{RUNS}'")
     found = [line for _, line in sorted(map(_line, runs_in(folder)), key=lambda pair: -pair[0])]
     console = Console(highlight=False)
     if not console.is_terminal:
