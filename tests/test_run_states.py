@@ -129,3 +129,16 @@ def test_a_killed_run_is_told_from_one_that_is_at_work(write_recipe, world, tmp_
         process.kill()
         process.wait()
     assert (told(tmp_path / "run")["state"], in_use(tmp_path / "run")) == ("at work", False)
+
+
+def test_the_command_says_where_the_report_of_a_failed_run_is(realism, monkeypatch):
+    parts = "parts: {generator: {use: toy}, colour: {use: toy_colour}}\nprompts: {use: toy_prompts}\n"
+    Path("recipe.yaml").write_text(parts + "steps: [generate, {score: {rewards: [colour]}}]\n")
+    monkeypatch.setattr(toys.ToyReward, "score", refuse)
+    code, said = realism("run", "recipe.yaml")
+    assert (code, said.splitlines()[-2:]) == (
+        2, ["report of what is done: runs/recipe/report.html", "realism: the judge is asleep"]
+    )  # fmt: skip
+    assert realism("run", "recipe.yaml", "--quiet") == (2, "realism: the judge is asleep")
+    assert realism("report", "recipe") == (0, "report: runs/recipe/report.html")
+    assert "the judge is asleep" in Path("runs/recipe/report.html").read_text()
