@@ -11,15 +11,15 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-TABLES_AND_IMAGES = (".parquet", ".png", ".npy", ".csv", ".faiss")
+RESULTS = (".parquet", ".png", ".npy", ".csv", ".faiss", ".safetensors")
 
 
 def contents(run: Path) -> dict[str, bytes]:
-    """Every table, image, vector and index of a run, by its place in it."""
+    """Every table, image, vector, index and weight of a run, by its place in it."""
     return {
         p.relative_to(run).as_posix(): p.read_bytes()
         for p in sorted(run.rglob("*"))
-        if p.suffix in TABLES_AND_IMAGES and p.is_file()
+        if p.suffix in RESULTS and p.is_file()
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import time
@@ -17,7 +16,7 @@ LAST_YEAR = "2025-01-01T12:00:00+00:00"
 RECIPE = """\
 parts: {generator: {use: toy}, colour: {use: toy_colour}}
 prompts: {use: toy_prompts, count: 2}
-steps: [generate, {score: {rewards: [colour]}}, report]
+steps: [generate, {score: {rewards: [colour]}}]
 """
 SIZES = """\
 extends: recipe.yaml
@@ -90,13 +89,14 @@ def test_another_name_is_another_folder_and_out_is_taken_as_it_is(folder_of):
     assert folder_of("recipe.yaml", "--out", "here", "seed=1") == "here"
 
 
-def test_files_that_change_leave_the_setting_its_folder(folder_of, database):
+def test_files_and_code_that_change_leave_the_setting_its_folder(folder_of, database, monkeypatch):
     indexed = RECIPE.replace(
         "parts: {", "parts: {photos: {use: image_folder, path: database}, eye: {use: toy_retriever}, "
     )
     Path("recipe.yaml").write_text(indexed.replace("steps: [", "steps: [index, retrieve, "))
     before = folder_of("recipe.yaml", "seed=1")
     shutil.rmtree(database / "blue")
+    monkeypatch.setattr("realism.run.fingerprint.code_of", lambda _: "edited")
     assert folder_of("recipe.yaml", "seed=1") == before
 
 
@@ -133,20 +133,25 @@ def test_a_run_that_was_killed_is_called_so_and_one_at_work_is_not(folder_of, re
 TIMES = '{"recipe": "\\u001b[2J", "began": "0001-01-01T00:00:00", "ended": null}'
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", "null", "{}", '{"steps": 5}', TIMES, "\x00\xff"])
-def test_a_damaged_run_is_listed_as_such_beside_the_others(folder_of, realism, damage):
+STEP = '{"steps": [{"title": "x", "folder": "../../..", "fingerprint": "f", "kept": true, "seed": 0}]}'
+
+
+DAMAGES = ["", "{", "[]", "null", '{"seeds": []}', '{"steps": 5}', TIMES, STEP, "\x00\xff"]
+
+
+def test_a_damaged_run_is_listed_as_such_beside_the_others(folder_of, realism):
     folder_of("recipe.yaml")
-    bad = Path("runs/deeper/bad")
-    bad.mkdir(parents=True)
     whole = json.loads(Path("runs/recipe/run.json").read_text())
-    with contextlib.suppress(ValueError):
-        given = json.loads(damage)
-        damage = json.dumps(whole | given) if "began" in damage else damage
-    (bad / "run.json").write_bytes(damage.encode("latin-1"))
+    for number, damage in enumerate(DAMAGES):
+        folder = Path(f"runs/deeper/bad{number}")
+        folder.mkdir(parents=True)
+        text = json.dumps(whole | json.loads(damage)) if ": " in damage else damage
+        (folder / "run.json").write_bytes(text.encode("latin-1"))
     Path("runs/no run").mkdir()
     code, said = realism("runs")
     assert code == 0 and "\x1b" not in said
-    assert [(one["run"], one["state"][:7]) for one in listed(said)] == [("runs/recipe", "done"), (str(bad), "damaged")]
+    bad = [(f"runs/deeper/bad{number}", "damaged") for number in range(len(DAMAGES))]
+    assert [(one["run"], one["state"][:7]) for one in listed(said)] == [("runs/recipe", "done"), *bad]
 
 
 def test_a_folder_that_lost_its_run_json_is_still_listed(folder_of, realism):

@@ -88,8 +88,10 @@ def read(toy_plugins: Plugins) -> Callable[..., Recipe]:
 def run(read: Callable[..., Recipe], toy_plugins: Plugins, tmp_path: Path) -> Callable[..., Run]:
     """Carry out a recipe in the world of toys."""
 
-    def carry_out(path: Path, *overrides: str, out: str = "run", plugins: Plugins | None = None) -> Run:
-        made = Run(read(path, *overrides), tmp_path / out, plugins or toy_plugins, View(quiet=True))
+    def carry_out(
+        path: Path, *overrides: str, out: str = "run", plugins: Plugins | None = None, fresh: tuple[str, ...] = ()
+    ) -> Run:
+        made = Run(read(path, *overrides), tmp_path / out, plugins or toy_plugins, View(quiet=True), fresh)
         made.execute()
         return made
 

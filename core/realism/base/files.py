@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +15,17 @@ from typing import Any
 
 WHOLE = 64 * 2**20
 EDGE = 2**20
+WRITING = ".writing"
+"""How the names of files end that are being written."""
 
 
 @contextlib.contextmanager
 def write_aside(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` to write to; renamed to `path` if the block ends well, removed if it does not."""
-    aside = path.with_name(f".{path.name}.writing")
+    """A new file beside `path` to write to; renamed to `path` if the block ends well, removed if it does not.
+
+    Its name cannot be guessed, so that no link that waits in a stranger's folder is followed."""
+    aside = _beside(path)
+    os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield aside
         with aside.open("rb") as file:
@@ -86,9 +92,34 @@ def fingerprint_listing(path: Path) -> str:
 @contextlib.contextmanager
 def renamed_folder(path: Path) -> Iterator[Path]:
     """An empty folder to write to, which takes the place of `path` if the block ends well."""
-    aside = path.with_name(f".{path.name}.writing")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    yield aside
-    shutil.rmtree(path, ignore_errors=True)
-    aside.replace(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = _beside(path)
+    aside.mkdir()
+    try:
+        yield aside
+        shutil.rmtree(path, ignore_errors=True)
+        aside.replace(path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}{WRITING}")
+
+
+def tidy(folder: Path) -> list[Path]:
+    """Remove what writers that were killed have left in a folder, at any depth. Returns the links, named pipes, sockets
+    and devices in it, none of which is followed."""
+    strange: list[Path] = []
+    waiting = [folder]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                is_folder = entry.is_dir(follow_symlinks=False)
+                if not is_folder and not entry.is_file(follow_symlinks=False):
+                    strange.append(Path(entry.path))
+                elif entry.name.startswith(".") and entry.name.endswith(WRITING):
+                    shutil.rmtree(entry.path) if is_folder else Path(entry.path).unlink()
+                elif is_folder:
+                    waiting.append(Path(entry.path))
+    return strange

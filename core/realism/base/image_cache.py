@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from realism.base.errors import RealismError
-from realism.base.files import digest, write_aside
+from realism.base.files import write_aside
 from realism.base.tars import split_member
 
 OPEN = 16
@@ -102,16 +102,25 @@ class ImageCache:
         if not self._waiting:
             return
         keys = list(self._waiting)
-        path = self.folder / f"keys-{digest(keys)[:16]}.npy"  # no two processes write to one name
-        _save(
-            _values_of(path), np.stack(list(self._waiting.values()))
-        )  # first: a file of keys says its values are there
-        _save(path, np.array(keys, "S32"))
+        names, values = np.array(keys, "S32"), np.stack(list(self._waiting.values()))
+        path = self.folder / f"keys-{_name(names, values)}.npy"
+        _save(_values_of(path), values)  # first: a file of keys says its values are there
+        _save(path, names)
         self._new |= {key: (len(self._parts), row) for row, key in enumerate(keys)}
         self._parts.append(path)
         self._waiting.clear()
         if len(self._new) > MOST_NEW:
             self._sort()
+
+    def changed(self) -> Iterator[str]:
+        """What has been changed since it was written, in words; all is read."""
+        for path in self._parts:
+            try:
+                same = path.stem == f"keys-{_name(_load(path), _load(_values_of(path)))}"
+            except RealismError:
+                same = False
+            if not same:
+                yield f"'{path}' or '{_values_of(path).name}' has been changed"
 
     def _found(self, keys: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Part and row (n, 2) of each image, and which of these (n,) are there, in files."""
@@ -126,6 +135,12 @@ class ImageCache:
                 if (place := self._new.get(_text(keys[i]))) is not None:
                     places[i], there[i] = place, True
         return places, there
+
+
+def _name(keys: np.ndarray, values: np.ndarray) -> str:
+    """What a part is called: by what is in it, so that it can be told whether it still is."""
+    told = (keys.tobytes(), str((values.dtype, values.shape)).encode(), np.ascontiguousarray(values).tobytes())
+    return hashlib.blake2b(b"".join(told), digest_size=16).hexdigest()
 
 
 def _text(key: str | bytes) -> str:

@@ -70,13 +70,16 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="The run's folder; by default runs/NAME, or runs/NAME-HASH with overrides.")
     ] = None,
+    fresh: Annotated[
+        list[str] | None, typer.Option(metavar="STEP", help="A step to do anew, though it is done: its title.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     debug: Debug = False,
 ) -> None:
     """Carry out a recipe, or go on where it was stopped."""
     from realism.cli.work import run_recipe
 
-    run_recipe(recipe, overrides or [], out, quiet)
+    run_recipe(recipe, overrides or [], out, fresh or [], quiet)
 
 
 @app.command()
@@ -154,6 +157,17 @@ def compare(
     from realism.cli.comparing import compare_runs
 
     compare_runs(runs, out)
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(help="The folder of a run, or its name in `realism runs`.")],
+    debug: Debug = False,
+) -> None:
+    """Read all files of a run, and say which are not as they were written."""
+    from realism.cli.verify import verify_run
+
+    verify_run(folder)
 
 
 @app.command("new-plugin")

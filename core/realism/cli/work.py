@@ -29,12 +29,12 @@ def _read(name: str, overrides: list[str], view: View) -> Recipe:
     return read_recipe(name, overrides, plugins().registry)
 
 
-def run_recipe(name: str, overrides: list[str], out: Path | None, quiet: bool) -> None:
+def run_recipe(name: str, overrides: list[str], out: Path | None, fresh: list[str], quiet: bool) -> None:
     """`realism run`."""
     view = View(quiet=quiet)
     recipe = _read(name, overrides, view)
     folder = out or _own_folder(recipe, name)
-    run = Run(recipe, folder, plugins(), view)
+    run = Run(recipe, folder, plugins(), view, tuple(fresh))
     again = " (goes on)" if (folder / "run.json").exists() else ""
     view.say(f"{folder}  recipe {run.fingerprint[:4]}{again}")
     try:

@@ -11,12 +11,14 @@ from realism.data.artifacts import Artifact
 from realism.data.state import Filled
 from realism.parts import Images, Part, Retriever
 from realism.parts.step import learnt_weights
+from realism.run.code import code_of
 
 
 def describe(value: Any, versions: Mapping[str, str], contents: bool = True) -> Any:
     """A JSON-like value that stands for a part and all that decides what it does: its class and the version it comes
-    in (by `module:Class`), its options, the parts it uses and the contents of its input files, unless these are not
-    asked for. Options that decide its speed only are left out."""
+    in (by `module:Class`), its source if that is under development, its options, the parts it uses and the contents of
+    its input files; without contents, neither that source nor these. Options that decide its speed only are left out.
+    """
     if isinstance(value, Part):
         look = fingerprint_listing if isinstance(value, Images) else fingerprint_path
         name = f"{type(value).__module__}:{type(value).__qualname__}"
@@ -24,6 +26,7 @@ def describe(value: Any, versions: Mapping[str, str], contents: bool = True) -> 
         return {
             "part": name,
             "version": versions.get(name, ""),
+            "code": code_of(type(value).__module__) if contents else "",
             "name": value.part_name,  # artifacts and tables are called by it
             "options": {option: describe(getattr(value, option), versions, contents) for option in decisive},
             "inputs": [look(path) for path in value.inputs()] if contents else [],

@@ -10,6 +10,7 @@ from pathlib import Path
 import filelock
 
 from realism.base.errors import RealismError
+from realism.base.files import tidy
 from realism.run.progress import View
 
 PATIENCE = 0.2
@@ -51,6 +52,8 @@ def locked(folder: Path, view: View) -> Iterator[None]:
     there = [p.name for p in folder.iterdir()]
     if there and not {".lock", "run.json"} & set(there):
         raise RealismError(f"'{folder}' holds other files and no run; choose a new or empty folder with --out")
+    if (folder / ".lock").is_symlink():
+        raise _strange(folder / ".lock", folder)
     lock = filelock.FileLock(folder / ".lock", timeout=PATIENCE)
     try:
         lock.acquire()
@@ -58,6 +61,9 @@ def locked(folder: Path, view: View) -> Iterator[None]:
         raise RealismError(
             f"another process is at work in '{folder}'; wait for it, or choose another folder with --out"
         ) from None
+    if strange := tidy(folder):
+        lock.release()
+        raise _strange(strange[0], folder)
     log = logging.getLogger("realism")
     handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -74,3 +80,10 @@ def locked(folder: Path, view: View) -> Iterator[None]:
         log.removeHandler(handler)
         handler.close()
         lock.release()
+
+
+def _strange(path: Path, folder: Path) -> RealismError:
+    return RealismError(
+        f"'{path}' is a link or no plain file, and what is written there could end up outside of the run's folder: "
+        f"remove it, or '{folder}' if you do not know it"
+    )

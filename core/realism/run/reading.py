@@ -56,13 +56,13 @@ class OpenRun:
         """seed: which one; the first, if None. Raises RealismError for what is not the folder of a run."""
         self.folder = folder
         record = read_record(folder)
-        self.seeds = record.seeds
+        self.steps, self.seeds = list(record.steps), record.seeds
         if seed is not None and seed not in self.seeds:
             raise RealismError(f"seed {seed} is none of this run; its seeds: {listed(map(str, self.seeds))}")
         self.seed = self.seeds[0] if seed is None else seed
         self.artifacts = State()
         """What there is, and where it lies."""
-        for step in record.steps:
+        for step in self.steps:
             if step.seed == self.seed:
                 self.artifacts = self.artifacts.after(written_by(folder / step.folder), step.fingerprint)
 

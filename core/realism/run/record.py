@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import MinLen
@@ -65,13 +65,21 @@ def write_record(record: RunRecord, folder: Path) -> None:
 def read_record(folder: Path) -> RunRecord:
     """How a run stands, by its folder. Raises RealismError if that is not the folder of a run, or damaged."""
     try:
-        return _adapter().validate_json((folder / NAME).read_bytes())
+        record = _adapter().validate_json((folder / NAME).read_bytes())
+        if all(_inside(step.folder) for step in record.steps):
+            return record
     except OSError:
         said = f"'{folder}' is not the folder of a run; name the one that 'realism run' printed"
         raise RealismError(said) from None
     except ValueError:
-        said = f"'{folder / NAME}' is damaged; 'realism run' of the same recipe writes it anew"
-        raise RealismError(said) from None
+        pass
+    raise RealismError(f"'{folder / NAME}' is damaged; 'realism run' of the same recipe writes it anew")
+
+
+def _inside(place: str) -> bool:
+    """Whether a place lies below the run's folder, which a stranger may have written."""
+    path = PurePosixPath(place)
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def state_of(record: RunRecord, folder: Path) -> str:

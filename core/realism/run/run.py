@@ -8,6 +8,7 @@ import json
 import logging
 import platform
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from realism.base.errors import RealismError, listed, sentence
-from realism.base.files import digest, write_json, write_text
-from realism.base.tables import parts
+from realism.base.errors import RealismError, listed, nearest, sentence
+from realism.base.files import digest, write_text
 from realism.data.artifacts import Artifact
 from realism.data.state import State
 from realism.parts import Part, Retriever, parts_of
@@ -28,10 +28,13 @@ from realism.parts.step import Step, all_reads
 from realism.parts.work import StepRecord
 from realism.plugins.manager import Plugins
 from realism.recipe.recipe import Recipe
-from realism.run.done import is_whole, written_by
+from realism.run.begun import Begun, threads
+from realism.run.code import code_of
+from realism.run.done import DONE, contents_of, lost, note_done, told_by, written_by
 from realism.run.fingerprint import describe, step_fingerprint
 from realism.run.kept import write_report
 from realism.run.lock import locked
+from realism.run.notes import noted
 from realism.run.parts_in_use import parts_in_use
 from realism.run.plugin_calls import PluginCalls
 from realism.run.progress import View
@@ -55,6 +58,8 @@ class Run:
     folder: Path
     plugins: Plugins
     view: View
+    fresh: tuple[str, ...] = ()
+    """The titles of steps to do anew, though they are done."""
     steps: list[StepRecord] = field(default_factory=list)
     error: str = ""
     _visited: list[Path] = field(default_factory=list)
@@ -62,6 +67,8 @@ class Run:
     _began: datetime = field(default_factory=lambda: datetime.now().astimezone())
     _before: RunRecord | None = None
     _at: str = ""
+    _threads: set[int] = field(default_factory=set)
+    """With how many threads the steps that are kept were done."""
 
     @property
     def name(self) -> str:
@@ -127,6 +134,8 @@ class Run:
 
     def execute(self) -> State:
         """Do all steps, keeping those that are done. Raises RealismError for what the user can mend."""
+        code_of.cache_clear()  # in a notebook, it may have been edited since
+        self._check_fresh()
         with locked(self.folder, self.view):
             with contextlib.suppress(RealismError):  # it is there for the first time, or was damaged
                 self._before = read_record(self.folder)
@@ -147,6 +156,11 @@ class Run:
                 raise
             finally:
                 self._calls.tell("realism_run_end", error=error)
+
+    def _check_fresh(self) -> None:
+        titles = [step.title() for step in self.recipe.steps]
+        if strange := next((title for title in self.fresh if title not in titles), None):
+            raise RealismError(f"no step '{strange}' to do anew{nearest(strange, titles)}; steps: {listed(titles)}")
 
     def _steps(self) -> State:
         """All steps, for each seed; then, once, those that show the run as a whole."""
@@ -181,24 +195,48 @@ class Run:
     def _step(self, step: Step, state: State, seed: int) -> State:
         fingerprint, folder = self._place(step, state, seed)
         shared = folder in self._visited  # an earlier seed has been here, or a step that is done twice alike
+        self._at = title = step.title()
+        begun = Begun(self._read_by(step, state), threads())
+        if not shared:
+            self._refresh(title, folder, begun)
         self._visited.append(folder)
-        done, title = folder / "done.json", step.title()
-        self._at = title
-        kept = done.exists() and step.scope != "run" and is_whole(folder)
+        kept = (folder / DONE).exists() and step.scope != "run" and self._is_whole(title, folder)
         record = StepRecord(title, self._relative(folder), fingerprint, kept, seed)
         if shared and kept:
             return self._filled(state, record)
         if kept:
             self.view.say(f"  {title:<24} kept")
+            self._threads.add(int(told_by(folder)["threads"]))
         else:
             self._note("at work")
             self._calls.tell("realism_step_start", step=title, folder=str(folder))
+            begun.note(folder, title, self._threads, self.warn)
             made = self._work(step, state, folder, seed)
-            artifacts = [a.as_json() | {"path": a.place, "parts": len(parts(folder / a.place))} for a in made]
-            made_by = {"step": describe(step, self._part_versions), "versions": self.versions()}
-            write_json(done, {"fingerprint": fingerprint, "artifacts": artifacts, **made_by})
+            described = describe(step, self._part_versions)
+            note_done(folder, fingerprint, made, step=described, versions=self.versions(), threads=begun.threads)
         self._calls.tell("realism_step_end", step=title, folder=str(folder), kept=kept)
         return self._filled(state, record)
+
+    def _read_by(self, step: Step, state: State) -> dict[str, str]:
+        """What stands for the contents of all that a step reads, by its place."""
+        steps = self.folder / "steps"
+        folders = {a.place: steps / state.path(a).relative_to(steps).parts[0] for a in all_reads(step, state)}
+        return {place: contents_of(folder) for place, folder in folders.items()} if step.scope != "run" else {}
+
+    def _refresh(self, title: str, folder: Path, begun: Begun) -> None:
+        """Remove what an earlier run left of a step that is to be done anew: the user says so, or what it has read is
+        no longer what it would read."""
+        if title in self.fresh:
+            shutil.rmtree(folder, ignore_errors=True)
+        elif begun.reads_other(folder):
+            self.warn(f"{title}: what it reads has changed since it was done; it is done anew")
+            shutil.rmtree(folder)
+
+    def _is_whole(self, title: str, folder: Path) -> bool:
+        """Whether all that a step has written is there; if not, that is said, and the step fills the gaps."""
+        if gone := lost(folder):
+            self.warn(f"{title}: {', '.join(gone[:3])}{' ...' if len(gone) > 3 else ''} was lost and is made again")
+        return not gone
 
     def _filled(self, state: State, record: StepRecord) -> State:
         """The state after a step that is done, which is noted."""
@@ -220,6 +258,7 @@ class Run:
         with (
             parts_in_use(used, learnt, self._embedder, self._part_versions),
             self.view.step(step.title()) as bar,
+            noted(folder),
         ):
             work = StepWork(self, state, step.title(), folder, bar, seed, self._embedder, depends)
             try:

@@ -21,7 +21,30 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "tests"))
 
 import kill
 
-SMALL = ["prompts.per_case=3", "database.per_species=6", "held_out.per_species=4", "generator.steps=4"]
+FEW = {
+    "garden/rag": ["prompts.per_case=3", "database.per_species=6", "held_out.per_species=4", "generator.steps=4"],
+    "garden/realrag": [
+        "prompts.per_case=3",
+        "database.per_species=4",
+        "held_out.per_species=4",
+        "generator.steps=2",
+        "seeds=1",
+    ],
+    "garden/dreamsync": [
+        "learning.per_case=3",
+        "held_out.per_case=2",
+        "generator.steps=2",
+        "generator.lora.rank=2",
+        "seeds=1",
+        "steps[0].repeat=2",
+        "steps[0].steps[1].generate.per_prompt=2",
+        "steps[0].steps[3].select.where=faithful >= 0",
+        "steps[0].steps[4].train.steps=2",
+        "steps[2].score.arms=[before, round 1, round 2]",
+        "steps[3].evaluate.arms=[before, round 1, round 2]",
+    ],
+}
+"""What makes a recipe small enough for a test, and still does each of its steps."""
 
 
 def run(recipe: str, folder: Path, *overrides: str) -> Run:
@@ -31,7 +54,7 @@ def run(recipe: str, folder: Path, *overrides: str) -> Run:
 
 
 def test_the_main_recipe_measures_both_arms_on_novel_and_known_species_and_writes_a_report(tmp_path):
-    done = run("garden/rag", tmp_path / "run", *SMALL)
+    done = run("garden/rag", tmp_path / "run", *FEW["garden/rag"])
     measures = pd.read_parquet(next(done.folder.glob("steps/evaluate-*")) / "measures")
     assert set(measures.arm) == {"none", "retrieved", "(real images)"}
     assert {"all", "known", "novel", "novel-hard"} <= set(measures.group)
@@ -63,18 +86,13 @@ def test_in_realrag_each_image_goes_through_each_encoder_at_most_once(tmp_path, 
         return embed(self, images)
 
     monkeypatch.setattr(OpenClip, "embed_images", counting)
-    few = ["prompts.per_case=3", "database.per_species=4", "held_out.per_species=4", "generator.steps=2", "seeds=1"]
-    run("garden/realrag", tmp_path / "run", *few)
+    run("garden/realrag", tmp_path / "run", *FEW["garden/realrag"])
     assert set(seen) == {"garden/clip", "garden/judge"}
     assert {most for counts in seen.values() for most in counts.values()} == {1}
 
 
 def test_dreamsync_learns_from_its_own_judged_pictures_round_by_round(tmp_path):
-    few = ["learning.per_case=3", "held_out.per_case=2", "generator.steps=2", "seeds=1", "steps[0].repeat=2"]
-    few += ["steps[0].steps[1].generate.per_prompt=2", "steps[0].steps[3].select.where=faithful >= 0"]
-    few += ["steps[0].steps[4].train.steps=2", "generator.lora.rank=2"]
-    few += [f"steps[{i}].{step}.arms=[before, round 1, round 2]" for i, step in ((2, "score"), (3, "evaluate"))]
-    done = run("garden/dreamsync", tmp_path / "run", *few)
+    done = run("garden/dreamsync", tmp_path / "run", *FEW["garden/dreamsync"])
     measures = pd.read_parquet(next(done.folder.glob("steps/evaluate-*")) / "measures")
     assert {"faithful", "absolute", "aesthetic", "facts", "beauty", "diversity"} <= set(measures.name)
     told = measures[measures.name == "accepted samples"]
@@ -119,8 +137,9 @@ def test_dreamsync_reads_like_its_algorithm(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_main_recipe_killed_at_25_moments_ends_as_an_undisturbed_run(tmp_path):
-    seconds = kill.finish("garden/rag", tmp_path / "calm", SMALL)
+@pytest.mark.parametrize(("recipe", "times"), [("garden/rag", 25), ("garden/realrag", 20), ("garden/dreamsync", 20)])
+def test_a_recipe_killed_at_many_moments_ends_as_an_undisturbed_run(recipe, times, tmp_path):
+    seconds = kill.finish(recipe, tmp_path / "calm", FEW[recipe])
     calm = kill.contents(tmp_path / "calm")
-    for killed in kill.kill_often("garden/rag", tmp_path / "killed", 25, seconds, SMALL):
+    for killed in kill.kill_often(recipe, tmp_path / "killed", times, seconds, FEW[recipe]):
         assert kill.contents(killed) == calm
