@@ -48,7 +48,9 @@ def test_measures_and_pictures_of_the_same_prompts_stand_side_by_side(make, real
 
 
 def test_only_prompts_that_all_runs_have_are_shown_and_the_same_of_each(make):
-    folders = [make(f"prompts.count={n}", "steps[0].generate.per_prompt=2") for n in (40, 30, 60)]
+    folders = [
+        make(f"prompts.count={n}", f"steps[2].evaluate.by={by}") for n, by in ((40, "[]"), (30, "novel"), (60, "[]"))
+    ]
     found = compared(folders, QUIET).runs
     ids = [[prompt.id for prompt in run.prompts] for run in found]
     assert ids[0] == ids[1] == ids[2] and len(ids[0]) == 12
