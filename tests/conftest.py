@@ -7,6 +7,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from world import data, database, read, realism, run, toy_plugins, write_recipe
+from world import data, database, read, realism, run, toy_plugins, world, write_recipe
 
-__all__ = ["data", "database", "read", "realism", "run", "toy_plugins", "write_recipe"]
+__all__ = ["data", "database", "read", "realism", "run", "toy_plugins", "world", "write_recipe"]

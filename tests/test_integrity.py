@@ -17,6 +17,7 @@ from PIL import Image
 from realism import open_run
 from realism.base.errors import RealismError
 from realism.cli.verify import verify_run
+from realism.cli.work import write_report
 from world import RAG
 
 PARTS = ("generate-none-*/samples/none", "score-*/scores/none/colour", "retrieve-*/references/retriever")
@@ -38,7 +39,7 @@ def test_a_lost_part_is_noticed_by_all_that_read_the_run(run, write_recipe, tabl
     with pytest.raises(RealismError, match=r"is not as it was written: \d+ rows where there were 12; run the recipe"):
         open_run(done.folder)
     with pytest.raises(RealismError, match="is not as it was written"):
-        done.report()
+        write_report(done.folder)
 
 
 @pytest.mark.parametrize("table", PARTS)
@@ -247,7 +248,7 @@ def test_a_strangers_run_folder_writes_nowhere_else(run, write_recipe, tmp_path,
     with pytest.raises(RealismError, match="is a link or no plain file"):
         run(write_recipe())
     with pytest.raises(RealismError, match="is a link or no plain file"):
-        done.report()
+        write_report(done.folder)
     assert mine.read_text() == "precious" and mine.stat().st_size == len("precious")
 
 

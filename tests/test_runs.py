@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,18 +15,9 @@ import pytest
 import toys
 from PIL import Image
 from realism.base.errors import RealismError
-from world import RAG, ROOT
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> dict[str, str]:
-    """An environment in which the toys are an installed plugin."""
-    info = tmp_path / "site" / "toys-0.1.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toys\nVersion: 0.1\n")
-    (info / "entry_points.txt").write_text("[realism]\ntoys = toys\n")
-    paths = [str(info.parent), str(ROOT / "tests")]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+from realism.run.kept import write_report
+from realism.run.progress import View
+from world import RAG
 
 
 def tables(run, step: str, table: str) -> pd.DataFrame:
@@ -151,10 +141,10 @@ def test_a_run_can_be_read_without_us(run, write_recipe):
     assert all((done.folder / p).is_file() for p in samples.image)
 
 
-def test_the_report_can_be_written_anew_from_a_run(run, write_recipe):
+def test_the_report_can_be_written_anew_from_a_run(run, write_recipe, toy_plugins):
     done = run(write_recipe())
     (done.folder / "report.html").unlink()
-    done.report()
+    write_report(done.folder, toy_plugins.registry, View(quiet=True))
     assert "retrieved" in (done.folder / "report.html").read_text()
 
 

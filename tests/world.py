@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
@@ -95,6 +96,17 @@ def run(read: Callable[..., Recipe], toy_plugins: Plugins, tmp_path: Path) -> Ca
         return made
 
     return carry_out
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> dict[str, str]:
+    """An environment in which the toys are an installed plugin."""
+    info = tmp_path / "site" / "toys-0.1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toys\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text("[realism]\ntoys = toys\n")
+    paths = [str(info.parent), str(ROOT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
 
 
 def as_yaml(recipe: dict) -> str:

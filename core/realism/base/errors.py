@@ -43,6 +43,16 @@ class RecipeError(RealismError):
         super().__init__("\n".join([*lines, "Nothing was run."]))
 
 
+def sentence(error: BaseException) -> str:
+    """What is told of an error: of one that nobody expected its class, and where it was raised, as well."""
+    if isinstance(error, RealismError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror or error}" if error.filename else error.strerror or str(error)
+    where = "".join(f" in {note}" for note in getattr(error, "__notes__", [])[:1])
+    return f"unexpected {type(error).__name__}: {error}{where}"
+
+
 def _aligned(places: list[str]) -> list[str]:
     """Places of one width, with the numbers of lines below one another."""
     digits = max((len(p.split()[1]) for p in places if p.startswith("line ")), default=0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from realism.base.errors import RealismError
+from realism.base.errors import RealismError, sentence
 
 if TYPE_CHECKING:
     from realism.plugins.registry import Entry
@@ -77,7 +77,9 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 def run(
     recipe: RecipeArgument,
     overrides: Overrides = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/NAME.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder; by default runs/NAME, or runs/NAME-HASH with overrides.")
+    ] = None,
     fresh: Annotated[
         list[str] | None, typer.Option(metavar="STEP", help="A step to do anew, though it is done: its title.")
     ] = None,
@@ -135,20 +137,42 @@ def plugins_(debug: Debug = False) -> None:
 
 
 @app.command()
+def runs(
+    folder: Annotated[Path, typer.Argument(help="Where to look.")] = Path("runs"),
+    debug: Debug = False,
+) -> None:
+    """List the runs below a folder, newest first, and how they stand."""
+    from realism.cli.runs import list_runs
+
+    list_runs(folder)
+
+
+@app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="The folder of a run.")],
-    allowed: Allow = None,
+    folder: Annotated[Path, typer.Argument(help="The folder of a run, or its name in `realism runs`.")],
     debug: Debug = False,
 ) -> None:
     """Write report.html of a run anew, from what it has done so far."""
     from realism.cli.work import write_report
 
-    write_report(folder, allowed or [])
+    write_report(folder)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(help="Two runs or more: folders, or names in `realism runs`.")],
+    out: Annotated[Path | None, typer.Option(help="The page; by default runs/compare-HASH.html.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Show runs side by side on one page: settings, measures, pictures of the same prompts."""
+    from realism.cli.comparing import compare_runs
+
+    compare_runs(runs, out)
 
 
 @app.command()
 def verify(
-    folder: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    folder: Annotated[Path, typer.Argument(help="The folder of a run, or its name in `realism runs`.")],
     debug: Debug = False,
 ) -> None:
     """Read all files of a run, and say which are not as they were written."""
@@ -186,7 +210,5 @@ def _told(error: Exception) -> tuple[int, str]:
     if isinstance(error, RealismError):
         return error.exit_code, str(error) if "\n" in str(error) else f"realism: {error}"
     if isinstance(error, OSError):
-        place = f"{error.filename}: " if error.filename else ""
-        return 2, f"realism: {place}{error.strerror or error}"
-    where = "".join(f" in {note}" for note in getattr(error, "__notes__", [])[:1])
-    return 1, f"realism: unexpected {type(error).__name__}: {error}{where}; --debug shows the line, for a report of it"
+        return 2, f"realism: {sentence(error)}"
+    return 1, f"realism: {sentence(error)}; --debug shows the line, for a report of it"

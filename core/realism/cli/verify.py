@@ -7,6 +7,7 @@ from pathlib import Path
 
 from realism.base.errors import RealismError
 from realism.base.image_cache import ImageCache
+from realism.cli.runs import find_run
 from realism.run.done import DONE, changed
 from realism.run.progress import View
 from realism.run.reading import OpenRun
@@ -18,7 +19,7 @@ SHOWN = 20
 def verify_run(folder: Path) -> None:
     """Read every file of a run's steps, and of its embeddings. Raises RealismError, naming the first of them, if some
     are not as they were written."""
-    view = View()
+    view, folder = View(), find_run(folder)
     steps = [folder / step for step in dict.fromkeys(record.folder for record in OpenRun(folder).steps)]
     found: list[str] = []
     with view.step("verify") as bar:

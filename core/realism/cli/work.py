@@ -8,8 +8,12 @@ import yaml
 
 from realism.base.errors import RealismError
 from realism.base.permissions import allow
+from realism.cli.runs import RUNS, find_run
 from realism.plugins.manager import plugins
 from realism.recipe.recipe import Recipe, read_recipe
+from realism.run import kept
+from realism.run.fingerprint import setting
+from realism.run.lock import locked
 from realism.run.progress import View
 from realism.run.run import Run
 
@@ -33,7 +37,7 @@ def run_recipe(
     """`realism run`."""
     view = View(quiet=quiet)
     recipe = _read(name, overrides, view, allowed)
-    folder = out or Path("runs") / recipe.name.replace("/", "-")
+    folder = out or _own_folder(recipe, name)
     run = Run(recipe, folder, plugins(), view, tuple(fresh))
     again = " (goes on)" if (folder / "run.json").exists() else ""
     view.say(f"{folder}  recipe {run.fingerprint[:4]}{again}")
@@ -46,6 +50,20 @@ def run_recipe(
         view.say(f"{aside} set aside ({folder / 'aside.csv'})")
     if (folder / "report.html").exists():
         view.say(f"report: {folder / 'report.html'}")
+
+
+def _own_folder(recipe: Recipe, name: str) -> Path:
+    """runs/NAME for a recipe as it stands, edited or not; what is changed on the command line has a folder of its own,
+    the same one in whatever words it is changed."""
+    mine = plain = setting(recipe.seeds, recipe.steps)
+    if recipe.overrides:
+        try:
+            stands = read_recipe(name, [], plugins().registry)
+            plain = setting(stands.seeds, stands.steps)
+        except RealismError:  # it does not stand without them
+            plain = ""
+    called = recipe.name.replace("/", "-")
+    return RUNS / (called if mine == plain else f"{called}-{mine}")
 
 
 def check_recipe(name: str, overrides: list[str], allowed: list[str]) -> None:
@@ -61,12 +79,10 @@ def show_recipe(name: str, overrides: list[str], allowed: list[str]) -> None:
     View().say(yaml.safe_dump(recipe.data, sort_keys=False).rstrip())
 
 
-def write_report(folder: Path, allowed: list[str]) -> None:
+def write_report(folder: Path) -> None:
     """`realism report`."""
-    recipe = folder / "recipe.yaml"
-    if not (recipe.is_file() and (folder / "steps").is_dir()):
-        raise RealismError(f"'{folder}' is not the folder of a run; name the one that 'realism run' printed")
     view = View()
-    run = Run(_read(str(recipe), [], view, allowed), folder, plugins(), view)
-    run.report()
+    folder = find_run(folder)
+    with locked(folder, view):
+        kept.write_report(folder, plugins().registry, view)
     view.say(f"report: {folder / 'report.html'}")

@@ -31,7 +31,8 @@ class RecordRow(Row):
 
 @dataclass(frozen=True)
 class Reference(Row):
-    """An image that was found for a prompt: rank from 0, cosine similarity in [-1, 1], and where it comes from."""
+    """An image that was found for a prompt: rank from 0, cosine similarity in [-1, 1], and where it comes from. chance
+    is the share, of all images that could be found, that show the prompt's subject; NaN if it is not known."""
 
     prompt_id: str
     rank: int
@@ -40,6 +41,7 @@ class Reference(Row):
     similarity: float
     subject: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
+    chance: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class Sample(Row):
 
     text is the prompt as asked, drawn_from the text that the generator was given. image and mask are paths, absolute or
     relative to the run's folder. references are the paths of the images it was given, of which the artifact
-    `References(retrieved)` tells more. A picture that was made by changing another names that sample (`parent`, an id
+    `References(retrieved)` tells more; reference_subjects are what they show, and chance is that of `Reference`, of the
+    best. A picture that was made by changing another names that sample (`parent`, an id
     of the same arm or another) and what was changed (`mask`, white where; "" for all of it).
     """
 
@@ -68,6 +71,8 @@ class Sample(Row):
     drawn_from: str = ""
     parent: str = ""
     mask: str = ""
+    reference_subjects: list[str] = field(default_factory=list)
+    chance: float = float("nan")
 
 
 @dataclass(frozen=True)

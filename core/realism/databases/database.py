@@ -5,7 +5,8 @@ from __future__ import annotations
 import bisect
 import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,6 +167,23 @@ class Database:
         if not mask.any():
             raise RealismError(f"where: no image of the database meets '{where}'; loosen it or leave it out")
         return mask
+
+    def shares(self, subjects: Collection[str], allowed: np.ndarray | None = None) -> dict[str, float]:
+        """For each of these subjects, the share of the rows (of those allowed) that show it; nothing where no row has a
+        subject."""
+        import pyarrow
+        import pyarrow.parquet
+
+        wanted, counts, named, start = set(subjects) - {""}, Counter[str](), 0, 0
+        for path, end in zip(self._parts, self._ends, strict=True):
+            column = pyarrow.parquet.read_table(path, columns=["subject"])["subject"]
+            if allowed is not None:
+                column = column.filter(pyarrow.array(allowed[start:end]))
+            shown, start = column.to_pylist(), end
+            named += sum(map(bool, shown))
+            counts.update(filter(wanted.__contains__, shown))
+        n = len(self) if allowed is None else int(allowed.sum())
+        return {subject: counts[subject] / n for subject in wanted} if named else {}
 
     def search(
         self, retriever: Retriever, texts: Sequence[str], k: int, allowed: np.ndarray | None = None

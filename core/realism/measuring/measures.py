@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from realism.base.tables import read
 from realism.data.artifacts import Selection
 from realism.data.rows import Measure, RecordRow, Verdict
 from realism.measuring.arms import Arm, Gathered, Group
+from realism.measuring.doubts import JUDGED_BY
 from realism.measuring.evaluation import (
     OF_SCORES,
     OF_SETS,
@@ -29,27 +30,42 @@ from realism.measuring.evaluation import (
 )
 from realism.measuring.features import features_of, features_of_samples
 from realism.measuring.groups import ALL
+from realism.measuring.judges import label
 from realism.measuring.selection import SELECTED_FROM, measured, round_name
 from realism.parts import Images, Retriever, SetMetric
 from realism.parts.embedder import MAX_SIDE, KeyedRow, rows_of
 from realism.parts.work import Work
 
+TELLING = 8
+"""Samples from which on one value for all is worth a word."""
 TRIED = 5
 """Resamples by which it is told how long all will take."""
 
 
-def of_scores(gathered: Gathered, rewards: Sequence[str], control: str, seed: int) -> Iterator[Measure]:
-    """The mean of each reward, by arm and group."""
+def of_scores(
+    gathered: Gathered, rewards: Sequence[str], judges: Mapping[str, Sequence[Retriever]], control: str, seed: int
+) -> Iterator[Measure]:
+    """The mean of each reward, by arm and group. judges: the encoders that each rests on."""
     for reward in rewards:
         given = [np.asarray(arm.scores.get(reward, ())) for arm in gathered.arms.values()]
         yes_or_no = all((np.isnan(values) | (values == 0) | (values == 1)).all() for values in given)
-        unit = {"unit": "share"} if yes_or_no else {}
+        about: dict[str, Any] = {"unit": "share"} if yes_or_no else {}
+        about |= {JUDGED_BY: [label(one) for one in judges[reward]]} if judges.get(reward) else {}
         better = reward not in gathered.lower_is_better
         for group in gathered.groups:
             scores = {name: _of_reward(gathered, arm, reward, group) for name, arm in gathered.arms.items()}
-            detail = _detail(group, seed) | unit | {"interval": OF_SCORES}
+            detail = _detail(group, seed) | about | {"interval": OF_SCORES}
             row = partial(Measure, name=reward, group=group.name, detail=detail)
             yield from (row(higher_is_better=better, **n) for n in measure_scores(scores, control, seed))
+
+
+def alike(gathered: Gathered, rewards: Sequence[str]) -> Iterator[str]:
+    """A sentence for each reward that gave all samples one value."""
+    for reward in rewards:
+        values = np.concatenate([np.asarray(arm.scores.get(reward, ())) for arm in gathered.arms.values()])
+        values = values[~np.isnan(values)]
+        if len(values) >= TELLING and (values == values[0]).all():
+            yield f"'{reward}' gave {values[0]:g} to all {len(values):,} samples: it tells nothing apart"
 
 
 def _of_reward(gathered: Gathered, arm: Arm, reward: str, group: Group) -> ArmScores:
@@ -150,7 +166,7 @@ def _set_detail(metric: SetMetric, group: Group, seed: int) -> dict[str, Any]:
 
 def _seen_by(encoder: Retriever) -> dict[str, str]:
     return {
-        "extractor": f"{encoder.part_name} ({getattr(encoder, 'model', type(encoder).__name__)})",
+        "extractor": label(encoder),
         "resize": f"{encoder.preprocessing()}; before that, longer images are shrunk to {MAX_SIDE:,} pixels",
     }
 

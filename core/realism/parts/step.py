@@ -51,7 +51,8 @@ class Step(Part):
         return []
 
     def depends_on(self, steps: Sequence[Step]) -> Sequence[Part]:
-        """Parts that other steps of the recipe hold and that decide this step's result as well: `work.depends`."""
+        """Parts that other steps of the recipe hold and that decide this step's result as well: `work.depends`. Of
+        these, retrievers may be used."""
         return ()
 
     @abstractmethod

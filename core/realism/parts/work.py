@@ -50,6 +50,8 @@ class RunInfo(Protocol):
     """Where all of it lies."""
     steps: list[StepRecord]
     """The steps done so far."""
+    error: str
+    """The sentence that it failed with; "" if it has not."""
 
     @property
     def name(self) -> str:

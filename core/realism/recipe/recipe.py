@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ RECIPE_NAME = re.compile(r"\w[\w ./-]{0,99}")
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to do. data is the resolved recipe, from which all the rest was made."""
+    """What to do. data is the resolved recipe, from which all the rest was made; overrides are what was put in on the
+    command line."""
 
     name: str
     description: str
@@ -30,6 +31,7 @@ class Recipe:
     data: dict[str, Any]
     parts: dict[str, Part]
     steps: tuple[Step, ...]
+    overrides: tuple[str, ...] = ()
 
     @property
     def seed(self) -> int:
@@ -48,7 +50,7 @@ def read_recipe(name: str, overrides: list[str], registry: Registry) -> Recipe:
     if source.problems:
         unique = list(dict.fromkeys(source.problems))
         raise RecipeError(name, sorted(unique, key=_by_place))
-    return recipe
+    return replace(recipe, overrides=tuple(overrides))
 
 
 def _by_place(problem: Problem) -> tuple[int, str, int]:

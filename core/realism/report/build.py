@@ -7,6 +7,7 @@ import hashlib
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -28,27 +29,36 @@ def build(view: ReportView, path: Path) -> Path:
     The page is written as it is made and pictures are encoded one by one as they are reached, so that memory does not
     grow with the number of prompts. Pictures that are gone or broken leave a note in their place.
     """
-    script, groups = _asset("page.js"), Counter(prompt.group for prompt in view.prompts)
-    chunks = (
-        _environment()
-        .get_template("page.html.j2")
-        .generate(
-            view=view,
-            headline=headline(view),
-            tables=tables(view),
-            sheets=(gallery.sheet(prompt, view.arms) for prompt in view.prompts),
-            groups=groups,
-            projections=[chart(encoder, points, palette(view)) for encoder, points in view.projections if points],
-            colours=palette(view),
-            style=_asset("style.css"),
-            script=script,
-            policy=_policy(script),
-        )
+    return write_page(
+        "page.html.j2",
+        path,
+        view=view,
+        headline=headline(view),
+        tables=tables(view),
+        sheets=(gallery.sheet(prompt, view.arms) for prompt in view.prompts),
+        groups=Counter(prompt.group for prompt in view.prompts),
+        notes=notes_of(view),
+        projections=[chart(encoder, points, palette(view)) for encoder, points in view.projections if points],
+        colours=palette(view),
     )
+
+
+def write_page(template: str, path: Path, **shown: Any) -> Path:
+    """Write a page, piece by piece as it is made, whole or not at all, and return its path. shown: what the template
+    names; style, script and policy are given to it besides."""
+    script = _asset("page.js")
+    page = _environment().get_template(template)
+    chunks = page.generate(**shown, style=_asset("style.css"), script=script, policy=_policy(script))
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_aside(path) as aside, aside.open("w", encoding="utf-8", errors="replace") as file:
         file.writelines(chunks)
     return path
+
+
+def notes_of(view: ReportView) -> list[tuple[str, str]]:
+    """The notes, each once, and none that the alerts say too."""
+    loud = [text for _, text in view.alerts]
+    return [(step, text) for step, text in dict.fromkeys(view.notes) if not any(text.endswith(one) for one in loud)]
 
 
 def _environment() -> Environment:
@@ -64,6 +74,7 @@ def _environment() -> Environment:
     environment.globals |= {"number": format.number, "rate": format.rate}
     environment.filters |= {"count": "{:,}".format, "duration": format.duration}
     environment.filters |= {"plural": format.plural, "score": format.score}
+    environment.filters |= {"short": format.short, "sentence": format.sentence}
     return environment
 
 

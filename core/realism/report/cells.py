@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from realism.data.rows import Measure
-from realism.report.format import Scale
+from realism.measuring.doubts import judges_of
+from realism.report.format import Scale, is_zero
 
+NOISE = 1e-7
+"""What is no more than this share of the values is no difference of theirs."""
 UNSAID = ("unit", "seed", "seeds")
 """Details that a table shows in other ways: in its unit and in what its intervals are called."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A difference to the control: better, worse, within (its interval holds zero), or unsure (no interval)."""
+    """A difference to the control, and a verdict on it with its reason: better, worse, within (as shown, its interval
+    reaches zero), unsure (no interval), or doubted (better or worse, by a judge that fails where the answer is known).
+    """
 
     verdict: str
     arrow: str
     text: str
     interval: str
+    why: str
+
+    @property
+    def beyond(self) -> bool:
+        """Whether the interval excludes zero, whoever says so."""
+        return self.verdict in ("better", "worse", "doubted")
 
 
 @dataclass(frozen=True)
@@ -36,26 +48,43 @@ class Cell:
     tooltip: str
 
 
-def cell(row: Measure | None, scale: Scale) -> Cell | None:
-    """A row of measures as a cell; None for none."""
+def cell(row: Measure | None, scale: Scale, failed: Collection[str] = ()) -> Cell | None:
+    """A row of measures as a cell; None for none. failed: the judges in doubt."""
     if row is None:
         return None
     tooltip = "\n".join(f"{key}: {said(value)}" for key, value in row.detail.items())
-    return Cell(scale.value(row.value), scale.interval(row.low, row.high), row.n, change(row, scale), tooltip)
+    return Cell(scale.value(row.value), scale.interval(row.low, row.high), row.n, change(row, scale, failed), tooltip)
 
 
-def change(row: Measure, scale: Scale) -> Change | None:
-    """What a row says of its difference to the control; None if it was not compared."""
+def change(row: Measure, scale: Scale, failed: Collection[str] = ()) -> Change | None:
+    """What a row says of its difference to the control; None if it was not compared. failed: the judges in doubt.
+
+    The verdict is on the numbers as they are shown: what rounds to nothing is no difference."""
     if math.isnan(row.difference):
         return None
-    text = scale.difference(row.difference)
-    interval = scale.interval(row.difference_low, row.difference_high, signed=True)
-    if not interval:
-        return Change("unsure", "", text, interval)
-    if row.difference_low <= 0 <= row.difference_high:
-        return Change("within", "", text, interval)
+    ends = row.difference_low, row.difference_high
+    judge = next((name for name in judges_of(row) if name in failed), "")
+    doubt = f", by {judge}, which does not know such pictures" if judge else ""
+    said = partial(Change, text=scale.difference(row.difference), interval=scale.interval(*ends, signed=True))
+    if not all(map(math.isfinite, ends)):
+        return said("unsure", "", why=f"interval not known{doubt}")
+    if ends[0] <= 0 <= ends[1]:
+        return said("within", "", why=f"no difference beyond the interval{doubt}")
+    if any(is_zero(scale.difference(one)) for one in (row.difference, *ends)):
+        return said("within", "", why=f"as far as digits are shown, the interval reaches 0{doubt}")
     up = row.difference > 0
-    return Change("better" if up == row.higher_is_better else "worse", "▲" if up else "▼", text, interval)
+    verdict, arrow = "better" if up == row.higher_is_better else "worse", "▲" if up else "▼"
+    if doubt:
+        return said("doubted", arrow, why=f"{verdict}{doubt}")
+    return said(verdict, arrow, why="the interval excludes 0")
+
+
+def cleaned(row: Measure) -> Measure:
+    """The row without differences that are no more than rounding: scores are float32, which has seven digits."""
+    noise = NOISE * max(abs(row.value), abs(row.value - row.difference))
+    ends = ("difference", "difference_low", "difference_high")
+    tiny: dict[str, Any] = {name: 0.0 for name in ends if math.isfinite(noise) and abs(getattr(row, name)) <= noise}
+    return replace(row, **tiny) if tiny else row
 
 
 def notes(rows: Sequence[Measure]) -> tuple[tuple[str, str], ...]:

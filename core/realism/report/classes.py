@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from realism.data.rows import Measure
@@ -40,24 +40,27 @@ def key_of(row: Measure) -> str:
     return str(row.detail.get("by", ""))
 
 
-def class_tables(rest: dict[str, list[Measure]], arms: Sequence[str]) -> tuple[ClassTable, ...]:
-    """A table for each key; arms in the order given."""
-    return tuple(_class_table(key, rows, arms) for key, rows in rest.items())
+def class_tables(
+    rest: dict[str, list[Measure]], arms: Sequence[str], failed: Collection[str] = ()
+) -> tuple[ClassTable, ...]:
+    """A table for each key; arms in the order given. failed: the judges in doubt."""
+    return tuple(_class_table(key, rows, arms, failed) for key, rows in rest.items())
 
 
-def _class_table(key: str, rows: Sequence[Measure], arms: Sequence[str]) -> ClassTable:
+def _class_table(key: str, rows: Sequence[Measure], arms: Sequence[str], failed: Collection[str]) -> ClassTable:
     scale, at = Scale.of(rows), {(row.arm, row.group): row for row in rows}
     shown = ordered([*arms, *(row.arm for row in rows)], {row.arm for row in rows})
     compared = [row.arm for row in rows if not math.isnan(row.difference)]
     by_arm = next((arm for arm in reversed(shown) if arm in compared), shown[-1])
     groups = sorted(ordered([row.group for row in rows]), key=lambda group: _rank(at.get((by_arm, group))))
-    lines = tuple((group, tuple(_brief(at.get((arm, group)), scale) for arm in shown)) for group in groups)
+    lines = tuple((group, tuple(_brief(at.get((arm, group)), scale, failed) for arm in shown)) for group in groups)
     return ClassTable(key, tuple(shown), by_arm, lines, scale.points)
 
 
-def _brief(row: Measure | None, scale: Scale) -> Cell | None:
+def _brief(row: Measure | None, scale: Scale, failed: Collection[str]) -> Cell | None:
     """A cell without the details of its row, of which there would be hundreds."""
-    return cell(replace(row, detail={}), scale) if row else None
+    made = cell(row, scale, failed)
+    return replace(made, tooltip="") if made else None
 
 
 def _rank(row: Measure | None) -> tuple[bool, float]:

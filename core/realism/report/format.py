@@ -16,10 +16,13 @@ MOST_DIGITS = 6
 
 @dataclass(frozen=True)
 class Scale:
-    """How the values of one measure are written: as a share of 100 or as they are, with so many decimals."""
+    """How the values of one measure are written: as a share of 100 or as they are, with so many decimals; differences
+    with as many or more, as what is paired by prompt is known better than either side of it."""
 
     percent: bool
     digits: int
+    finer: int
+    """Decimals of differences."""
 
     @classmethod
     def of(cls, rows: Sequence[Measure]) -> Scale:
@@ -34,20 +37,20 @@ class Scale:
         """
         percent = bool(rows) and all(_is_share(row) for row in rows)
         factor = 100 if percent else 1
-        halves = [factor * (row.high - row.low) / 2 for row in rows if math.isfinite(row.high - row.low)]
-        halves = [half for half in halves if half > 0]
-        if halves:
-            half = median(halves)
-            digits = 0 if percent and half >= 1 else _decimals(half)
-        else:
+        digits = _digits([factor * (row.high - row.low) / 2 for row in rows], percent)
+        if digits is None:
             sizes = [factor * abs(row.value) for row in rows if math.isfinite(row.value) and row.value]
             digits = max(0, 2 - math.floor(math.log10(median(sizes)))) if sizes else 0
             digits = min(digits, 1) if percent else digits
-        return cls(percent, min(digits, MOST_DIGITS))
+        apart = _digits([factor * (row.difference_high - row.difference_low) / 2 for row in rows], percent)
+        return cls(percent, min(digits, MOST_DIGITS), min(max(digits, apart or 0), MOST_DIGITS))
 
     def bare(self, value: float) -> str:
         """The number without its unit: 74, 0.312, −4.1."""
-        return number(value * (100 if self.percent else 1), self.digits)
+        return self._text(value, self.digits)
+
+    def _text(self, value: float, digits: int) -> str:
+        return number(value * (100 if self.percent else 1), digits)
 
     def value(self, value: float) -> str:
         """The number with its unit: 74 %."""
@@ -62,8 +65,8 @@ class Scale:
 
     def difference(self, value: float) -> str:
         """+63 or −0.02: signed, as it is a change; a zero has no sign, whichever side it was rounded from."""
-        text = self.bare(value)
-        return f"+{text}" if value > 0 and text.strip("0.") else text
+        text = self._text(value, self.finer)
+        return f"+{text}" if value > 0 and not is_zero(text) else text
 
     @property
     def points(self) -> str:
@@ -71,14 +74,18 @@ class Scale:
         return " points" if self.percent else ""
 
 
+def is_zero(text: str) -> bool:
+    """Whether a number that is written so is nothing to the reader: 0 or 0.000."""
+    return not text.strip("0.")
+
+
 def number(value: float, digits: int) -> str:
-    """A number with so many decimals; 3 significant digits where that would hide it or run on for ever."""
+    """A number with so many decimals; 3 significant digits where even the most decimals would hide it, or it would run
+    on for ever."""
     if not math.isfinite(value):
         return NONE if math.isnan(value) else ("∞" if value > 0 else "−∞")
-    if value and (abs(value) >= 1e7 or abs(value) < 0.5 * 10.0**-MOST_DIGITS):
-        text = f"{value:.3g}"
-    else:
-        text = f"{value:,.{digits}f}"
+    hidden = digits >= MOST_DIGITS and abs(value) < 0.5 * 10.0**-MOST_DIGITS
+    text = f"{value:.3g}" if (hidden and value) or abs(value) >= 1e7 else f"{value:,.{digits}f}"
     return text.replace("-", "−") if float(text.replace(",", "")) else text.lstrip("-")
 
 
@@ -87,6 +94,18 @@ def score(value: float) -> str:
     if not math.isfinite(value) or (value == int(value) and abs(value) < 1e7):
         return number(value, 0)
     return number(value, min(MOST_DIGITS, max(0, 2 - math.floor(math.log10(abs(value))))))
+
+
+def short(number: int) -> str:
+    """A long number by its ends: 4611…904; others whole."""
+    text = str(number)
+    return text if len(text) <= 9 else f"{text[:4]}…{text[-3:]}"
+
+
+def sentence(text: str) -> str:
+    """A text as it stands by itself: it begins large, where it does not begin with a quoted name, and ends in a full
+    stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def plural(value: int, noun: str) -> str:
@@ -124,6 +143,15 @@ def _is_share(row: Measure) -> bool:
         return True
     whole = row.value * row.n
     return 0 <= row.value <= 1 and row.n > 0 and abs(whole - round(whole)) < 1e-6 * max(1, row.n)
+
+
+def _digits(halves: Sequence[float], percent: bool) -> int | None:
+    """Decimals for intervals of these half-widths; None where none of them has a width."""
+    wide = [half for half in halves if math.isfinite(half) and half > 0]
+    if not wide:
+        return None
+    half = median(wide)
+    return 0 if percent and half >= 1 else _decimals(half)
 
 
 def _decimals(half: float) -> int:

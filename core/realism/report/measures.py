@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from realism.data.rows import Measure
+from realism.measuring.doubts import failed_judges, is_chance, is_check
 from realism.measuring.selection import SELECTED_FROM
-from realism.report.cells import Cell, Change, cell, change, notes, ordered, turns_of
+from realism.report.cells import Cell, Change, cell, change, cleaned, notes, ordered, turns_of
 from realism.report.classes import ClassTable, class_tables, split
 from realism.report.format import Scale
 from realism.report.plots import COLOURS, Plot, plot
@@ -57,19 +58,33 @@ class Finding:
     points: str
     passed_over: bool
 
+    @property
+    def said(self) -> str:
+        """What was measured, as one sentence for a console."""
+        about = f"{self.measure}, {self.group}" if self.group else self.measure
+        apart = f"{self.change.text}{self.points} {self.change.interval}".strip()
+        verdict = f"{self.change.verdict}, " if self.change.verdict in ("better", "worse") else ""
+        return (
+            f"{about}: {self.before} -> {f'{self.after} {self.interval}'.strip()} with {self.arm} (n = {self.n}): "
+            f"{apart}, {verdict}{self.change.why}"
+        )
+
 
 @dataclass(frozen=True)
 class Headline:
-    """The most telling differences, of so many comparisons, so many of which exclude zero."""
+    """The most telling differences, of so many comparisons, so many of which exclude zero, and so many of these by
+    judges in doubt."""
 
     findings: tuple[Finding, ...]
     compared: int
     beyond: int
+    doubted: int
 
 
 def tables(view: ReportView) -> list[Table]:
     """One table per measure, in the order of `view.measures`."""
-    return [_table(rows, view) for rows in _by_name(view.measures)]
+    failed = failed_judges(view.measures)
+    return [_table(rows, view, failed) for rows in by_measure(view.measures).values()]
 
 
 def palette(view: ReportView) -> dict[str, int]:
@@ -83,31 +98,34 @@ def headline(view: ReportView) -> Headline:
 
     Each measure gives its clearest before any gives its second, and what got worse is never crowded out: if all the
     places went to gains, the last goes to the clearest loss. Where nothing is beyond its interval, that is what is
-    said, of the same number. A biased distance is counted, but not shown where an unbiased one says the same thing;
-    tables of many groups and what is told of samples to learn from are left to their readers.
+    said, of the same number. What judges in doubt say comes after what others say. A biased distance is counted, but
+    not shown where an unbiased one says the same thing; tables of many groups and what is told of samples to learn from
+    are left to their readers.
     """
-    found = sorted(_findings(view), key=lambda pair: -pair[0])
-    beyond = [pair for pair in found if pair[1].change.verdict in ("better", "worse")]
+    found = sorted(_findings(view), key=lambda pair: (pair[1].change.verdict == "doubted", -pair[0]))
+    beyond = [pair for pair in found if pair[1].change.beyond]
+    doubted = sum(finding.change.verdict == "doubted" for _, finding in beyond)
     showable = [pair for pair in beyond or found if not pair[1].passed_over]
     chosen = _spread(showable)[:TELLING]
     losses = [pair for pair in showable if pair[1].change.verdict == "worse"]
     if losses and not any(finding.change.verdict == "worse" for _, finding in chosen):
         chosen[-1] = losses[0]
-    chosen.sort(key=lambda pair: -pair[0])
-    return Headline(tuple(finding for _, finding in chosen), len(found), len(beyond))
+    chosen.sort(key=lambda pair: (pair[1].change.verdict == "doubted", -pair[0]))
+    return Headline(tuple(finding for _, finding in chosen), len(found), len(beyond), doubted)
 
 
 def _findings(view: ReportView) -> Iterator[tuple[float, Finding]]:
     """Every difference to a control that was measured too, with how telling it is."""
+    failed = failed_judges(view.measures)
     fair = {_compared(row) for row in view.measures if "extractor" in row.detail and "bias" not in row.detail}
-    for every in _by_name(view.measures):
-        rows, _ = split([row for row in every if SELECTED_FROM not in row.detail])
+    for every in by_measure(view.measures).values():
+        rows, _ = split([row for row in every if SELECTED_FROM not in row.detail and not is_check(row)])
         if not rows:
             continue
         scale, at = Scale.of(rows), {(row.arm, row.group): row for row in rows}
         for row in rows:
             before = at.get((row.control or view.control, row.group))
-            made = change(row, scale)
+            made = change(row, scale, failed)
             if made is not None and before is not None and before is not row:
                 passed_over = "bias" in row.detail and _compared(row) in fair
                 yield _strength(row), _finding(row, before, made, scale, passed_over)
@@ -124,16 +142,17 @@ def _spread(found: Sequence[tuple[float, Finding]]) -> list[tuple[float, Finding
     return [pair for _, pair in sorted(zip(turns, found, strict=True), key=lambda each: each[0])]
 
 
-def _by_name(measures: Sequence[Measure]) -> list[list[Measure]]:
-    """Rows that share a table. A second row for the same arm and group (another extractor, say) starts another."""
-    found: dict[Hashable, list[Measure]] = {}
+def by_measure(measures: Sequence[Measure]) -> dict[tuple[str, int], list[Measure]]:
+    """Rows that share a table, by the measure's name and a number: a second row for the same arm and group (another
+    extractor, say) starts another."""
+    found: dict[tuple[str, int], list[Measure]] = {}
     turns = turns_of((row.name, row.arm, row.group) for row in measures)
     for row, turn in zip(measures, turns, strict=True):
-        found.setdefault((row.name, turn), []).append(row)
-    return list(found.values())
+        found.setdefault((row.name, turn), []).append(cleaned(row))
+    return found
 
 
-def _table(every: Sequence[Measure], view: ReportView) -> Table:
+def _table(every: Sequence[Measure], view: ReportView, failed: Collection[str]) -> Table:
     rows, rest = split(every)
     scale = Scale.of(rows)
     arms = ordered([*view.arms, *(row.arm for row in every)], {row.arm for row in rows})
@@ -141,7 +160,12 @@ def _table(every: Sequence[Measure], view: ReportView) -> Table:
     at = {(row.arm, row.group): row for row in rows}
     controls = {row.control for row in rows if row.control} or {view.control}
     lines = tuple(
-        Line(arm, arm in controls, tuple(cell(at.get((arm, group)), scale) for group in groups)) for arm in arms
+        Line(
+            arm,
+            arm in controls and not is_chance(arm),
+            tuple(cell(at.get((arm, group)), scale, failed) for group in groups),
+        )
+        for arm in arms
     )
     better = "higher is better" if rows[0].higher_is_better else "lower is better"
     compared = any(one and one.change for line in lines for one in line.cells)
@@ -149,13 +173,24 @@ def _table(every: Sequence[Measure], view: ReportView) -> Table:
         name=rows[0].name,
         better=better,
         points=scale.points,
-        control=", ".join(sorted(controls)) if compared else "",
+        control=_beside(controls) if compared else "",
         groups=tuple(groups),
         lines=lines,
         notes=notes(rows),
         plot=plot(rows, arms, groups, palette(view), controls, scale),
-        classes=class_tables(rest, arms),
+        classes=class_tables(rest, arms, failed),
     )
+
+
+def _beside(controls: Collection[str]) -> str:
+    """What differences are to, in words."""
+    return "chance" if all(map(is_chance, controls)) else f"{', '.join(sorted(controls))}, paired by prompt"
+
+
+def _before(row: Measure, scale: Scale) -> str:
+    if is_chance(row.arm):
+        return f"{scale.value(row.value)} by chance"
+    return f"{scale.value(row.value)} {scale.interval(row.low, row.high)}".strip()
 
 
 def _strength(row: Measure) -> float:
@@ -170,7 +205,7 @@ def _finding(row: Measure, before: Measure, made: Change, scale: Scale, passed_o
         measure=row.name,
         group=row.group,
         arm=row.arm,
-        before=f"{scale.value(before.value)} {scale.interval(before.low, before.high)}".strip(),
+        before=_before(before, scale),
         after=scale.value(row.value),
         interval=scale.interval(row.low, row.high),
         n=f"{row.n:,}" if row.n == before.n else f"{before.n:,} and {row.n:,}",

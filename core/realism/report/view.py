@@ -81,3 +81,9 @@ class ReportView:
     exhibits: tuple[ExhibitsView, ...] = ()
     picture_count: int = 0
     """How many pictures all arms have, shown or not."""
+    error: str = ""
+    """The sentence that stopped the run, with the step it stopped in; "" for a run that was not stopped."""
+    alerts: tuple[tuple[str, str], ...] = ()
+    """What puts the numbers themselves in doubt: a step's title and a sentence each; shown first, and loud."""
+    notes: tuple[tuple[str, str], ...] = ()
+    """What was warned of while steps worked: a step's title and a sentence each."""

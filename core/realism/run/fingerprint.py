@@ -14,10 +14,11 @@ from realism.parts.step import learnt_weights
 from realism.run.code import code_of
 
 
-def describe(value: Any, versions: Mapping[str, str]) -> Any:
+def describe(value: Any, versions: Mapping[str, str], contents: bool = True) -> Any:
     """A JSON-like value that stands for a part and all that decides what it does: its class and the version it comes
     in (by `module:Class`), its source if that is under development, its options, the parts it uses and the contents of
-    its input files. Options that decide its speed only are left out."""
+    its input files; without contents, neither that source nor these. Options that decide its speed only are left out.
+    """
     if isinstance(value, Part):
         look = fingerprint_listing if isinstance(value, Images) else fingerprint_path
         name = f"{type(value).__module__}:{type(value).__qualname__}"
@@ -25,20 +26,26 @@ def describe(value: Any, versions: Mapping[str, str]) -> Any:
         return {
             "part": name,
             "version": versions.get(name, ""),
-            "code": code_of(type(value).__module__),
+            "code": code_of(type(value).__module__) if contents else "",
             "name": value.part_name,  # artifacts and tables are called by it
-            "options": {option: describe(getattr(value, option), versions) for option in decisive},
-            "inputs": [look(path) for path in value.inputs()],
+            "options": {option: describe(getattr(value, option), versions, contents) for option in decisive},
+            "inputs": [look(path) for path in value.inputs()] if contents else [],
         }
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: describe(getattr(value, f.name), versions) for f in fields(value)}
+        return {f.name: describe(getattr(value, f.name), versions, contents) for f in fields(value)}
     if isinstance(value, Mapping):
-        return {str(k): describe(v, versions) for k, v in value.items()}
+        return {str(k): describe(v, versions, contents) for k, v in value.items()}
     if isinstance(value, set | frozenset):
-        return sorted((describe(v, versions) for v in value), key=str)
+        return sorted((describe(v, versions, contents) for v in value), key=str)
     if isinstance(value, list | tuple):
-        return [describe(v, versions) for v in value]
+        return [describe(v, versions, contents) for v in value]
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def setting(seeds: Sequence[int], steps: Sequence[Part]) -> str:
+    """8 hex digits that stand for what a recipe does, however it says so: for its seeds and steps with all their
+    options but those of speed, and not for what input files hold or which versions do it."""
+    return digest([list(seeds), [describe(step, {}, contents=False) for step in steps]])[:8]
 
 
 def step_fingerprint(

@@ -13,6 +13,9 @@ from realism.base.errors import RealismError
 from realism.base.files import tidy
 from realism.run.progress import View
 
+PATIENCE = 0.2
+"""Seconds to wait for the lock: `in_use` holds it for an instant."""
+
 
 class Notes(logging.Handler):
     """Shows warnings to whoever watches the run, wherever they come from: steps, parts, plugins."""
@@ -24,6 +27,17 @@ class Notes(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno == logging.WARNING:
             self._view.say(f"  note: {record.getMessage()}")
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a process is at work in a run's folder; so it is called, too, where that cannot be found out."""
+    if not (folder / ".lock").is_file():
+        return False
+    try:
+        with filelock.FileLock(folder / ".lock", timeout=0):
+            return False
+    except (filelock.Timeout, OSError):
+        return True
 
 
 @contextmanager
@@ -40,7 +54,7 @@ def locked(folder: Path, view: View) -> Iterator[None]:
         raise RealismError(f"'{folder}' holds other files and no run; choose a new or empty folder with --out")
     if (folder / ".lock").is_symlink():
         raise _strange(folder / ".lock", folder)
-    lock = filelock.FileLock(folder / ".lock", timeout=0)
+    lock = filelock.FileLock(folder / ".lock", timeout=PATIENCE)
     try:
         lock.acquire()
     except filelock.Timeout:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -12,8 +11,8 @@ from realism.base.errors import RealismError, listed, nearest
 from realism.base.tables import read
 from realism.data.artifacts import KINDS, Artifact
 from realism.data.state import State
-from realism.parts.work import StepRecord
 from realism.run.done import written_by
+from realism.run.record import read_record
 
 if TYPE_CHECKING:
     import pandas
@@ -56,17 +55,11 @@ class OpenRun:
     def __init__(self, folder: Path, seed: int | None = None):
         """seed: which one; the first, if None. Raises RealismError for what is not the folder of a run."""
         self.folder = folder
-        try:
-            told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-            self.steps = [StepRecord(**step) for step in told["steps"]]
-            self.seeds = tuple(map(int, told["seeds"]))
-            first = self.seeds[0]
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
-            said = f"'{folder}' is not the folder of a run; name the one that 'realism run' printed"
-            raise RealismError(said) from None
+        record = read_record(folder)
+        self.steps, self.seeds = list(record.steps), record.seeds
         if seed is not None and seed not in self.seeds:
             raise RealismError(f"seed {seed} is none of this run; its seeds: {listed(map(str, self.seeds))}")
-        self.seed = first if seed is None else seed
+        self.seed = self.seeds[0] if seed is None else seed
         self.artifacts = State()
         """What there is, and where it lies."""
         for step in self.steps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import logging
@@ -10,19 +11,18 @@ import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from realism.base.errors import RealismError, listed, nearest
-from realism.base.files import digest, write_json, write_text
-from realism.base.tables import read, write_part
-from realism.data.artifacts import Artifact, Measures
-from realism.data.rows import Measure
+from realism.base.errors import RealismError, listed, nearest, sentence
+from realism.base.files import digest, write_text
+from realism.data.artifacts import Artifact
 from realism.data.state import State
-from realism.parts import Part, parts_of
+from realism.parts import Part, Retriever, parts_of
 from realism.parts.embedder import Embedder
 from realism.parts.step import Step, all_reads
 from realism.parts.work import StepRecord
@@ -32,12 +32,14 @@ from realism.run.begun import Begun, threads
 from realism.run.code import code_of
 from realism.run.done import DONE, contents_of, lost, note_done, told_by, written_by
 from realism.run.fingerprint import describe, step_fingerprint
+from realism.run.kept import write_report
 from realism.run.lock import locked
 from realism.run.notes import noted
 from realism.run.parts_in_use import parts_in_use
 from realism.run.plugin_calls import PluginCalls
 from realism.run.progress import View
-from realism.run.seeds import pool
+from realism.run.record import RunRecord, Standing, read_record, write_record
+from realism.run.seeds import pooled
 from realism.run.work import StepWork, asides
 
 if TYPE_CHECKING:
@@ -59,8 +61,12 @@ class Run:
     fresh: tuple[str, ...] = ()
     """The titles of steps to do anew, though they are done."""
     steps: list[StepRecord] = field(default_factory=list)
+    error: str = ""
     _visited: list[Path] = field(default_factory=list)
     _held: list[Part] = field(default_factory=list)
+    _began: datetime = field(default_factory=lambda: datetime.now().astimezone())
+    _before: RunRecord | None = None
+    _at: str = ""
     _threads: set[int] = field(default_factory=set)
     """With how many threads the steps that are kept were done."""
 
@@ -131,44 +137,30 @@ class Run:
         code_of.cache_clear()  # in a notebook, it may have been edited since
         self._check_fresh()
         with locked(self.folder, self.view):
-            write_text(self.folder / "recipe.yaml", yaml.safe_dump(self.recipe.data, sort_keys=False))
-            self._calls.tell("realism_run_start")
+            with contextlib.suppress(RealismError):  # it is there for the first time, or was damaged
+                self._before = read_record(self.folder)
+            self._note("at work")
             error: BaseException | None = None
             try:
-                return self._steps()
+                write_text(self.folder / "recipe.yaml", yaml.safe_dump(self.recipe.data, sort_keys=False))
+                self._calls.tell("realism_run_start")
+                state = self._steps()
+                self._write_aside()
+                self._note("done")
+                return state
             except BaseException as caught:
                 error = caught
                 logging.getLogger("realism").error("stopped: %s", caught)
+                self._stopped(caught)
                 self._calls.tell("realism_error", error=caught)
                 raise
             finally:
-                self._write_aside()
                 self._calls.tell("realism_run_end", error=error)
 
     def _check_fresh(self) -> None:
         titles = [step.title() for step in self.recipe.steps]
         if strange := next((title for title in self.fresh if title not in titles), None):
             raise RealismError(f"no step '{strange}' to do anew{nearest(strange, titles)}; steps: {listed(titles)}")
-
-    def report(self) -> None:
-        """Write the report of what is done so far, without doing more."""
-        kind = self.plugins.registry.get("report", "step").load()
-        report = next((step for step in self.recipe.steps if isinstance(step, kind)), None) or kind()
-        with locked(self.folder, self.view):
-            states: dict[int, State] = {}
-            for record in self._records():
-                self._visited.append(self.folder / record.folder)
-                if record.title != report.title():
-                    states[record.seed] = self._filled(states.get(record.seed, State()), record)
-            self._step(report, self._pooled(list(states.values())), self.recipe.seed)
-
-    def _records(self) -> list[StepRecord]:
-        """The steps that were done, as run.json tells. Raises RealismError if it is damaged."""
-        file = self.folder / "run.json"
-        try:
-            return [StepRecord(**told) for told in json.loads(file.read_text())["steps"]] if file.exists() else []
-        except (ValueError, KeyError, TypeError):
-            raise RealismError(f"'{file}' is damaged; 'realism run' of the same recipe writes it anew") from None
 
     def _steps(self) -> State:
         """All steps, for each seed; then, once, those that show the run as a whole."""
@@ -180,28 +172,14 @@ class Run:
             for step in self.recipe.steps:
                 if step.scope != "run":
                     state = self._step(step, state, seed)
-                    write_json(self.folder / "run.json", self._summary())
+                    self._note("at work")
             states.append(state)
-        state = self._pooled(states)
+        state = pooled(states, self.folder / "steps")
         for step in self.recipe.steps:
             if step.scope == "run":
                 state = self._step(step, state, self.recipe.seed)
-                write_json(self.folder / "run.json", self._summary())
+                self._note("at work")
         return state
-
-    def _pooled(self, states: Sequence[State]) -> State:
-        """The state of the first seed, with each table of measures that of all seeds which have it."""
-        pooled = states[0] if states else State()
-        for measures in dict.fromkeys(m for state in states for m in Measures.among(state)):
-            done = [state for state in states if measures in state]
-            if len(done) < 2:
-                pooled = pooled.after({measures: done[0].path(measures)}, done[0][measures].fingerprint)
-                continue
-            fingerprint = digest([state[measures].fingerprint for state in done])
-            folder = self.folder / "steps" / f"seeds-{fingerprint[:12]}" / measures.place
-            write_part(pool([list(read(state.path(measures), Measure)) for state in done]), Measure, folder, 0)
-            pooled = pooled.after({measures: folder}, fingerprint)
-        return pooled
 
     def _place(self, step: Step, state: State, seed: int) -> tuple[str, Path]:
         """A step's fingerprint, and the folder that belongs to it."""
@@ -217,7 +195,7 @@ class Run:
     def _step(self, step: Step, state: State, seed: int) -> State:
         fingerprint, folder = self._place(step, state, seed)
         shared = folder in self._visited  # an earlier seed has been here, or a step that is done twice alike
-        title = step.title()
+        self._at = title = step.title()
         begun = Begun(self._read_by(step, state), threads())
         if not shared:
             self._refresh(title, folder, begun)
@@ -230,6 +208,7 @@ class Run:
             self.view.say(f"  {title:<24} kept")
             self._threads.add(int(told_by(folder)["threads"]))
         else:
+            self._note("at work")
             self._calls.tell("realism_step_start", step=title, folder=str(folder))
             begun.note(folder, title, self._threads, self.warn)
             made = self._work(step, state, folder, seed)
@@ -262,18 +241,20 @@ class Run:
     def _filled(self, state: State, record: StepRecord) -> State:
         """The state after a step that is done, which is noted."""
         self.steps.append(record)
+        self._at = ""
         return state.after(written_by(self.folder / record.folder), record.fingerprint)
 
     def _work(self, step: Step, state: State, folder: Path, seed: int) -> Sequence[Artifact]:
         """Do a step, and return what it has written."""
         folder.mkdir(parents=True, exist_ok=True)
-        used = list(parts_of(step))
+        depends = step.depends_on(self.recipe.steps)
+        encoders = [part for other in depends for part in parts_of(other) if isinstance(part, Retriever)]
+        used = list({id(part): part for part in [*parts_of(step), *encoders]}.values())
         for part in self._held:
             if not any(part is other for other in used):
                 part.release()
         self._held = used
         learnt = state if step.learnt else State()
-        depends = step.depends_on(self.recipe.steps)
         with (
             parts_in_use(used, learnt, self._embedder, self._part_versions),
             self.view.step(step.title()) as bar,
@@ -300,15 +281,38 @@ class Run:
         self.view.say(f"  {step.title():<24} {count}{timing['seconds']:.1f} s")
         return made
 
-    def _summary(self) -> dict[str, Any]:
-        steps = [vars(record) for record in self.steps]
-        return {
-            "recipe": self.recipe.name,
-            "fingerprint": self.fingerprint,
-            "seeds": list(self.recipe.seeds),
-            "versions": self.versions(),
-            "steps": steps,
-        }
+    def _note(self, state: Standing) -> None:
+        """Write down how the run stands."""
+        now = datetime.now().astimezone()
+        before = self._before
+        record = RunRecord(
+            recipe=self.recipe.name,
+            fingerprint=self.fingerprint,
+            seeds=self.recipe.seeds,
+            versions=self.versions(),
+            steps=tuple(self.steps) if self.steps or state != "at work" or before is None else before.steps,
+            state=state,
+            step=self._at,
+            error=self.error,
+            overrides=self.recipe.overrides,
+            began=self._began,
+            ended=None if state == "at work" else now,
+            seconds=round((before.seconds if before else 0.0) + (now - self._began).total_seconds(), 1),
+        )
+        write_record(record, self.folder)
+
+    def _stopped(self, error: BaseException) -> None:
+        """Write down what has ended the run, and show in its report what is done. What goes wrong with that is logged:
+        the error matters more."""
+        self.error = "" if isinstance(error, KeyboardInterrupt) else sentence(error)
+        try:
+            self._note("failed" if self.error else "stopped")
+            self._write_aside()
+            if self.error:
+                write_report(self.folder, self.plugins.registry, View(quiet=True))
+                self.view.say(f"report of what is done: {self.folder / 'report.html'}")
+        except Exception as another:
+            logging.getLogger("realism").info("the report of what is done was not written: %s", sentence(another))
 
     def _write_aside(self) -> None:
         import csv

@@ -1,17 +1,38 @@
-"""One recipe with several seeds: measures of each seed become one, with an interval over seeds. Pure."""
+"""One recipe with several seeds: measures of each seed become one, with an interval over seeds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from realism.base.files import digest
+from realism.base.tables import read, write_part
+from realism.data.artifacts import Measures
 from realism.data.rows import Measure
+from realism.data.state import State
 
 SAME = 1e-9
 """Seeds that differ by less agree."""
+
+
+def pooled(states: Sequence[State], folder: Path) -> State:
+    """The state of the first seed, with each table of measures that of all seeds which have it, written below the
+    folder."""
+    state = states[0] if states else State()
+    for measures in dict.fromkeys(m for one in states for m in Measures.among(one)):
+        done = [one for one in states if measures in one]
+        if len(done) < 2:
+            state = state.after({measures: done[0].path(measures)}, done[0][measures].fingerprint)
+            continue
+        fingerprint = digest([one[measures].fingerprint for one in done])
+        place = folder / f"seeds-{fingerprint[:12]}" / measures.place
+        write_part(pool([list(read(one.path(measures), Measure)) for one in done]), Measure, place, 0)
+        state = state.after({measures: place}, fingerprint)
+    return state
 
 
 def pool(by_seed: Sequence[Sequence[Measure]]) -> list[Measure]:
@@ -27,10 +48,10 @@ def pool(by_seed: Sequence[Sequence[Measure]]) -> list[Measure]:
         for row in measures:
             extractor = str(row.detail.get("extractor", ""))
             rows.setdefault((row.name, row.arm, row.group, extractor), []).append(row)
-    return [_pooled(same) for same in rows.values()]
+    return [_of_all(same) for same in rows.values()]
 
 
-def _pooled(rows: Sequence[Measure]) -> Measure:
+def _of_all(rows: Sequence[Measure]) -> Measure:
     seeds = [r.detail["seed"] for r in rows if "seed" in r.detail]
     first = {k: v for k, v in rows[0].detail.items() if k != "seed"}
     measured = sum(not math.isnan(r.value) for r in rows)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from realism.data.artifacts import Artifact, Measures, Samples, Scores, Selection
 from realism.measuring.arms import gather
-from realism.measuring.measures import of_diversity, of_scores, of_selections, of_sets
+from realism.measuring.doubts import doubts
+from realism.measuring.judges import by_reward, judging, of_judges
+from realism.measuring.measures import alike, of_diversity, of_scores, of_selections, of_sets
+from realism.measuring.retrieved import of_retrieved
 from realism.measuring.scores import rewards_of
-from realism.parts import Images, Retriever, SetMetric
+from realism.parts import Images, Retriever, Reward, SetMetric, parts_of
 from realism.parts.step import Artifacts, Step, called_twice, name_error, samples_of
 from realism.parts.work import Work
 
@@ -18,9 +22,11 @@ from realism.parts.work import Work
 class Evaluate(Step):
     """Means of all scores, and distances to real images, of every arm and group, each beside the control arm.
 
-    Metrics are given for real images too, in the line "(real images)": as many as the arms have, or half of all,
-    against the rest. Intervals are at 95 %, by bootstrap over prompts; see `realism.measuring.evaluation`. A recipe may
-    have several, with a name each; the report shows the measures of all.
+    Where prompts and references have subjects, how often these agree is measured too, beside chance; and where real
+    images have subjects, the encoders that judge are asked to name them first. Metrics are given for real images too,
+    in the line "(real images)": as many as the arms have, or half of all, against the rest. Intervals are at 95 %, by
+    bootstrap over prompts; see `realism.measuring.evaluation`. A recipe may have several, with a name each; the report
+    shows the measures of all.
     """
 
     metrics: list[SetMetric] = field(default_factory=list)
@@ -40,6 +46,11 @@ class Evaluate(Step):
     """What to call these measures, where a recipe has several."""
 
     evaluates_against = ("real",)
+
+    def depends_on(self, steps: Sequence[Step]) -> list[Reward]:
+        """The rewards that rest on encoders, which are held against the real images too."""
+        every = {id(part): part for step in steps for part in parts_of(step) if isinstance(part, Reward)}
+        return [reward for reward in every.values() if self.real and judging(reward)]
 
     def title(self) -> str:
         return f"evaluate {self.name}".strip()
@@ -79,15 +90,25 @@ class Evaluate(Step):
 
     def run(self, work: Work) -> None:
         names = [one.arm for one in samples_of(work.state, self.arms)]
-        control = self.control or names[0]
+        control, rewards = self.control or names[0], rewards_of(work.state, *names)
         gathered = gather(work.state, names, self._keys())
+        judges = {reward: some for reward, some in by_reward(work.depends).items() if reward in rewards}
         rows = [
-            *of_scores(gathered, rewards_of(work.state, *names), control, work.seed),
+            *of_scores(gathered, rewards, judges, control, work.seed),
+            *of_retrieved(gathered, work.seed),
             *(of_diversity(self.diversity, gathered, control, work) if self.diversity else ()),
             *(of_sets(self.metrics, self.real, gathered, control, work) if self.real else ()),
+            *(of_judges(self._encoders(judges), self.real, gathered.subjects, work) if self.real else ()),
             *of_selections(self._untold(work.state), work),
         ]
+        for doubt in [*doubts(rows), *alike(gathered, rewards)]:
+            work.warn(f"{work.title}: {doubt}")
         work.write(Measures(self.name), rows)
+
+    def _encoders(self, judges: Mapping[str, Sequence[Retriever]]) -> list[Retriever]:
+        """All that judge something here, each once."""
+        own = [metric.encoder for metric in self.metrics] + ([self.diversity] if self.diversity else [])
+        return list({one.part_name: one for one in [*own, *chain.from_iterable(judges.values())]}.values())
 
     def _keys(self) -> Sequence[str]:
         return [self.by] if isinstance(self.by, str) and self.by else list(self.by)

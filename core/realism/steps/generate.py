@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -164,6 +165,8 @@ class Generate(Step):
             height=image.height,
             references=[r.path for r in job.references],
             retrieved=job.retrieved if job.references else "",
+            reference_subjects=[r.subject for r in job.references],
+            chance=job.references[0].chance if job.references else math.nan,
             generator=self.generator.part_name,
             metadata=job.prompt.metadata,
             drawn_from=request.text,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +24,7 @@ from realism.data.artifacts import (
     Samples,
 )
 from realism.data.rows import Measure, PromptRow, Reference
+from realism.measuring.doubts import doubts
 from realism.measuring.groups import Shares, group_of
 from realism.measuring.scores import Scored, scored
 from realism.parts.step import Artifacts, Step, arms
@@ -63,18 +64,20 @@ class WriteReport(Step):
 
         view = self.view(work)
         build(view, work.root / "report.html")
-        for f in headline(view).findings:
-            group = f", {f.group}" if f.group else ""
-            work.say(f"{f.measure}{group}: {f.before} -> {f.after} {f.interval} with {f.arm} (n = {f.n})")
+        for _, doubt in view.alerts:
+            work.say(f"IN DOUBT: {doubt}")
+        for finding in headline(view).findings:
+            work.say(finding.said)
 
-    def view(self, work: Work) -> ReportView:
-        """What the page shows, gathered from the run."""
+    def view(self, work: Work, among: Container[str] | None = None) -> ReportView:
+        """What the page shows, gathered from the run. among: ids of the prompts that may be shown; all, if None."""
         run, state = work.run, work.state
         measures = tuple(_measures(work))
         by = self.by or next((str(m.detail["by"]) for m in measures if m.detail.get("by")), "")
         steps = tuple(_steps(run.folder, {r.folder: r.title for r in run.steps}))
         prompts = next(reversed(Prompts.among(state)), None)
-        shown = _spread(work.read(prompts) if prompts else iter(()), by, self.prompts)
+        rows = (row for row in work.read(prompts) if among is None or row.id in among) if prompts else iter(())
+        shown = _spread(rows, by, self.prompts)
         views = tuple(_prompt_views(shown, by, work))
         drew = {picture.arm for one in views for picture in one.pictures}  # others drew earlier prompts
         return ReportView(
@@ -95,6 +98,8 @@ class WriteReport(Step):
             seeds=tuple(next((m.detail["seeds"] for m in measures if "seeds" in m.detail), run.seeds[:1])),
             projections=tuple((points.name, tuple(work.read(points))) for points in Points.among(state)),
             exhibits=tuple(_exhibits(work)),
+            error=run.error,
+            alerts=tuple(("evaluate", doubt) for doubt in doubts(measures)),
         )
 
 

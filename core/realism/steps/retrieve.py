@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -55,10 +57,18 @@ class Retrieve(Step):
     def run(self, work: Work) -> None:
         database = Database.of(work.state, self.retriever)
         allowed = database.allowed(self.where) if self.where else None
+        chances = database.shares({prompt.subject for prompt in work.read(Prompts())}, allowed)
         shards = (read_part(path, PromptRow) for path in work.parts(Prompts()))
-        work.map(References(self._name), shards, partial(self._find, database, allowed), unit="prompts")
+        work.map(References(self._name), shards, partial(self._find, database, allowed, chances), unit="prompts")
 
-    def _find(self, database: Database, allowed: np.ndarray | None, _: int, prompts: list[PromptRow]) -> Shard:
+    def _find(
+        self,
+        database: Database,
+        allowed: np.ndarray | None,
+        chances: Mapping[str, float],
+        _: int,
+        prompts: list[PromptRow],
+    ) -> Shard:
         found = database.search(self.retriever, [p.text for p in prompts], self.k, allowed)
         return [
             Reference(
@@ -69,6 +79,7 @@ class Retrieve(Step):
                 similarity=hit.similarity,
                 subject=hit.record.subject,
                 metadata=dict(hit.record.metadata),
+                chance=chances.get(prompt.subject, math.nan),
             )
             for prompt, hits in zip(prompts, found, strict=True)
             for rank, hit in enumerate(hits)

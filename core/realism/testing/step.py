@@ -35,7 +35,7 @@ class NoRun:
     warnings: list[str] = field(default_factory=list)
     """What was warned of."""
 
-    name = description = fingerprint = ""
+    name = description = fingerprint = error = ""
     seeds: tuple[int, ...] = (0,)
     data: Mapping[str, Any] = field(default_factory=dict)
     aside_limit = 0.1

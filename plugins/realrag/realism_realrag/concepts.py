@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -69,18 +70,26 @@ class Concepts(Step):
         for sample in work.read(first_arm(work.state, self.arm)):
             drawn.setdefault(sample.prompt_id, sample.image)
         database = Database.of(work.state, self.retriever)
-        find = partial(self._find, database, drawn, work.root)
+        chances = database.shares({prompt.subject for prompt in work.read(Prompts())})
+        find = partial(self._find, database, chances, drawn, work.root)
         shards = (read_part(path, PromptRow) for path in work.parts(Prompts()))
         work.map(References(self.name), shards, find, unit="prompts")
 
     def _find(
-        self, database: Database, drawn: Mapping[str, str], root: Path, _: int, prompts: list[PromptRow]
+        self,
+        database: Database,
+        chances: Mapping[str, float],
+        drawn: Mapping[str, str],
+        root: Path,
+        _: int,
+        prompts: list[PromptRow],
     ) -> Shard:
         rows: list[Reference] = []
         aside: list[Aside] = []
+        subjects = {prompt.id: prompt.subject for prompt in prompts}
         for some in chunks(prompts, AT_ONCE):
             found, bad = self._some(database, drawn, root, some)
-            rows += found
+            rows += [replace(row, chance=chances.get(subjects[row.prompt_id], math.nan)) for row in found]
             aside += bad
         return rows, aside
 

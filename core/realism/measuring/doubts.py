@@ -1,0 +1,110 @@
+"""What puts measures themselves in doubt: references no better than chance, and judges that fail where the answer is
+known. Pure: rows of measures in, sentences out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from realism.base.stats import Interval
+from realism.data.rows import Measure
+from realism.measuring.groups import ALL
+
+CHANCE = "(chance)"
+"""What is held beside a share that chance alone would give; no arm can be called so."""
+JUDGED_BY = "judged by"
+"""The detail that names the encoders of a score; distances between sets name theirs as the extractor."""
+
+
+class Share(NamedTuple):
+    """How many of n answers were right, and the share that chance would give, NaN if it is not known."""
+
+    right: Interval
+    n: int
+    chance: float
+
+
+def beside_chance(shares: Mapping[str, Share], lines: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """The numbers of each share, with its difference to chance, which is taken as exact; then those of chance itself.
+    lines: what the line of chance is called for each."""
+    chances: dict[str, Share] = {}
+    for name, share in shares.items():
+        value, low, high = share.right
+        numbers = {"arm": name, "value": value, "low": low, "high": high, "n": share.n}
+        if not math.isnan(share.chance):
+            chances.setdefault(lines[name], share)
+            numbers |= {"control": lines[name], "difference": value - share.chance}
+            numbers |= {"difference_low": low - share.chance, "difference_high": high - share.chance}
+        yield numbers
+    for line, share in chances.items():
+        yield {"arm": line, "value": share.chance, "low": math.nan, "high": math.nan, "n": share.n}
+
+
+def chance_lines(groups: Sequence[Mapping[str, Share]]) -> dict[str, str]:
+    """What the line of chance is called beside each name: one for all, or one for each where they differ."""
+    alike = all(len({round(share.chance, 9) for share in shares.values()}) < 2 for shares in groups)
+    names = dict.fromkeys(name for shares in groups for name in shares)
+    return {name: CHANCE if alike else f"{CHANCE[:-1]} of {name})" for name in names}
+
+
+def judges_of(row: Measure) -> list[str]:
+    """The encoders that a measure rests on."""
+    return list(row.detail.get(JUDGED_BY, [row.detail["extractor"]] if "extractor" in row.detail else []))
+
+
+def failed_judges(rows: Iterable[Measure]) -> list[str]:
+    """The judges that name the subjects of real images no better than chance."""
+    return [judge for row in rows if _no_better(row) for judge in judges_of(row)]
+
+
+def doubts(rows: Sequence[Measure]) -> Iterator[str]:
+    """A sentence for each thing that puts these measures in doubt."""
+    for row in filter(_no_better, rows):
+        chance = row.value - row.difference
+        if not (judges := judges_of(row)):
+            yield _of_references(row, chance)
+            continue
+        resting = dict.fromkeys(r.name for r in rows if judges[0] in judges_of(r) and not is_check(r))
+        said = f"; it is the judge of {', '.join(resting)}, which say little here" if resting else ""
+        yield (
+            f"the encoder {judges[0]} named {_share(row)} of {row.n:,} real images rightly, where chance gives "
+            f"{_percent(chance)}: it does not know such pictures{said}"
+        )
+
+
+def _of_references(row: Measure, chance: float) -> str:
+    if not chance:
+        return (
+            f"no image that could be found for '{row.arm}' has a subject that the prompts ask for, so no reference can "
+            "be right: are subjects named alike in prompts and database?"
+        )
+    return (
+        f"the references of '{row.arm}' show the right subject for {_share(row)} of {row.n:,} prompts, where chance "
+        f"gives {_percent(chance)}: its retriever does not know such pictures, so what this arm gains is not owed to "
+        "right references"
+    )
+
+
+def is_chance(line: str) -> bool:
+    """Whether this is what a line of chance is called."""
+    return line.startswith(CHANCE[:-1])
+
+
+def is_check(row: Measure) -> bool:
+    """Whether a measure asks what a judge knows, and so tells of no arm."""
+    return JUDGED_BY in row.detail and (is_chance(row.arm) or is_chance(row.control))
+
+
+def _no_better(row: Measure) -> bool:
+    """Whether a share, over all prompts, is not shown to be above chance."""
+    return row.group == ALL and is_chance(row.control) and row.difference_low <= 0 and row.value < 1
+
+
+def _share(row: Measure) -> str:
+    return f"{_percent(row.value)} [{_percent(row.low)[:-2]}, {_percent(row.high)[:-2]}]"
+
+
+def _percent(share: float) -> str:
+    """0 %, 8.3 %, 74 %."""
+    return f"{100 * share:.{int(0 < share < 0.0995)}f} %"

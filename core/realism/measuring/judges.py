@@ -1,0 +1,81 @@
+"""Judges held against known answers: does an encoder name the subjects of real images?"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from realism.base.errors import RealismError
+from realism.base.files import digest
+from realism.base.stats import bootstrap_mean
+from realism.base.texts import class_text
+from realism.data.rows import Measure, RecordRow
+from realism.measuring.doubts import JUDGED_BY, Share, beside_chance, chance_lines
+from realism.measuring.groups import ALL
+from realism.parts import Images, Part, Retriever, Reward, parts_of
+from realism.parts.embedder import rows_of
+from realism.parts.work import Work
+
+ASKED = 500
+"""Real images that a judge is asked about at most, so that it costs the same whatever their number."""
+NAMED = "real images named rightly"
+TEMPLATE = "a photo of a {subject}"
+OF_IMAGES = "95 %, bootstrap over images; Wilson's where all are right or none is"
+BY_CHANCE = "the same answers, dealt out at random"
+
+
+def label(encoder: Retriever) -> str:
+    """What an encoder is called in tables: its name, and its model."""
+    return f"{encoder.part_name} ({getattr(encoder, 'model', type(encoder).__name__)})"
+
+
+def judging(reward: Reward) -> list[Retriever]:
+    """The encoders that a reward rests on."""
+    return [part for part in parts_of(reward) if isinstance(part, Retriever)]
+
+
+def by_reward(parts: Iterable[Part]) -> dict[str, list[Retriever]]:
+    """The encoders that each reward among these parts rests on, by the full name of each of its values."""
+    rewards = [part for part in parts if isinstance(part, Reward)]
+    return {name: judging(reward) for reward in rewards for name in reward.meanings()}
+
+
+def of_judges(
+    encoders: Iterable[Retriever], images: Images, subjects: Collection[str], work: Work
+) -> Iterator[Measure]:
+    """The share of real images that each encoder names rightly: nearest to the image is, of the texts of all subjects
+    that are shown, the right one. Beside it what the same answers would get if they were dealt out at random: whoever
+    gives always one answer is at chance, however often that is right.
+
+    subjects: those that prompts ask for; images of these are asked about, of any if fewer than two of them are there.
+    """
+    there = {row.subject for row in rows_of(images)} - {""}
+    among = there & set(subjects) if len(there & set(subjects)) > 1 else there
+    every = (row for row in rows_of(images) if row.subject in among)
+    drawn = heapq.nsmallest(ASKED, every, key=lambda row: digest(row.id))
+    asked = {label(encoder): _named(encoder, drawn, work) for encoder in encoders}
+    shares = {called: share for called, share in asked.items() if share}
+    lines = chance_lines([shares])
+    for numbers in beside_chance(shares, lines):
+        judge = [numbers["arm"]] if numbers["arm"] in shares else []
+        detail = {"seed": work.seed, "unit": "share", "interval": OF_IMAGES, "chance": BY_CHANCE, JUDGED_BY: judge}
+        yield Measure(name=NAMED, group=ALL, detail=detail | {"real": images.part_name}, **numbers)
+
+
+def _named(encoder: Retriever, drawn: Sequence[RecordRow], work: Work) -> Share | None:
+    """How many of these images an encoder names rightly; None if they have but one subject, or it reads no text."""
+    readable, _ = work.embedder.embed(encoder, drawn, work.title)  # what cannot be read is for others to count
+    texts = [class_text(TEMPLATE, row.subject) for row in readable]
+    classes = sorted(set(texts))
+    if len(classes) < 2:
+        return None
+    try:
+        of_classes = encoder.encode_texts(classes).astype(np.float64)
+    except RealismError:
+        return None
+    cosines = work.embedder.vectors(encoder, [row.key for row in readable]).astype(np.float64) @ of_classes.T
+    answers, truth = cosines.argmax(1), np.array([classes.index(text) for text in texts])
+    given, true = (np.bincount(one, minlength=len(classes)) / len(texts) for one in (answers, truth))
+    return Share(bootstrap_mean(answers == truth, work.seed), len(texts), float(given @ true))

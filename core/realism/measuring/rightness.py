@@ -1,0 +1,25 @@
+"""Whether the references of one sample are of the right subject."""
+
+from __future__ import annotations
+
+from realism.data.rows import Sample
+
+FIRST, ANY = "right subject retrieved", "right subject among all retrieved"
+"""Of the best reference, and of any of several; what measures are called, and what no reward is."""
+
+
+def chance_of(name: str) -> str:
+    """What chance gives in place of one of these."""
+    return f"chance of {name}"
+
+
+def rightness(sample: Sample) -> dict[str, float]:
+    """0 or 1 for a sample's best reference and for any of several, each with what chance gives (NaN if not known);
+    nothing where the subject of the prompt or of a reference is not known."""
+    shown, chance = sample.reference_subjects, sample.chance
+    if not sample.subject or not shown or "" in shown:
+        return {}
+    right = {FIRST: float(shown[0] == sample.subject), chance_of(FIRST): chance}
+    if len(shown) > 1:
+        right |= {ANY: float(sample.subject in shown), chance_of(ANY): 1 - (1 - chance) ** len(shown)}
+    return right

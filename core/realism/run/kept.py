@@ -1,0 +1,107 @@
+"""A run as its folder alone tells of it: for what looks at it afterwards, wherever its recipe, its images and the
+plugins that made it are by now."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from realism.data.state import State
+from realism.parts import Step
+from realism.parts.embedder import Embedder
+from realism.plugins.registry import Registry
+from realism.recipe.parts import PartMaker
+from realism.recipe.source import Source
+from realism.run.done import written_by
+from realism.run.progress import Bar, View
+from realism.run.record import read_record
+from realism.run.seeds import pooled
+from realism.run.work import StepWork
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from realism.data.types import Prompt
+
+
+class KeptRun:
+    """A run that does no more steps. To what reads it, it is a `realism.parts.work.RunInfo`."""
+
+    aside_limit = 1.0
+
+    def __init__(self, folder: Path, view: View):
+        """Raises RealismError for what is not the folder of a run."""
+        self.folder, self.view = folder, view
+        self.record = read_record(folder)
+        self.steps, self.seeds, self.name = list(self.record.steps), self.record.seeds, self.record.recipe
+        self.fingerprint, self.error = self.record.fingerprint, self.record.told_error()
+        self.data = _recipe(folder / "recipe.yaml")
+
+    @property
+    def description(self) -> str:
+        return str(self.data.get("description") or "")
+
+    def versions(self) -> dict[str, str]:
+        return self.record.versions
+
+    def say(self, text: str) -> None:
+        self.view.say(text)
+
+    def warn(self, text: str) -> None:
+        logging.getLogger("realism").warning(text)
+
+    def screen(
+        self, step: str, images: Callable[[], Sequence[Image.Image]], prompts: Sequence[Prompt]
+    ) -> list[str | None]:
+        return [None] * len(prompts)
+
+    def report_scores(self, step: str, arm: str, reward: str, given: Mapping[str, float]) -> None:
+        pass
+
+    def work(self, scratch: Path) -> StepWork:
+        """All artifacts that are there, for a step that shows them. scratch: where measures of several seeds are
+        written as one."""
+        states: dict[int, State] = {}
+        for step in self.steps:
+            state = states.get(step.seed, State())
+            states[step.seed] = state.after(written_by(self.folder / step.folder), step.fingerprint)
+        embedder = Embedder(self.folder / "embeddings", self.folder)
+        state = pooled(list(states.values()), scratch)
+        return StepWork(self, state, "", self.folder, Bar(None, ""), self.seeds[0], embedder)
+
+
+def write_report(folder: Path, registry: Registry, view: View) -> None:
+    """Write report.html of what a run has done so far. Raises RealismError for what is not the folder of a run."""
+    run = KeptRun(folder, view)
+    report_step(run.data, registry).run(run.work(folder / "steps"))
+
+
+def report_step(data: Mapping[str, Any], registry: Registry) -> Step:
+    """The step `report` with the options that a recipe gives it, none of whose parts is made for it; with its defaults
+    if it has none, or some that cannot be read."""
+    kind = registry.get("report", "step").load()
+    options = [given for verb, given in _steps(data.get("steps")) if verb == "report" and isinstance(given, dict)]
+    made = PartMaker(Source({}), registry).make(kind, "report", options[-1], (), "report") if options else None
+    return made if isinstance(made, Step) else kind()
+
+
+def _recipe(path: Path) -> dict[str, Any]:
+    """The recipe as it ran; nothing if that cannot be read."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        data = None
+    return data if isinstance(data, dict) else {}
+
+
+def _steps(entries: Any) -> Iterator[tuple[str, Any]]:
+    """The verbs of a recipe with their options, those below `repeat` too."""
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, dict) and "repeat" in entry:
+            yield from _steps(entry.get("steps"))
+        elif isinstance(entry, dict):
+            yield from entry.items()

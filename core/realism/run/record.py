@@ -1,0 +1,98 @@
+"""run.json: how a run stands, what it was given on the command line, and the steps it has done."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from annotated_types import MinLen
+
+from realism.base.errors import RealismError
+from realism.base.files import write_json
+from realism.parts.work import StepRecord
+from realism.run.lock import in_use
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+NAME = "run.json"
+Standing = Literal["at work", "done", "stopped", "failed"]
+"""Stopped: by the user. A process that was killed leaves "at work", and holds the folder's lock no longer."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What run.json holds."""
+
+    recipe: str
+    """The recipe's name."""
+    fingerprint: str
+    """32 hex digits that stand for the recipe as it ran."""
+    seeds: Annotated[tuple[int, ...], MinLen(1)]
+    versions: dict[str, str]
+    """Of the libraries and plugins that it was made with."""
+    steps: tuple[StepRecord, ...]
+    """Those that were done, in order."""
+    state: Standing = "done"
+    step: str = ""
+    """The title of the step it is at, or ended in; "" if it is at none."""
+    error: str = ""
+    """The sentence that it failed with."""
+    overrides: tuple[str, ...] = ()
+    """The `key=value` it was given."""
+    began: datetime | None = None
+    """When the last process that worked on it began."""
+    ended: datetime | None = None
+    """When that process ended; None while it is at work, and if it was killed."""
+    seconds: float = 0.0
+    """How long all processes have worked on it, as far as they could tell."""
+
+    def told_error(self) -> str:
+        """The sentence that it failed with, and in which step."""
+        said = self.error
+        return f"step '{self.step}': {said}" if said and self.step and self.step not in said else said
+
+
+def write_record(record: RunRecord, folder: Path) -> None:
+    """Write it into a run's folder, whole or not at all."""
+    times = {"began": _text(record.began), "ended": _text(record.ended)}
+    write_json(folder / NAME, asdict(record) | times)
+
+
+def read_record(folder: Path) -> RunRecord:
+    """How a run stands, by its folder. Raises RealismError if that is not the folder of a run, or damaged."""
+    try:
+        record = _adapter().validate_json((folder / NAME).read_bytes())
+        if all(_inside(step.folder) for step in record.steps):
+            return record
+    except OSError:
+        said = f"'{folder}' is not the folder of a run; name the one that 'realism run' printed"
+        raise RealismError(said) from None
+    except ValueError:
+        pass
+    raise RealismError(f"'{folder / NAME}' is damaged; 'realism run' of the same recipe writes it anew")
+
+
+def _inside(place: str) -> bool:
+    """Whether a place lies below the run's folder, which a stranger may have written."""
+    path = PurePosixPath(place)
+    return not path.is_absolute() and ".." not in path.parts
+
+
+def state_of(record: RunRecord, folder: Path) -> str:
+    """In a word, how a run in that folder stands: as it says of itself, or "killed"."""
+    return "killed" if record.state == "at work" and not in_use(folder) else record.state
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[RunRecord]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(RunRecord)
+
+
+def _text(time: datetime | None) -> str | None:
+    return time.isoformat(timespec="seconds") if time else None
