@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from realism.base.loading import load_weightless, load_whole
 from realism.base.pixels import Preprocessing
-from realism.base.pretrained import load_whole, place_options, quiet, said
 from realism.plugins.models import find_model
 
 from realism_rewards.preference import Preference, distinct, model_error, model_folders
@@ -44,10 +44,8 @@ class PickScore(Preference):
         from transformers import AutoProcessor, CLIPModel
 
         source, prepares = find_model(self.model), find_model(self.processor)
-        with quiet(), said(prepares):
-            processor = AutoProcessor.from_pretrained(str(prepares), **place_options(prepares, None))
-        with quiet(), said(source):
-            model = load_whole(CLIPModel, source, dtype=torch.float32, **place_options(source, None))
+        processor = load_weightless(AutoProcessor, prepares)
+        model = load_whole(CLIPModel, source, dtype=torch.float32)
         return TunedClip(model.to(device).eval().requires_grad_(False), processor)
 
 
