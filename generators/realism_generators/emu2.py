@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from realism.plugins.models import find_model
 
 from realism_generators.diffusers_pipeline import Pixels
 from realism_generators.model_generator import ModelGenerator
+from realism_generators.tuning import modules
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -71,11 +73,16 @@ class Emu2(ModelGenerator):
             raise RealismError(problem)
         import diffusers
         import transformers
+        from realism.base.loading import check_finite
         from realism.base.pretrained import quiet, said
 
         device = pick_device(self.device)
         source = find_model(self.model)
         weights = {"dtype": pick_dtype(self.dtype, device), "use_safetensors": True, "variant": self.variant or None}
+        logging.getLogger("realism").warning(
+            f"'{self.part_name or 'emu2'}' runs the Python code that came with '{self.model}', as 'trust_remote_code: "
+            "true' says; it can do whatever you can"
+        )
         with quiet(), said(source):
             folder = source if isinstance(source, Path) else self._download(source)
             encoder = transformers.AutoModelForCausalLM.from_pretrained(
@@ -85,6 +92,8 @@ class Emu2(ModelGenerator):
                 str(folder), custom_pipeline=MODULE, trust_remote_code=True, multimodal_encoder=encoder,
                 tokenizer=transformers.AutoTokenizer.from_pretrained(str(folder / "tokenizer")), **weights,
             )  # fmt: skip
+        for name, part in modules(pipeline).items():
+            check_finite(part.state_dict(), f"component '{name}' of model '{source}'")
         pipeline.set_progress_bar_config(disable=True)
         return pipeline.to(device)
 

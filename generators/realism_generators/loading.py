@@ -86,7 +86,7 @@ def load_pipeline(
             if not isinstance(value, (list, tuple)):
                 parts[part] = value
             elif parts.get(part) is None:
-                parts[part] = load_component(folder, part, value, dtype, f"model '{source}', component '{part}',")
+                parts[part] = load_component(folder, part, value, dtype, f"component '{part}' of model '{source}'")
         pipeline = kind(**parts)
         pipeline.register_to_config(_name_or_path=str(folder))
     pipeline.set_progress_bar_config(disable=True)

