@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from annotated_types import Ge
 from realism.base.batching import Batches
 from realism.base.devices import pick_device, pick_dtype
-from realism.data.types import Request
+from realism.data.types import Request, Unmade
 from realism.plugins.models import find_model
 
 from realism_generators.model_generator import ModelGenerator
@@ -85,12 +85,13 @@ class DiffusersGenerator(ModelGenerator):
         alone = self.one_by_one == "all" or (self.one_by_one == "references" and references)
         return Batches(1) if alone else self._batches
 
-    def draw(self, requests: Sequence[Request]) -> list[Image.Image]:
+    def draw(self, requests: Sequence[Request]) -> list[Image.Image | Unmade]:
         """See `ModelGenerator.draw`. Noise is drawn on the CPU by one generator a request, so that neither batch nor
         device changes it."""
         import torch
 
         from realism_generators.loading import seeded
+        from realism_generators.withheld import NOT_FINITE, WITHHELD, decoded, not_finite
 
         width, height = self.width_height
         general = {
@@ -102,9 +103,14 @@ class DiffusersGenerator(ModelGenerator):
         }
         pipeline = self.pipeline_for(bool(requests[0].references))
         # some pipelines draw from torch's own generator while they encode a reference, one request at a time
-        with torch.inference_mode(), seeded(requests[0].seed):
-            images: list[Image.Image] = pipeline(**(general | self.arguments(requests, width, height))).images
-        return images
+        with torch.inference_mode(), seeded(requests[0].seed), decoded(pipeline) as finite:
+            output = pipeline(**(general | self.arguments(requests, width, height)))
+        flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(requests)
+        broken = not_finite(finite, len(requests))
+        return [
+            Unmade(NOT_FINITE) if bad else Unmade(WITHHELD) if unsafe else image
+            for image, unsafe, bad in zip(output.images, flagged, broken, strict=True)
+        ]
 
     def pipeline_for(self, with_reference: bool) -> Any:
         """The pipeline that draws requests with, or without, references."""

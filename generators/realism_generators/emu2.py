@@ -12,7 +12,7 @@ from annotated_types import Ge
 from realism.base.batching import Batches
 from realism.base.devices import pick_device, pick_dtype
 from realism.base.errors import RealismError
-from realism.data.types import Request
+from realism.data.types import Request, Unmade
 from realism.plugins.models import find_model
 
 from realism_generators.diffusers_pipeline import Pixels
@@ -104,10 +104,12 @@ class Emu2(ModelGenerator):
         wanted = ["*.json", "*.py", "*.txt", "*.model", f"*{self.variant}*.safetensors"]
         return Path(snapshot_download(name, revision=self.revision, allow_patterns=wanted))
 
-    def draw(self, requests: Sequence[Request]) -> list[Image.Image]:
+    def draw(self, requests: Sequence[Request]) -> list[Image.Image | Unmade]:
+        import numpy as np
         import torch
 
         from realism_generators.loading import seeded
+        from realism_generators.withheld import WITHHELD
 
         (request,) = requests
         side = max(16, self.size // 8 * 8)
@@ -116,4 +118,5 @@ class Emu2(ModelGenerator):
             made = self.pipeline(
                 inputs, height=side, width=side, num_inference_steps=self.steps, guidance_scale=self.guidance
             )
-        return [made.image]
+        flagged = getattr(made, "nsfw_content_detected", None)
+        return [Unmade(WITHHELD) if np.any(flagged or False) else made.image]
