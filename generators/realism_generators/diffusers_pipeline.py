@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 from realism.base.batching import Batches
+from realism.base.cut_texts import note_texts, token_counts
 from realism.base.devices import pick_device, pick_dtype
 from realism.data.types import Request, Unmade
 from realism.plugins.models import find_model
@@ -56,6 +57,16 @@ class DiffusersGenerator(ModelGenerator):
         """The arguments of the pipeline's call for a batch, whose requests have equally many references; all but the
         size, the steps and the random generators."""
 
+    def lengths(self, texts: Sequence[str]) -> tuple[int, list[int]]:
+        """How many tokens of a prompt are read, and how many each of these has: by the text encoder that reads most."""
+        tokenizer = self.pipeline.tokenizer
+        return tokenizer.model_max_length, token_counts(tokenizer, texts)
+
+    def note_cut(self, texts: Sequence[str]) -> None:
+        """Note which of these prompts are longer than what is read of them, to be said when the step ends."""
+        most, lengths = self.lengths(texts)
+        note_texts(self.part_name or self.pipeline_class, most, texts, [length > most for length in lengths])
+
     def extend(self, pipeline: Any) -> None:
         """Add to a loaded pipeline, still on the CPU, what its folder does not hold."""
 
@@ -93,6 +104,7 @@ class DiffusersGenerator(ModelGenerator):
         from realism_generators.loading import seeded
         from realism_generators.withheld import NOT_FINITE, WITHHELD, decoded, not_finite
 
+        self.note_cut([request.text for request in requests])
         width, height = self.width_height
         general = {
             "width": width,

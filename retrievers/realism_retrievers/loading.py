@@ -64,6 +64,16 @@ class Loaded:
         with torch.inference_mode():
             return _unit_rows(self.model.encode_text(self.tokenizer(list(texts)).to(self.device)))
 
+    def longer(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text has more tokens than are read of it. Whatever the tokenizer does then, it gives another
+        beginning, or no padding behind it, where there is room for one more."""
+        if not texts:
+            return []
+        read, most = self.tokenizer, self.tokenizer.context_length
+        cut, roomier = read(list(texts)), read(list(texts), context_length=most + 1)
+        padding = read([""], context_length=most + 1)[0, -1]
+        return ((roomier[:, :most] != cut).any(1) | (roomier[:, -1] != padding)).tolist()  # type: ignore[no-any-return]
+
     def stack(self, rows: Sequence[np.ndarray]) -> np.ndarray:
         """Rows (d,) -> (n, d) float32; (0, d) if there is none."""
         if rows:

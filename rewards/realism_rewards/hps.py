@@ -81,6 +81,9 @@ class RankedClip:
         side = side[0] if isinstance(side, (list, tuple)) else side
         self.prepare = Preprocessing(side, CLIP_MEAN, CLIP_STD, resize="longest", eight_bits=False)
 
+    def lengths(self, texts: Sequence[str]) -> tuple[int, list[int]]:
+        return self.model.context_length, [len(self.tokenizer.encode(text)) + 2 for text in texts]  # a start, an end
+
     def values(self, inputs: torch.Tensor, texts: Sequence[str]) -> torch.Tensor:
         different, places = distinct(texts)
         words = self.model.encode_text(self.tokenizer(different).to(self.device), normalize=True)

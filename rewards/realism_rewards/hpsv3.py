@@ -113,6 +113,9 @@ class RatingReader:
         self.prepare = Patches(vision.patch_size, vision.spatial_merge_size, vision.temporal_patch_size)
         self.merged = vision.spatial_merge_size**2
 
+    def lengths(self, texts: Sequence[str]) -> None:
+        """It reads all of a text."""
+
     def values(self, inputs: Sequence[tuple[torch.Tensor, tuple[int, int]]], texts: Sequence[str]) -> torch.Tensor:
         import torch
 

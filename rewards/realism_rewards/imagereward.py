@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from realism.base.cut_texts import token_counts
 from realism.base.errors import RealismError
 from realism.base.loading import load_weightless
 from realism.base.pixels import Preprocessing
@@ -90,6 +91,9 @@ class LookingReader:
         self.vision, self.text, self.layers, self.tokenizer = vision, text, layers, tokenizer
         self.device = vision.device
         self.prepare = Preprocessing(vision.config.image_size, CLIP_MEAN, CLIP_STD)
+
+    def lengths(self, texts: Sequence[str]) -> tuple[int, list[int]]:
+        return TOKENS, token_counts(self.tokenizer, texts)
 
     def values(self, inputs: torch.Tensor, texts: Sequence[str]) -> torch.Tensor:
         tokens = self.tokenizer(
