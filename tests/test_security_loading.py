@@ -8,8 +8,11 @@ from __future__ import annotations
 import ast
 import builtins
 import json
+import os
 import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import examples
@@ -475,6 +478,42 @@ def test_a_projection_that_was_learnt_is_not_unpickled(tmp_path, ran):
     part.use_weights(tmp_path)
     with pytest.raises(RealismError, match=NO_WEIGHTS):
         part.mlp()
+
+
+# the hub
+
+
+@pytest.mark.slow
+def test_models_of_the_hub_pass_the_same_door(tmp_path, ran):
+    adapter = examples.adapter("stable_diffusion")
+    given = {
+        "chat": examples.chat(), "flux": examples.flux(), "clip": examples.clip(),
+        "sd": examples.pipeline("stable_diffusion"), "adapter": adapter["adapter"], "encoder": adapter["image_encoder"],
+    }  # fmt: skip
+    place = {name: tmp_path / "hub" / f"models--o--{name}" / "snapshots" / ("a" * 40) for name in given}
+    for name, folder in given.items():
+        shutil.copytree(folder, place[name])
+        (place[name].parents[1] / "refs").mkdir()
+        (place[name].parents[1] / "refs" / "main").write_text("a" * 40)
+
+    def loaded() -> dict[str, str]:
+        offline = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+        command = [sys.executable, str(Path(__file__).parent / "hub_models.py"), adapter["adapter_weights"]]
+        made = subprocess.run(command, capture_output=True, text=True, env=offline, input="y\n" * 99, check=True)
+        return dict(line.split(": ", 1) for line in made.stdout.splitlines())
+
+    assert loaded() == dict.fromkeys(("chat", "flux", "openclip", "sd"), "loaded")
+    change(place["chat"] / "adapter_config.json", peft_type="LORA", base_model_name_or_path="o/chat")
+    index(place["flux"], vae=["evil", "EvilModel"])
+    plant_code(place["flux"] / "vae", ran)
+    (place["clip"] / "open_clip_model.safetensors").unlink()
+    plant_pickle(place["clip"] / "open_clip_pytorch_model.bin", ran)
+    plant_pickle(place["adapter"] / adapter["adapter_weights"], ran)
+    said = loaded()
+    assert "has an adapter of peft beside it" in said["chat"]
+    assert "component 'vae' of model 'o/flux' is a EvilModel of 'evil'" in said["flux"]
+    assert "open_clip_pytorch_model.bin holds more than weights" in said["openclip"]
+    assert "cannot be loaded" in said["sd"]
 
 
 # the one way in that a recipe can open
