@@ -36,7 +36,8 @@ from typer.core import TyperGroup
 ROOT = Path(__file__).parents[1]
 TARGET = Path(__file__).parent / "reference.md"
 NOUNS = (
-    types.Prompt, types.Record, types.Hit, types.Request, types.Picture, parts.Scores, parts.Output, parts.Chat,
+    types.Prompt, types.Record, types.Hit, types.Request, types.Unmade, types.Picture, parts.Scores,
+    parts.Output, parts.Chat,
 )  # fmt: skip
 PUBLIC = [getattr(parts, name) for name in parts.__all__ if name != "Part"]
 FAMILIES: tuple[type, ...] = (Part, *(cls for cls in PUBLIC if isinstance(cls, type) and issubclass(cls, Part)))

@@ -292,11 +292,9 @@ def test_aesthetic_is_linear_layers_on_the_row_without_activations():
     assert reward.score(judged(IMAGES, PROMPTS)).values.numpy() == pytest.approx(wanted, abs=1e-5)
 
 
-def test_aesthetic_refuses_the_encoder_without_quickgelu():
-    head = examples.preference("aesthetic_head")
-    error = Aesthetic(OpenClip(model="ViT-L-14/openai"), head=head).options_error()
-    assert "use 'ViT-L-14-quickgelu/openai'" in error
-    assert Aesthetic(OpenClip(model="ViT-L-14-quickgelu/openai"), head=head).options_error() is None
+def test_hps_refuses_the_architecture_with_another_activation_than_its_published_weights():
+    assert "use 'ViT-H-14'" in HpsV2(architecture="ViT-H-14-quickgelu").options_error()
+    assert HpsV2(architecture="ViT-H-14").options_error() is None
 
 
 @pytest.mark.parametrize(

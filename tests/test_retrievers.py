@@ -97,6 +97,28 @@ def test_a_wrong_name_is_said_with_what_there_is(name, sentence):
         OpenClip(model=name).encode_texts(["a"])
 
 
+def test_weights_are_refused_where_the_architecture_has_another_activation_than_they_were_trained_with():
+    import open_clip
+    from realism_retrievers.loading import load, model_error
+
+    quick = {name: open_clip.get_model_config(name).get("quick_gelu", False) for name in open_clip.list_models()}
+    wrong = {
+        f"{name}/{tag}"
+        for name, tag in open_clip.list_pretrained()
+        if open_clip.get_pretrained_cfg(name, tag).get("quick_gelu", False) != quick[name]
+    }
+    wrong.remove("roberta-ViT-B-32/laion2b_s12b_b32k")  # there is no other, and it was trained as it is
+    assert {"ViT-L-14/openai", "ViT-H-14/dfn5b", "ViT-B-16/metaclip_400m"} <= wrong
+    for name, tag in open_clip.list_pretrained():
+        error = model_error(f"{name}/{tag}")
+        assert (error is not None) == (f"{name}/{tag}" in wrong), f"{name}/{tag}: {error}"
+    for model in wrong:
+        right = model.replace("/", "-quickgelu/")
+        assert right in [f"{name}/{tag}" for name, tag in open_clip.list_pretrained()]
+        with pytest.raises(RealismError, match=f"with GELU what was trained with QuickGELU.* use '{right}'"):
+            load(model, "cpu", "float32")
+
+
 def test_no_code_of_a_models_tokenizer_is_run(copied):
     config = json.loads((copied / "open_clip_config.json").read_text())
     config["model_cfg"]["text_cfg"] |= {"hf_tokenizer_name": "x", "tokenizer_kwargs": {"trust_remote_code": True}}

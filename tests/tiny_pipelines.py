@@ -359,3 +359,31 @@ def written(folder: Path, name: str, weights) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     save_file({key: value.contiguous() for key, value in weights.items()}, folder / name)
     return folder
+
+
+def with_safety_checker(folder: Path, seed: int = 0) -> Path:
+    """Stable Diffusion's folder with a safety checker of the real class, to which every picture is safe."""
+    import json
+
+    import torch
+    from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
+    from transformers import CLIPConfig, CLIPImageProcessor
+
+    started(seed)
+    vision = clip_vision().config
+    checker = StableDiffusionSafetyChecker(CLIPConfig(vision_config=vision.to_dict(), projection_dim=32))
+    with torch.no_grad():
+        checker.concept_embeds_weights.fill_(2.0)  # no cosine is as large
+        checker.special_care_embeds_weights.fill_(2.0)
+    saved(checker, folder / "safety_checker")
+    saved(
+        CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}),
+        folder / "feature_extractor",
+    )
+    index = json.loads((folder / "model_index.json").read_text())
+    index |= {
+        "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
+        "feature_extractor": ["transformers", "CLIPImageProcessor"],
+    }
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return folder

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from realism.base.errors import RealismError
 from realism.data import artifacts
-from realism.data.types import Hit, Picture, Prompt, Record, Request
+from realism.data.types import Hit, Picture, Prompt, Record, Request, Unmade
 from realism.parts import (
     Chat,
     Composite,
@@ -61,6 +61,7 @@ __all__ = [
     "Step",
     "Trainer",
     "Tunable",
+    "Unmade",
     "Work",
     "artifacts",
     "hook",

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import RealismError
-from realism.base.pretrained import load_whole, place_options, quiet, read_json, said, weights_error
+from realism.base.loading import load_weightless, load_whole, model_type
+from realism.base.pretrained import read_json, said, weights_error
 
 if TYPE_CHECKING:
     import torch
@@ -40,22 +41,20 @@ def model_sees(source: str | Path, revision: str | None) -> bool:
 
     Raises RealismError for a model that writes no text, or that transformers does not know without remote code.
     """
-    from transformers import AutoConfig, PreTrainedConfig, __version__
+    from transformers import AutoConfig, __version__
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
     from transformers.models.auto.modeling_auto import (
         MODEL_FOR_CAUSAL_LM_MAPPING,
         MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
     )
 
-    where = place_options(source, revision)
-    with quiet(), said(source):
-        kind = PreTrainedConfig.get_config_dict(str(source), **where)[0].get("model_type")
-        if kind not in CONFIG_MAPPING_NAMES:
-            raise RealismError(
-                f"model '{source}' is of type '{kind}', which transformers {__version__} does not have, and code that "
-                "comes with a model is not run; choose another model or a newer transformers"
-            )
-        config = type(AutoConfig.from_pretrained(str(source), **where))
+    kind = model_type(source, revision)
+    if kind not in CONFIG_MAPPING_NAMES:
+        raise RealismError(
+            f"model '{source}' is of type '{kind}', which transformers {__version__} does not have, and code that "
+            "comes with a model is not run; choose another model or a newer transformers"
+        )
+    config = type(load_weightless(AutoConfig, source, revision=revision))
     if config in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
         return True
     if config in MODEL_FOR_CAUSAL_LM_MAPPING:
@@ -75,15 +74,14 @@ def load_chat_model(
     """
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
-    where = place_options(source, revision)
-    with quiet(), said(source):
-        reader = (AutoProcessor if sees else AutoTokenizer).from_pretrained(str(source), **where)
+    with said(source):
+        reader = load_weightless(AutoProcessor if sees else AutoTokenizer, source, revision=revision)
         tokenizer = reader.tokenizer if sees else reader
         reader.chat_template = reader.chat_template or tokenizer.chat_template
         if reader.chat_template is None:
             raise RealismError(f"model '{source}' {NO_TEMPLATE}")
         kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
-        model = load_whole(kind, source, dtype=dtype, **where)
+        model = load_whole(kind, source, revision=revision, dtype=dtype)
         tokenizer.padding_side = "left"
         _end_replies(model, tokenizer)
         return ChatModel(model.to(device).eval(), reader, tokenizer)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 from realism.base.batching import Batches
+from realism.base.cut_texts import note_texts, token_counts
 from realism.base.devices import pick_device, pick_dtype
-from realism.data.types import Request
+from realism.data.types import Request, Unmade
 from realism.plugins.models import find_model
 
 from realism_generators.model_generator import ModelGenerator
@@ -56,6 +57,16 @@ class DiffusersGenerator(ModelGenerator):
         """The arguments of the pipeline's call for a batch, whose requests have equally many references; all but the
         size, the steps and the random generators."""
 
+    def lengths(self, texts: Sequence[str]) -> tuple[int, list[int]]:
+        """How many tokens of a prompt are read, and how many each of these has: by the text encoder that reads most."""
+        tokenizer = self.pipeline.tokenizer
+        return tokenizer.model_max_length, token_counts(tokenizer, texts)
+
+    def note_cut(self, texts: Sequence[str]) -> None:
+        """Note which of these prompts are longer than what is read of them, to be said when the step ends."""
+        most, lengths = self.lengths(texts)
+        note_texts(self.part_name or self.pipeline_class, most, texts, [length > most for length in lengths])
+
     def extend(self, pipeline: Any) -> None:
         """Add to a loaded pipeline, still on the CPU, what its folder does not hold."""
 
@@ -85,13 +96,15 @@ class DiffusersGenerator(ModelGenerator):
         alone = self.one_by_one == "all" or (self.one_by_one == "references" and references)
         return Batches(1) if alone else self._batches
 
-    def draw(self, requests: Sequence[Request]) -> list[Image.Image]:
+    def draw(self, requests: Sequence[Request]) -> list[Image.Image | Unmade]:
         """See `ModelGenerator.draw`. Noise is drawn on the CPU by one generator a request, so that neither batch nor
         device changes it."""
         import torch
 
         from realism_generators.loading import seeded
+        from realism_generators.withheld import NOT_FINITE, WITHHELD, decoded, not_finite
 
+        self.note_cut([request.text for request in requests])
         width, height = self.width_height
         general = {
             "width": width,
@@ -102,9 +115,14 @@ class DiffusersGenerator(ModelGenerator):
         }
         pipeline = self.pipeline_for(bool(requests[0].references))
         # some pipelines draw from torch's own generator while they encode a reference, one request at a time
-        with torch.inference_mode(), seeded(requests[0].seed):
-            images: list[Image.Image] = pipeline(**(general | self.arguments(requests, width, height))).images
-        return images
+        with torch.inference_mode(), seeded(requests[0].seed), decoded(pipeline) as finite:
+            output = pipeline(**(general | self.arguments(requests, width, height)))
+        flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(requests)
+        broken = not_finite(finite, len(requests))
+        return [
+            Unmade(NOT_FINITE) if bad else Unmade(WITHHELD) if unsafe else image
+            for image, unsafe, bad in zip(output.images, flagged, broken, strict=True)
+        ]
 
     def pipeline_for(self, with_reference: bool) -> Any:
         """The pipeline that draws requests with, or without, references."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,12 @@ from annotated_types import Ge
 from realism.base.batching import Batches
 from realism.base.devices import pick_device, pick_dtype
 from realism.base.errors import RealismError
-from realism.data.types import Request
+from realism.data.types import Request, Unmade
 from realism.plugins.models import find_model
 
 from realism_generators.diffusers_pipeline import Pixels
 from realism_generators.model_generator import ModelGenerator
+from realism_generators.tuning import modules
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -71,11 +73,16 @@ class Emu2(ModelGenerator):
             raise RealismError(problem)
         import diffusers
         import transformers
+        from realism.base.loading import check_finite
         from realism.base.pretrained import quiet, said
 
         device = pick_device(self.device)
         source = find_model(self.model)
         weights = {"dtype": pick_dtype(self.dtype, device), "use_safetensors": True, "variant": self.variant or None}
+        logging.getLogger("realism").warning(
+            f"'{self.part_name or 'emu2'}' runs the Python code that came with '{self.model}', as 'trust_remote_code: "
+            "true' says; it can do whatever you can"
+        )
         with quiet(), said(source):
             folder = source if isinstance(source, Path) else self._download(source)
             encoder = transformers.AutoModelForCausalLM.from_pretrained(
@@ -85,6 +92,8 @@ class Emu2(ModelGenerator):
                 str(folder), custom_pipeline=MODULE, trust_remote_code=True, multimodal_encoder=encoder,
                 tokenizer=transformers.AutoTokenizer.from_pretrained(str(folder / "tokenizer")), **weights,
             )  # fmt: skip
+        for name, part in modules(pipeline).items():
+            check_finite(part.state_dict(), f"component '{name}' of model '{source}'")
         pipeline.set_progress_bar_config(disable=True)
         return pipeline.to(device)
 
@@ -95,10 +104,12 @@ class Emu2(ModelGenerator):
         wanted = ["*.json", "*.py", "*.txt", "*.model", f"*{self.variant}*.safetensors"]
         return Path(snapshot_download(name, revision=self.revision, allow_patterns=wanted))
 
-    def draw(self, requests: Sequence[Request]) -> list[Image.Image]:
+    def draw(self, requests: Sequence[Request]) -> list[Image.Image | Unmade]:
+        import numpy as np
         import torch
 
         from realism_generators.loading import seeded
+        from realism_generators.withheld import WITHHELD
 
         (request,) = requests
         side = max(16, self.size // 8 * 8)
@@ -107,4 +118,5 @@ class Emu2(ModelGenerator):
             made = self.pipeline(
                 inputs, height=side, width=side, num_inference_steps=self.steps, guidance_scale=self.guidance
             )
-        return [made.image]
+        flagged = getattr(made, "nsfw_content_detected", None)
+        return [Unmade(WITHHELD) if np.any(flagged or False) else made.image]

@@ -64,17 +64,15 @@ class Emu3(ModelGenerator):
 
     def load(self) -> Any:
         """The model and its processor."""
-        from realism.base.pretrained import quiet, said
+        from realism.base.loading import load_weightless, load_whole
         from transformers import Emu3ForConditionalGeneration, Emu3Processor
 
         device = pick_device(self.device)
         source = find_model(self.model)
-        shared: dict[str, Any] = {"local_files_only": True} if isinstance(source, Path) else {"revision": self.revision}
-        with quiet(), said(source):
-            processor = Emu3Processor.from_pretrained(str(source), **shared)
-            model = Emu3ForConditionalGeneration.from_pretrained(
-                str(source), dtype=pick_dtype(self.dtype, device), use_safetensors=True, **shared
-            )
+        processor = load_weightless(Emu3Processor, source, revision=self.revision)
+        model = load_whole(
+            Emu3ForConditionalGeneration, source, revision=self.revision, dtype=pick_dtype(self.dtype, device)
+        )
         return model.to(device).eval(), processor
 
     def draw(self, requests: Sequence[Request]) -> list[Image.Image]:

@@ -95,6 +95,7 @@ class EncodedOnce:
     def _encode_texts(self) -> Iterator[Tensors]:
         generator, texts = self._generator, list(self._texts)
         encoders = {k: part for k, part in modules(generator.pipeline).items() if k.startswith("text_encoder")}
+        generator.note_cut(texts)
         with _at_work(list(encoders.values()), self._device):
             for k in range(0, len(texts), self._batch):
                 yield generator.condition(texts[k : k + self._batch])

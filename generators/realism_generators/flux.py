@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le
+from realism.base.cut_texts import token_counts
 from realism.base.devices import pick_device
 from realism.data.types import Request
 from realism.plugins.models import find_model
@@ -40,6 +41,9 @@ class BaseFlux(DiffusersGenerator):
     """What pictures should not show; only used with true_guidance above 1."""
     max_sequence_length: Annotated[int, Ge(1), Le(512)] = 512
     """Tokens of the prompt that T5 reads; longer prompts are cut."""
+
+    def lengths(self, texts: Sequence[str]) -> tuple[int, list[int]]:
+        return self.max_sequence_length, token_counts(self.pipeline.tokenizer_2, texts)
 
     def prompt_arguments(self, requests: Sequence[Request]) -> dict[str, Any]:
         """The arguments that say what to draw."""

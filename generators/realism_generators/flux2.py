@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le
+from realism.base.cut_texts import token_counts
 from realism.data.types import Request
 
 from realism_generators.diffusers_pipeline import DiffusersGenerator
@@ -48,6 +49,12 @@ class Flux2(BaseFlux2):
     model: str = "black-forest-labs/FLUX.2-dev"
     """A folder as diffusers saves it, or a hub id."""
 
+    def lengths(self, texts: Sequence[str]) -> tuple[int, list[int]]:
+        from diffusers.pipelines.flux2.pipeline_flux2 import format_input
+
+        asked = format_input(list(texts), self.pipeline.system_message)
+        return self.max_sequence_length, chat_counts(self.pipeline.tokenizer, asked)
+
 
 @dataclass
 class Flux2Klein(BaseFlux2):
@@ -59,3 +66,14 @@ class Flux2Klein(BaseFlux2):
     """A folder as diffusers saves it, or a hub id."""
     steps: Annotated[int, Ge(1)] = 4
     """Denoising steps; 4 is what the distilled models were made for, base models need about 50."""
+
+    def lengths(self, texts: Sequence[str]) -> tuple[int, list[int]]:
+        asked = [[{"role": "user", "content": text}] for text in texts]
+        told = {"add_generation_prompt": True, "enable_thinking": False}
+        return self.max_sequence_length, chat_counts(self.pipeline.tokenizer, asked, **told)
+
+
+def chat_counts(reader: Any, chats: Sequence[Any], **options: Any) -> list[int]:
+    """How many tokens each chat has by the chat template of a processor or tokenizer."""
+    texts = [reader.apply_chat_template(chat, tokenize=False, **options) for chat in chats]
+    return token_counts(getattr(reader, "tokenizer", reader), texts)

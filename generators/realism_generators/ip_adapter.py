@@ -66,16 +66,19 @@ class IPAdapter(DiffusersGenerator):
         return {"ip_adapter_image": references[0].convert("RGB") if references else Image.new("RGB", (64, 64))}
 
     def extend(self, pipeline: Any) -> None:
-        from realism.base.pretrained import first_line, quiet, said
+        from realism.base.loading import door, read_tensors
+        from realism.base.pretrained import first_line
 
         if not self.adapter:
             return
         source = find_model(self.adapter)
         self._add_encoder(pipeline)
-        folder, name = self._file(source)
-        with quiet(), said(source):
+        path = self._file(source)
+        with door(source):
+            file = source / path if isinstance(source, Path) else _fetched(source, path)
+            read_tensors(file, f"{self.adapter}/{path}")
             try:
-                pipeline.load_ip_adapter(str(source), weight_name=name, subfolder=folder)
+                pipeline.load_ip_adapter(str(file.parent), weight_name=file.name, subfolder="")
                 empty = [n for n, p in self._drawing_model(pipeline).named_parameters() if p.is_meta]
                 if empty:  # diffusers makes room for weights and does not miss them
                     raise ValueError(f"it has no weights for {empty[0]}")
@@ -122,13 +125,10 @@ class IPAdapter(DiffusersGenerator):
     def _add_encoder(self, pipeline: Any) -> None:
         """Give the pipeline the adapter's image encoder, which would else be looked for beside the adapter."""
         import transformers
-        from realism.base.pretrained import quiet, said
+        from realism.base.loading import load_whole
 
-        source = find_model(self.image_encoder)
-        with quiet(), said(source):
-            encoder = getattr(transformers, self.encoder_class).from_pretrained(
-                str(source), dtype=pipeline.dtype, use_safetensors=True, local_files_only=isinstance(source, Path)
-            )
+        kind = getattr(transformers, self.encoder_class)
+        encoder: Any = load_whole(kind, find_model(self.image_encoder), dtype=pipeline.dtype)
         pipeline.register_modules(image_encoder=encoder)
         if pipeline.feature_extractor is None:  # Stable Diffusion 1.x has one already, for its safety checker
             side = encoder.config.image_size
@@ -142,9 +142,9 @@ class IPAdapter(DiffusersGenerator):
             return SiglipImageProcessor(size={"height": side, "width": side})
         return CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
 
-    def _file(self, source: str | Path) -> tuple[str, str]:
-        """The adapter's folder within its source, and the name of its file. Raises RealismError unless it is one of
-        safetensors, and there if the source is on this machine."""
+    def _file(self, source: str | Path) -> PurePosixPath:
+        """The adapter's file within its source. Raises RealismError unless it is one of safetensors, and there if the
+        source is on this machine."""
         path = PurePosixPath(self.adapter_weights)
         if path.suffix != ".safetensors" or path.is_absolute() or ".." in path.parts:
             raise RealismError(
@@ -156,4 +156,10 @@ class IPAdapter(DiffusersGenerator):
             raise RealismError(
                 f"adapter_weights: adapter {source} has no '{path}'{nearest(str(path), there)}; it has: {listed(there)}"
             )
-        return ("" if str(path.parent) == "." else str(path.parent)), path.name
+        return path
+
+
+def _fetched(source: str, path: PurePosixPath) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    return Path(hf_hub_download(source, str(path)))

@@ -6,11 +6,13 @@ import contextlib
 import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import RealismError
-from realism.base.pretrained import quiet, said
+from realism.base.loading import door, load_weightless, load_whole
+from realism.base.pretrained import said
 from realism.plugins.models import find_model
 
 if TYPE_CHECKING:
@@ -72,19 +74,72 @@ def load_pipeline(
     """
     import diffusers
 
-    local = isinstance(source, Path)
-    if local:
-        check_folder(Path(source), (name, *also))
-    options: dict[str, Any] = {} if local else {"revision": revision}
-    with quiet(), said(source):
-        if not local:
-            config = diffusers.DiffusionPipeline.load_config(str(source), **options)
-            check_class(str(source), config.get("_class_name", "unknown thing"), (name, *also))
-        pipeline = getattr(diffusers, name).from_pretrained(
-            str(source), dtype=dtype, use_safetensors=True, local_files_only=local, **options, **(components or {})
-        )
+    kind, there = getattr(diffusers, name), dict(components or {})
+    if isinstance(source, Path):
+        check_folder(source, (name, *also))
+    folder = source if isinstance(source, Path) else _fetched(kind, source, revision, (name, *also), there)
+    # not its `from_pretrained`, which loads components without telling what is missing in them
+    with said(source):
+        given = kind.extract_init_dict(kind.load_config(folder))[0]
+        parts = {part: there.pop(part, None) for part in kind._optional_components} | there
+        for part, value in given.items():
+            if not isinstance(value, (list, tuple)):
+                parts[part] = value
+            elif parts.get(part) is None:
+                parts[part] = load_component(folder, part, value, dtype, f"component '{part}' of model '{source}'")
+        pipeline = kind(**parts)
+        pipeline.register_to_config(_name_or_path=str(folder))
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def load_component(folder: Path, part: str, kind: Sequence[str | None], dtype: torch.dtype, whose: str) -> Any:
+    """A component of a pipeline's folder, by its line in model_index.json: (library, class), or None for none.
+
+    Raises RealismError for any but a class of transformers or diffusers."""
+    library, name = kind
+    if library is None or name is None:
+        return None
+    found = _class_of(library, name)
+    if found is None:
+        raise RealismError(
+            f"{whose} is a {name} of '{library}', and code that comes with a model is not run; expected a model, "
+            "scheduler, tokenizer or processor of diffusers or transformers"
+        )
+    if hasattr(found, "state_dict"):
+        return load_whole(found, folder / part, whose=whose, dtype=dtype)
+    return load_weightless(found, folder / part)
+
+
+def _class_of(library: str, name: str) -> type | None:
+    """What model_index.json means by a line, if it is a kind of component that both libraries have themselves."""
+    from diffusers import ModelMixin, SchedulerMixin
+    from diffusers.pipelines.pipeline_loading_utils import simple_get_class_obj
+    from transformers import (
+        FeatureExtractionMixin,
+        ImageProcessingMixin,
+        PreTrainedModel,
+        PreTrainedTokenizerBase,
+        ProcessorMixin,
+    )
+
+    kinds = (ModelMixin, SchedulerMixin, FeatureExtractionMixin, ImageProcessingMixin)
+    of_pipeline = library.isidentifier() and find_spec(f"diffusers.pipelines.{library}") is not None
+    if library not in ("diffusers", "transformers") and not of_pipeline:
+        return None
+    found = simple_get_class_obj(library, name)
+    known = isinstance(found, type) and issubclass(
+        found, (*kinds, PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin)
+    )
+    return found if known else None
+
+
+def _fetched(kind: Any, source: str, revision: str | None, classes: Sequence[str], there: Mapping[str, Any]) -> Path:
+    """The folder of a hub's pipeline on this machine, without those components that are there."""
+    with door(source):
+        config = kind.load_config(source, revision=revision)
+        check_class(source, config.get("_class_name", "unknown thing"), classes)
+        return Path(kind.download(source, revision=revision, use_safetensors=True, **there))
 
 
 def same_components(name: str, pipeline: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from realism.base.batching import Batches
 from realism.base.devices import DType
-from realism.data.types import Request
+from realism.data.types import Request, Unmade
 from realism.parts import Generator
 from realism.plugins.models import local_folder
 
@@ -49,7 +49,7 @@ class ModelGenerator(Generator):
         """How many requests with that many references are drawn at a time."""
 
     @abstractmethod
-    def draw(self, requests: Sequence[Request]) -> list[Image.Image]:
+    def draw(self, requests: Sequence[Request]) -> Sequence[Image.Image | Unmade]:
         """The pictures of one batch, whose requests have equally many references, none more than `max_references`."""
 
     def more_models(self) -> list[str]:
@@ -59,15 +59,16 @@ class ModelGenerator(Generator):
     def inputs(self) -> list[Path]:
         return [folder for name in (self.model, *self.more_models()) if (folder := local_folder(name))]
 
-    def generate(self, requests: Sequence[Request]) -> list[Image.Image]:
+    def generate(self, requests: Sequence[Request]) -> list[Image.Image | Unmade]:
         """See `Generator.generate`. Requests with equally many references are drawn together."""
         cut = [replace(r, references=tuple(r.references[: self.max_references])) for r in requests]
-        made: dict[int, Image.Image] = {}
+        made: dict[int, Image.Image | Unmade] = {}
         for count in sorted({len(request.references) for request in cut}):
             group = [i for i, request in enumerate(cut) if len(request.references) == count]
             images = self.batches(count).run(group, lambda batch: self.draw([cut[i] for i in batch]))
             made.update(zip(group, images, strict=True))
-        return [made[i].convert("RGB") for i in range(len(requests))]
+        drawn = [made[i] for i in range(len(requests))]
+        return [image if isinstance(image, Unmade) else image.convert("RGB") for image in drawn]
 
     @cached_property
     def pipeline(self) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
+from realism.base.cut_texts import token_counts
 from realism.data.types import Request
 
 from realism_generators.diffusers_pipeline import DiffusersGenerator
@@ -25,6 +26,12 @@ class BaseQwenEdit(DiffusersGenerator):
     """Classifier-free guidance away from `negative_prompt`; 1 is none; above, every step costs twice."""
     negative_prompt: str = " "
     """What pictures should not show; only used with true_guidance above 1. A blank is the model's own default."""
+
+    def lengths(self, texts: Sequence[str]) -> tuple[int, list[int]]:
+        pipeline = self.pipeline_for(with_reference=False)  # with references nothing is cut
+        template, before = pipeline.prompt_template_encode, pipeline.prompt_template_encode_start_idx
+        counts = token_counts(pipeline.tokenizer, [template.format(text) for text in texts])
+        return pipeline.tokenizer_max_length, [count - before for count in counts]
 
     def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
         arguments: dict[str, Any] = {

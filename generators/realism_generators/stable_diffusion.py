@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Le
+from realism.base.cut_texts import token_counts
 from realism.data.types import Request
 
 from realism_generators.denoiser import Denoiser, Scaling, told_instead
@@ -191,6 +192,11 @@ class StableDiffusion3(GuidedDenoiser, IPAdapter):
     def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
         length = {"max_sequence_length": self.max_sequence_length}
         return self.prompt_arguments(requests) | length | self.adapter_arguments(requests)
+
+    def lengths(self, texts: Sequence[str]) -> tuple[int, list[int]]:
+        if self.pipeline.text_encoder_3 is None:  # a model may come without T5
+            return super().lengths(texts)
+        return self.max_sequence_length, token_counts(self.pipeline.tokenizer_3, texts)
 
     def make_schedule(self, pipeline: Any) -> Schedule:
         from realism_generators.schedules import FlowSchedule

@@ -144,10 +144,23 @@ class LoRATunable(DiffusersGenerator, Tunable):
             getattr(pipeline, self.network).set_adapters(ADAPTER, self.lora.scale)
 
     def attach(self, pipeline: Any, folder: Path) -> None:
-        """Load a saved adapter into a pipeline, as its `load_lora_weights` does for this network."""
-        getattr(pipeline, self.network).load_lora_adapter(
-            str(folder), prefix=self.prefix, weight_name=FILE, adapter_name=ADAPTER, _pipeline=pipeline
-        )
+        """Load a saved adapter into a pipeline, as its `load_lora_weights` does for this network.
+
+        Raises RealismError if it does not fit, is not whole, or is not finite."""
+        from peft.utils import get_peft_model_state_dict
+        from realism.base.loading import door, read_tensors
+
+        network, start = getattr(pipeline, self.network), f"{self.prefix}." if self.prefix else ""
+        with door(folder):
+            saved = {name.removeprefix(start) for name in read_tensors(folder / FILE)}
+            network.load_lora_adapter(
+                str(folder), prefix=self.prefix, weight_name=FILE, adapter_name=ADAPTER, _pipeline=pipeline
+            )
+        if odd := sorted(saved ^ set(get_peft_model_state_dict(network, adapter_name=ADAPTER))):
+            raise RealismError(
+                f"what '{self.part_name}' has learnt, {folder / FILE}, does not fit the {self.network} of "
+                f"'{self.model}': {odd[0]} is in one of them alone; train it anew"
+            )
 
     def write(self, pipeline: Any, folder: Path) -> None:
         """Save a pipeline's adapter so that `load_lora_weights` of a plain pipeline takes it, alpha included."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from realism.base.devices import pick_device, pick_dtype
 from realism.base.errors import RealismError, nearest
+from realism.base.openclip import HUB, LOCAL, check_openclip_folder, load_openclip
 from realism.base.pixels import Preprocessing
 from realism.plugins.models import find_model
 
@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-HUB = "hf-hub:"
-LOCAL = "local-dir:"
+QUICK = "-quickgelu"
+"""How OpenCLIP's names of architectures that compute with QuickGELU end."""
+TRAINED_QUICK = {
+    "openai", "metaclip_400m", "metaclip_fullcc", "dfn2b", "dfn5b", "yfcc15m", "cc12m", "ViT-B-32/laion400m_e31",
+    "ViT-B-32/laion400m_e32", "ViT-H-14-worldwide/metaclip2_worldwide",
+}  # fmt: skip
+"""Weights of OpenCLIP that were trained with QuickGELU, to be known without its table: a test compares them."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,16 @@ class Loaded:
         with torch.inference_mode():
             return _unit_rows(self.model.encode_text(self.tokenizer(list(texts)).to(self.device)))
 
+    def longer(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text has more tokens than are read of it. Whatever the tokenizer does then, it gives another
+        beginning, or no padding behind it, where there is room for one more."""
+        if not texts:
+            return []
+        read, most = self.tokenizer, self.tokenizer.context_length
+        cut, roomier = read(list(texts)), read(list(texts), context_length=most + 1)
+        padding = read([""], context_length=most + 1)[0, -1]
+        return ((roomier[:, :most] != cut).any(1) | (roomier[:, -1] != padding)).tolist()  # type: ignore[no-any-return]
+
     def stack(self, rows: Sequence[np.ndarray]) -> np.ndarray:
         """Rows (d,) -> (n, d) float32; (0, d) if there is none."""
         if rows:
@@ -82,41 +97,41 @@ class Loaded:
 
 
 def model_error(name: str) -> str | None:
-    """One sentence if the model is a folder that cannot be read as one of OpenCLIP, or is not to be found."""
+    """One sentence if the model is a folder that cannot be read as one of OpenCLIP, or is not to be found, or computes
+    otherwise than it was trained; quick, as OpenCLIP is not imported."""
     try:
         source = _source(name)
         if isinstance(source, Path):
-            _check_folder(source)
+            check_openclip_folder(source)
+        elif not source.startswith(HUB):
+            architecture, _, weights = source.partition("/")
+            trained = weights in TRAINED_QUICK or source in TRAINED_QUICK
+            if trained and not architecture.endswith(QUICK):
+                return _mismatch(name, False, f"{architecture}{QUICK}/{weights}")
     except RealismError as error:
         return str(error)
     return None
 
 
+def _mismatch(name: str, quick: bool, right: str) -> str:
+    """quick: whether the model computes with QuickGELU."""
+    ours, theirs = ("QuickGELU", "GELU") if quick else ("GELU", "QuickGELU")
+    return f"model '{name}' computes with {ours} what was trained with {theirs}, which gives other rows; use '{right}'"
+
+
 def load(name: str, device: str, dtype: str) -> Loaded:
     """The model of that name (see `OpenClip.model`). Raises RealismError in words when it cannot be had."""
-    import open_clip
-
-    source = _source(name)
-    weights = None
-    if isinstance(source, Path):
-        _check_folder(source)
-        full = f"{LOCAL}{source}"
-    elif source.startswith(HUB):
-        full = source
-    else:
-        full, weights = _architecture(source, open_clip)
     place = pick_device(device)
     kind = pick_dtype(dtype, place)
-    try:
-        # the weights are asked for here, so none that a tower might want by itself are fetched
-        model, _, preprocess = open_clip.create_model_and_transforms(full, pretrained=weights, pretrained_text=False)
-        tokenizer = _tokenizer(full, open_clip)
-    except Exception as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        where = "the folder is damaged" if isinstance(source, Path) else "no such model, or the hub is out of reach"
-        raise RealismError(f"model '{name}' cannot be loaded ({where}): {type(error).__name__}: {first}") from error
+    model, preprocess, tokenizer = load_openclip(name, *_place(name))
     model = model.eval().requires_grad_(False).to(place, kind)
-    return Loaded(model, preprocess, tokenizer, place, kind, _describe(open_clip, model))
+    return Loaded(model, preprocess, tokenizer, place, kind, _describe(model))
+
+
+def _place(name: str) -> tuple[str | Path, str | None]:
+    """Where `load_openclip` finds the model: a folder or hub id, or an architecture and the tag of its weights."""
+    source = _source(name)
+    return (source, None) if isinstance(source, Path) or source.startswith(HUB) else _architecture(source)
 
 
 def _source(name: str) -> str | Path:
@@ -130,23 +145,10 @@ def _source(name: str) -> str | Path:
     return find_model(name)
 
 
-def _check_folder(folder: Path) -> None:
-    """Raises RealismError unless the folder has OpenCLIP's configuration and safetensors."""
-    config = folder / "open_clip_config.json"
-    if not config.is_file():
-        raise RealismError(f"{folder} is no OpenCLIP model: it has no open_clip_config.json")
-    try:
-        read = json.loads(config.read_text(encoding="utf-8"))
-        known = isinstance(read["model_cfg"], dict)
-    except (ValueError, KeyError, TypeError):
-        known = False
-    if not known:
-        raise RealismError(f"{config} is no OpenCLIP configuration: it has no object 'model_cfg'")
-    if not any(folder.glob("*.safetensors")):
-        raise RealismError(f"{folder} has no weights as .safetensors; nothing else is read")
+def _architecture(name: str) -> tuple[str, str]:
+    """An architecture and a tag. Raises RealismError unless there are such, and they belong together."""
+    import open_clip
 
-
-def _architecture(name: str, open_clip: Any) -> tuple[str, str]:
     architecture, _, weights = name.partition("/")
     names = open_clip.list_models()
     if architecture not in names:
@@ -160,15 +162,26 @@ def _architecture(name: str, open_clip: Any) -> tuple[str, str]:
             f"model '{name}': {architecture} has no weights '{weights}'{nearest(weights, tags)}; there are: "
             f"{', '.join(tags) or 'none'}"
         )
+    if (right := _as_trained(architecture, weights)) != architecture:
+        raise RealismError(_mismatch(name, quick_gelu(architecture), f"{right}/{weights}"))
     return architecture, weights
 
 
-def _tokenizer(full: str, open_clip: Any) -> Any:
-    """The model's tokenizer. A configuration may ask for remote code: that is refused."""
-    try:
-        return open_clip.get_tokenizer(full, trust_remote_code=False)
-    except TypeError:  # OpenCLIP's own tokenizers know no such option
-        return open_clip.get_tokenizer(full)
+def quick_gelu(architecture: str) -> bool:
+    """Whether an architecture of OpenCLIP computes with QuickGELU, x sigmoid(1.702 x), in place of GELU."""
+    import open_clip
+
+    return bool((open_clip.get_model_config(architecture) or {}).get("quick_gelu"))
+
+
+def _as_trained(architecture: str, weights: str) -> str:
+    """The architecture with the activation that these weights were trained with, if there is one."""
+    import open_clip
+
+    trained = bool(open_clip.get_pretrained_cfg(architecture, weights).get("quick_gelu"))
+    other = architecture.removesuffix(QUICK) if architecture.endswith(QUICK) else f"{architecture}{QUICK}"
+    there = weights in open_clip.list_pretrained_tags_by_model(other)
+    return other if quick_gelu(architecture) != trained and there and quick_gelu(other) == trained else architecture
 
 
 def _unit_rows(features: torch.Tensor) -> list[np.ndarray]:
@@ -177,7 +190,9 @@ def _unit_rows(features: torch.Tensor) -> list[np.ndarray]:
     return list(torch.nn.functional.normalize(features.float(), dim=-1).cpu().numpy())
 
 
-def _describe(open_clip: Any, model: Any) -> str:
+def _describe(model: Any) -> str:
+    import open_clip
+
     config = open_clip.get_model_preprocess_cfg(model)
     size = config.get("size")
     side = " x ".join(str(s) for s in size) if isinstance(size, (list, tuple)) else f"{size} x {size}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge
 from realism.base.batching import Batches
+from realism.base.cut_texts import note_texts
 from realism.base.devices import DType
 from realism.parts import Index, PixelEncoder
 from realism.plugins.models import local_folder
@@ -70,6 +71,7 @@ class OpenClip(PixelEncoder):
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         loaded = self._loaded
+        note_texts(self.part_name or self.model, loaded.tokenizer.context_length, texts, loaded.longer(texts), "texts")
         return loaded.stack(self._batches.run(list(texts), loaded.text_rows))
 
     def preprocessing(self) -> str:

@@ -46,13 +46,6 @@ class Aesthetic(DifferentiableReward):
     def options_error(self) -> str | None:
         from realism_rewards.weights import weights_error
 
-        model = getattr(self.encoder, "model", "")
-        architecture, _, weights = model.partition("/") if isinstance(model, str) else ("", "", "")
-        if weights == "openai" and not architecture.endswith("-quickgelu"):
-            return (
-                f"encoder {model} computes with GELU what OpenAI trained with QuickGELU, which gives other scores; "
-                f"use '{architecture}-quickgelu/openai'"
-            )
         return weights_error(self.head, HEAD)
 
     def score(self, pictures: Sequence[Picture]) -> Scores:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from realism.base.cut_texts import note_texts, token_counts
+
 from realism_rewards.answering import Answerer, plain
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ class Blip(Answerer):
 
         # Questions longer than the model's places are cut, as its authors do.
         longest = self.model.config.text_config.max_position_embeddings
+        longer = [count > longest for count in token_counts(self.tokenizer, texts)]
+        note_texts("BLIP", longest, texts, longer, "questions")
         words = self.tokenizer(
             texts, padding=True, padding_side="right", truncation=True, max_length=longest, return_tensors="pt"
         ).to(self.model.device)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Ge
 from realism.base.devices import DType, pick_device, pick_dtype
 from realism.base.errors import RealismError
-from realism.base.pretrained import load_whole, place_options, quiet, read_json, said, weights_error
+from realism.base.loading import load_weightless, load_whole, model_type
+from realism.base.pretrained import read_json, said, weights_error
 from realism.parts import Reward
 from realism.plugins.models import find_model, local_folder
 
@@ -91,14 +92,12 @@ def load_answerer(
     source: str | Path, revision: str | None, dtype: torch.dtype, device: torch.device, batch: int | None
 ) -> Answerer:
     """The answerer for the model's type. Raises RealismError if there is none, or it cannot be loaded whole."""
-    from transformers import AutoProcessor, PreTrainedConfig
+    from transformers import AutoProcessor
 
-    where = place_options(source, revision)
-    with quiet(), said(source):
-        config = PreTrainedConfig.get_config_dict(str(source), **where)[0]
-        kind, answerer = _kind(source, str(config.get("model_type")))
-        model = load_whole(kind, source, dtype=dtype, **where)
-        reader = AutoProcessor.from_pretrained(str(source), **where)
+    with said(source):
+        kind, answerer = _kind(source, model_type(source, revision))
+        model = load_whole(kind, source, revision=revision, dtype=dtype)
+        reader = load_weightless(AutoProcessor, source, revision=revision)
         return answerer(model.to(device).eval(), reader, batch)
 
 

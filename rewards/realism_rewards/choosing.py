@@ -6,13 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from realism.base.batching import Batches
 from realism.base.devices import pick_device
 from realism.base.errors import RealismError
-from realism.base.pretrained import first_line, load_whole, place_options, quiet
+from realism.base.loading import load_weightless, load_whole
 from realism.plugins.models import find_model
 
 SENTENCES = "sentence-transformers/all-mpnet-base-v2"
@@ -70,18 +69,12 @@ class Sentences:
         from transformers import AutoModel, AutoTokenizer
 
         source = find_model(self.model)
-        where = place_options(source, None)
         try:
-            with quiet():
-                tokenizer = AutoTokenizer.from_pretrained(str(source), **where)
-                model = load_whole(AutoModel, source, **where).float()
-        except Exception as error:
-            where_from = (
-                "the folder is damaged" if isinstance(source, Path) else "the hub has none such or is out of reach"
-            )
+            tokenizer = load_weightless(AutoTokenizer, source)
+            model = load_whole(AutoModel, source).float()
+        except RealismError as error:
             raise RealismError(
-                f"embedder '{self.model}' cannot be loaded ({where_from}); give the folder of one, or 'none' to count "
-                f"answers that are none of the choices as wrong: {first_line(error)}"
+                f"embedder: {error}; give another, or 'none' to count answers that are none of the choices as wrong"
             ) from error
         return model.to(pick_device(self.device)).eval(), tokenizer
 

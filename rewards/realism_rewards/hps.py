@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from realism.base.errors import RealismError
+from realism.base.openclip import build_openclip
 from realism.base.pixels import Preprocessing
 from realism.base.pretrained import read_json
 from realism.plugins.models import find_model
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 WEIGHTS = "HPS_v2.1_compressed.pt"
+PUBLISHED = f"xswu/HPSv2/{WEIGHTS}"
 
 
 @dataclass
@@ -35,7 +37,7 @@ class HpsV2(Preference):
 
     range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
 
-    weights: str = f"xswu/HPSv2/{WEIGHTS}"
+    weights: str = PUBLISHED
     """The weights: a file, a folder with HPS_v2.1_compressed.pt in it, or 'owner/name/file' of the hub."""
     architecture: str = "ViT-H-14"
     """What they are the weights of: a name of OpenCLIP, or a folder with open_clip_config.json."""
@@ -45,6 +47,8 @@ class HpsV2(Preference):
         return [path] if path else []
 
     def options_error(self) -> str | None:
+        if self.weights == PUBLISHED and self.architecture.endswith("-quickgelu"):
+            return f"architecture: {WEIGHTS} was trained with GELU, not with QuickGELU; use 'ViT-H-14'"
         return weights_error(self.weights, WEIGHTS)
 
     def load(self, device: torch.device) -> RankedClip:
@@ -60,7 +64,8 @@ class HpsV2(Preference):
                 f"no architecture '{self.architecture}'; expected a name of OpenCLIP such as ViT-H-14, or a folder "
                 "with open_clip_config.json"
             )
-        model = load_weights_into(open_clip.CLIP(**config), read_weights(self.weights, WEIGHTS), self.weights)
+        built = build_openclip(config, f"architecture '{self.architecture}'")
+        model = load_weights_into(built, read_weights(self.weights, WEIGHTS), self.weights)
         return RankedClip(model.float().to(device), device)
 
 
@@ -75,6 +80,9 @@ class RankedClip:
         self.tokenizer = SimpleTokenizer(context_length=model.context_length)
         side = side[0] if isinstance(side, (list, tuple)) else side
         self.prepare = Preprocessing(side, CLIP_MEAN, CLIP_STD, resize="longest", eight_bits=False)
+
+    def lengths(self, texts: Sequence[str]) -> tuple[int, list[int]]:
+        return self.model.context_length, [len(self.tokenizer.encode(text)) + 2 for text in texts]  # a start, an end
 
     def values(self, inputs: torch.Tensor, texts: Sequence[str]) -> torch.Tensor:
         different, places = distinct(texts)

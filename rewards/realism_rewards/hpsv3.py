@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from realism.base.devices import DType, pick_dtype
 from realism.base.errors import RealismError
-from realism.base.pretrained import parted, place_options, said, special_tokens
+from realism.base.loading import load_weightless
+from realism.base.pretrained import parted, special_tokens
 from realism.plugins.models import find_model
 
 from realism_rewards.preference import (
@@ -88,10 +89,8 @@ class HpsV3(Preference):
         from transformers import AutoTokenizer, Qwen2VLConfig, Qwen2VLModel
 
         source = find_model(self.base)
-        with said(source):
-            where = place_options(source, None)
-            config = Qwen2VLConfig.from_pretrained(str(source), **where)
-            tokenizer = AutoTokenizer.from_pretrained(str(source), padding_side="right", **where)
+        config = load_weightless(Qwen2VLConfig, source)
+        tokenizer = load_weightless(AutoTokenizer, source, padding_side="right")
         tokenizer.add_special_tokens({"additional_special_tokens": [REWARD]})
         tower, head = tower_and_head(read_weights(self.weights, WEIGHTS), self.weights)
         config.text_config.vocab_size = len(tower["language_model.embed_tokens.weight"])
@@ -113,6 +112,9 @@ class RatingReader:
         self.instruction = instruction
         self.prepare = Patches(vision.patch_size, vision.spatial_merge_size, vision.temporal_patch_size)
         self.merged = vision.spatial_merge_size**2
+
+    def lengths(self, texts: Sequence[str]) -> None:
+        """It reads all of a text."""
 
     def values(self, inputs: Sequence[tuple[torch.Tensor, tuple[int, int]]], texts: Sequence[str]) -> torch.Tensor:
         import torch

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from realism.base.cut_texts import token_counts
 from realism.base.errors import RealismError
+from realism.base.loading import load_weightless
 from realism.base.pixels import Preprocessing
-from realism.base.pretrained import place_options, said
 from realism.plugins.models import find_model
 
 from realism_rewards.aesthetic import apply_layers, linear_layers
@@ -76,9 +77,7 @@ class ImageReward(Preference):
         """See `Preference.load`. The file is read with weights_only=True."""
         from transformers import AutoTokenizer
 
-        source = find_model(self.tokenizer)
-        with said(source):
-            tokenizer = AutoTokenizer.from_pretrained(str(source), **place_options(source, None))
+        tokenizer = load_weightless(AutoTokenizer, find_model(self.tokenizer))
         weights = read_weights(self.weights, WEIGHTS)
         vision, text = blip_towers(weights, self.weights)
         layers = linear_layers({k: v for k, v in weights.items() if k.startswith("mlp.")}, self.weights)
@@ -92,6 +91,9 @@ class LookingReader:
         self.vision, self.text, self.layers, self.tokenizer = vision, text, layers, tokenizer
         self.device = vision.device
         self.prepare = Preprocessing(vision.config.image_size, CLIP_MEAN, CLIP_STD)
+
+    def lengths(self, texts: Sequence[str]) -> tuple[int, list[int]]:
+        return TOKENS, token_counts(self.tokenizer, texts)
 
     def values(self, inputs: torch.Tensor, texts: Sequence[str]) -> torch.Tensor:
         tokens = self.tokenizer(

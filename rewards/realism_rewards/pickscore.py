@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from realism.base.cut_texts import token_counts
+from realism.base.loading import load_weightless, load_whole
 from realism.base.pixels import Preprocessing
-from realism.base.pretrained import load_whole, place_options, quiet, said
 from realism.plugins.models import find_model
 
 from realism_rewards.preference import Preference, distinct, model_error, model_folders
@@ -44,10 +45,8 @@ class PickScore(Preference):
         from transformers import AutoProcessor, CLIPModel
 
         source, prepares = find_model(self.model), find_model(self.processor)
-        with quiet(), said(prepares):
-            processor = AutoProcessor.from_pretrained(str(prepares), **place_options(prepares, None))
-        with quiet(), said(source):
-            model = load_whole(CLIPModel, source, dtype=torch.float32, **place_options(source, None))
+        processor = load_weightless(AutoProcessor, prepares)
+        model = load_whole(CLIPModel, source, dtype=torch.float32)
         return TunedClip(model.to(device).eval().requires_grad_(False), processor)
 
 
@@ -61,13 +60,20 @@ class TunedClip:
             images.crop_size["height"], tuple(images.image_mean), tuple(images.image_std), crop="floor"
         )
 
+    @property
+    def most(self) -> int:
+        """How many tokens of a text are read."""
+        return int(self.model.config.text_config.max_position_embeddings)
+
+    def lengths(self, texts: Sequence[str]) -> tuple[int, list[int]]:
+        return self.most, token_counts(self.tokenizer, texts)
+
     def values(self, inputs: torch.Tensor, texts: Sequence[str]) -> torch.Tensor:
         from torch.nn.functional import normalize
 
         different, places = distinct(texts)
         model = self.model
-        most = model.config.text_config.max_position_embeddings
-        tokens = self.tokenizer(different, padding=True, truncation=True, max_length=most, return_tensors="pt")
+        tokens = self.tokenizer(different, padding=True, truncation=True, max_length=self.most, return_tensors="pt")
         asked = {name: tokens[name].to(self.device) for name in ("input_ids", "attention_mask")}
         # the pieces of the model, as what its get_text_features returns differs between versions of transformers
         words = model.text_projection(model.text_model(**asked).pooler_output)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from annotated_types import Ge
 from realism.base.batching import Batches
+from realism.base.cut_texts import note_texts
 from realism.base.devices import pick_device
 from realism.base.errors import RealismError
 from realism.data.types import Picture, Prompt
@@ -45,6 +46,9 @@ class PreferenceModel(Protocol):
     def prepare(self) -> Prepares:
         """Its preprocessing."""
 
+    def lengths(self, texts: Sequence[str]) -> tuple[int, list[int]] | None:
+        """How many tokens of a text it reads, and how many each of these has; None if it reads all."""
+
     def values(self, inputs: Any, texts: Sequence[str]) -> torch.Tensor:
         """The input of n images and their texts -> (n,) float32."""
 
@@ -70,6 +74,7 @@ class Preference(DifferentiableReward):
         if not pictures:
             return Scores(torch.empty(0))
         loaded = self._loaded
+        self._note_cut(pictures)
 
         def values(batch: list[int]) -> list[float]:
             with torch.inference_mode():
@@ -82,6 +87,12 @@ class Preference(DifferentiableReward):
         loaded = self._loaded
         inputs = loaded.prepare.of_pixels(pixels.to(loaded.device))
         return loaded.values(inputs, [prompt.text for prompt in prompts])
+
+    def _note_cut(self, pictures: Sequence[Picture]) -> None:
+        texts = list(dict.fromkeys(picture.prompt.text for picture in pictures))
+        if read := self._loaded.lengths(texts):
+            most, lengths = read
+            note_texts(self.part_name or type(self).__name__, most, texts, [length > most for length in lengths])
 
     def release(self) -> None:
         self.__dict__.pop("_loaded", None)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realism.base.errors import RealismError
+from realism.base.loading import read_tensors
 from realism.base.pretrained import said
 from realism.plugins.models import HUB_ID, find_model
 
@@ -46,18 +46,12 @@ def weights_error(name: str, inside: str) -> str | None:
 
 
 def read_weights(name: str, inside: str) -> dict[str, torch.Tensor]:
-    """The tensors of the file that `local_weights` names, or of the hub's 'owner/name/file', by name, on the CPU.
+    """The tensors of the file that `local_weights` names, or of the hub's 'owner/name/file': see `read_tensors`.
 
-    .safetensors, or what torch saved, read with weights_only=True. A dictionary under "state_dict" is taken, if there
-    is one. Raises RealismError if they cannot be had."""
+    Raises RealismError if they cannot be had."""
     path = local_weights(name, inside)
     with said(path or name):
-        path = path or _fetched(name)
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        return _torch_saved(path)
+        return read_tensors(path or _fetched(name), name)
 
 
 def _fetched(name: str) -> Path:
@@ -65,19 +59,3 @@ def _fetched(name: str) -> Path:
 
     owner, model, file = name.split("/", 2)
     return Path(hf_hub_download(f"{owner}/{model}", file))
-
-
-def _torch_saved(path: Path) -> dict[str, torch.Tensor]:
-    import torch
-
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise RealismError(
-            f"{path} holds more than weights, and is not read, as that could run code; save its state dict "
-            "as safetensors"
-        ) from error
-    found = found.get("state_dict", found) if isinstance(found, dict) else found
-    if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
-        raise RealismError(f"{path} is no state dict: expected names of weights and their tensors")
-    return found

@@ -122,6 +122,11 @@ def _decode(path: Path, file: BinaryIO, max_side: int | None, most_pixels: int) 
         return _to_rgb(_upright(image))
 
 
+def of_one_colour(image: Image.Image) -> bool:
+    """Whether all pixels of an RGB image are equal."""
+    return all(low == high for low, high in image.getextrema())  # type: ignore[misc]
+
+
 def write_images(paths: Sequence[Path], images: Sequence[Image.Image], workers: int = 4) -> None:
     """Write each image to its path as PNG, whole or not at all, by `workers` threads."""
     with ThreadPoolExecutor(workers, thread_name_prefix="write_images") as pool:

@@ -1,4 +1,5 @@
-"""Loading published models: where they are, in silence, with a sentence when it fails. No model is known here."""
+"""What published models have in common: sentences when they fail to load, their files, their tokens. No model is known
+here; `realism.base.loading` loads them."""
 
 from __future__ import annotations
 
@@ -54,12 +55,6 @@ def quiet() -> Iterator[None]:
             log.enable_progress_bar()
 
 
-def place_options(source: str | Path, revision: str | None) -> dict[str, Any]:
-    """What transformers' `from_pretrained` is to be told of where a model is. No code that comes with it is run."""
-    place = {"local_files_only": True} if isinstance(source, Path) else {"revision": revision}
-    return {"trust_remote_code": False, **place}
-
-
 def weights_error(folder: Path) -> str | None:
     """One sentence if the folder holds no model of transformers, as far as its files' names and JSON tell."""
     if not isinstance(read_json(folder / "config.json").get("model_type"), str):
@@ -69,20 +64,6 @@ def weights_error(folder: Path) -> str | None:
             return f"{folder} has weights as .bin only; only safetensors are read: convert them first"
         return f"{folder} is not whole: it has no weights (*.safetensors)"
     return None
-
-
-def load_whole(kind: Any, source: str | Path, **options: Any) -> Any:
-    """The model of transformers' class `kind`, from safetensors; options are those of `from_pretrained`.
-
-    Raises RealismError if weights are missing, which transformers would make up.
-    """
-    model, found = kind.from_pretrained(str(source), use_safetensors=True, output_loading_info=True, **options)
-    if missing := sorted(found["missing_keys"]):
-        raise RealismError(
-            f"model '{source}' lacks {len(missing)} of its weights, such as {missing[0]}; it is not whole, or its "
-            "config.json belongs to another model"
-        )
-    return model
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -64,6 +64,13 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Unmade:
+    """What a generator returns in the place of a picture that it could not make, with the reason in a few words."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Picture:
     """What a reward judges: an RGB image, which it does not change, the prompt it should show, and, for a reward that
     uses them, the RGB images it was made from, best first."""

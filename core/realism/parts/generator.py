@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from realism.data.types import Request
+from realism.data.types import Request, Unmade
 from realism.parts.base import Part
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ class Generator(Part):
         return 0
 
     @abstractmethod
-    def generate(self, requests: Sequence[Request]) -> list[Image.Image]:
+    def generate(self, requests: Sequence[Request]) -> Sequence[Image.Image | Unmade]:
         """One RGB picture a request, in order. The same request gives the same picture, to 1/255, whatever else is in
-        the batch; requests with and without references may be mixed."""
+        the batch; requests with and without references may be mixed.
+
+        `Unmade(reason)` in the place of a picture that could not be made, such as one that the model's own safety
+        checker withholds: it is set aside with that reason, and the others go on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from realism.base.cut_texts import say_cut_texts
 from realism.data.artifacts import Artifact, Weights
 from realism.data.state import Filled
 from realism.parts import Part, Projection, Retriever, Tunable
@@ -17,7 +18,8 @@ def parts_in_use(
     parts: Sequence[Part], learnt: Mapping[Artifact, Filled], embedder: Embedder, versions: Mapping[str, str]
 ) -> Iterator[None]:
     """Parts have the weights that are among these artifacts, or those they came with, and retrievers remember what they
-    embed, until the block ends. versions: of the distributions behind `module:Class`; another one embeds anew."""
+    embed, until the block ends; then it is said which texts were cut. versions: of the distributions behind
+    `module:Class`; another one embeds anew."""
     retrievers = [part for part in parts if isinstance(part, Retriever) and not isinstance(part, Projection)]
     for part in parts:
         if isinstance(part, Tunable):
@@ -30,5 +32,6 @@ def parts_in_use(
     try:
         yield
     finally:
+        say_cut_texts()
         for retriever in retrievers:
             del retriever._memory

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +19,7 @@ from realism.base.errors import RealismError
 from realism.base.tables import chunks, count_rows, read_part
 from realism.data.artifacts import Artifact, Prompts, References, Samples
 from realism.data.rows import Aside, PromptRow, Reference, Sample
-from realism.data.types import Prompt, Request, request_seed
+from realism.data.types import Prompt, Request, Unmade, request_seed
 from realism.parts import Generator
 from realism.parts.step import NONE, Artifacts, Step, name_error
 from realism.parts.work import Shard, Work
@@ -101,10 +102,15 @@ class Generate(Step):
 
     def run(self, work: Work) -> None:
         (work.folder / "images").mkdir(exist_ok=True)
-        make = partial(self._make, work.folder / "images", work.root, work.seed)
+        seen: Counter[str] = Counter()
+        make = partial(self._make, work.folder / "images", work.root, work.seed, seen)
         shards = chunks(self._jobs(work), self.shard)
         total = self.per_prompt * count_rows(work.path(Prompts(self.prompts)))
         work.map(Samples(self.name), shards, make, total=total, unit="images", then=partial(screened, work))
+        if plain := seen["of one colour"]:
+            work.run.warn(
+                f"{self.title()}: {plain} of {seen['made']} pictures of arm '{self.name}' are of one colour throughout"
+            )
 
     def _jobs(self, work: Work) -> Iterator[Job]:
         slot = self._references(work.state)
@@ -121,16 +127,20 @@ class Generate(Step):
                 for i in range(self.per_prompt):
                     yield Job(prompt, i, best, slot.name if slot else "")
 
-    def _make(self, folder: Path, root: Path, seed: int, _: int, jobs: list[Job]) -> Shard:
-        from realism.base.images import write_images
+    def _make(self, folder: Path, root: Path, seed: int, seen: Counter[str], _: int, jobs: list[Job]) -> Shard:
+        from realism.base.images import of_one_colour, write_images
 
         aside: list[Aside] = []
         ready = list(self._requests(jobs, seed, aside))
-        images = self.generator.generate([request for _, request in ready]) if ready else []
-        samples = [
-            self._sample(job, request, (folder / f"{_name(job)}.png").relative_to(root), image)
-            for (job, request), image in zip(ready, images, strict=True)
-        ]
+        made = self.generator.generate([request for _, request in ready]) if ready else []
+        samples, images = [], []
+        for (job, request), image in zip(ready, made, strict=True):
+            if isinstance(image, Unmade):
+                aside.append(Aside(_name(job), self.title(), image.reason))
+            else:
+                samples.append(self._sample(job, request, (folder / f"{_name(job)}.png").relative_to(root), image))
+                images.append(image)
+        seen.update({"made": len(images), "of one colour": sum(map(of_one_colour, images))})
         write_images([root / sample.image for sample in samples], images)
         return samples, aside
 

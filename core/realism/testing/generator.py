@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
-from realism.data.types import Request
+from realism.data.types import Request, Unmade
 from realism.parts import Generator
 from realism.testing.material import picture, prompts
 from realism.testing.part import PartSuite, farthest
@@ -16,7 +18,9 @@ class GeneratorSuite(PartSuite):
     def test_it_makes_one_rgb_picture_a_request(self, part: Generator) -> None:
         made = part.generate(_requests(part))
         assert len(made) == 4, f"4 requests gave {len(made)} pictures"
-        assert {image.mode for image in made} == {"RGB"}, f"pictures should be RGB, not {made[0].mode}"
+        wrong = [image for image in made if not isinstance(image, Unmade) and getattr(image, "mode", None) != "RGB"]
+        assert not wrong, f"pictures should be RGB images, or Unmade(reason), not {wrong[0]}"
+        assert all(image.reason for image in made if isinstance(image, Unmade)), "Unmade should say why"
 
     def test_no_request_gives_no_picture(self, part: Generator) -> None:
         assert list(part.generate([])) == [], "an empty list of requests should give an empty list of pictures"
@@ -28,20 +32,21 @@ class GeneratorSuite(PartSuite):
         alone = [part.generate([request])[0] for request in requests]
         for i, image in enumerate(together):
             for other in (turned[i], alone[i]):
-                gap = farthest(image, other)
+                gap = _gap(image, other)
                 assert gap <= 1, f"request {i} gives another picture in another batch: it differs by {gap:.0f}/255"
 
     def test_another_seed_gives_another_picture(self, part: Generator) -> None:
         prompt = prompts()[0]
         a, b = part.generate([Request(prompt, 1), Request(prompt, 2)])
-        assert farthest(a, b) > 0, "two seeds gave the same picture, so the seed is not used"
+        assert _unmade(a, b) or _gap(a, b) > 0, "two seeds gave the same picture, so the seed is not used"
 
     def test_a_reference_changes_the_picture_if_it_takes_any(self, part: Generator) -> None:
         prompt = prompts()[0]
         without, with_one = part.generate([Request(prompt, 1), Request(prompt, 1, (picture(7),))])
-        gap = farthest(without, with_one)
+        gap = _gap(without, with_one)
         if part.max_references:
-            assert gap > 0, f"max_references is {part.max_references}, but a reference changes nothing"
+            changed = gap > 0 or _unmade(without, with_one)
+            assert changed, f"max_references is {part.max_references}, but a reference changes nothing"
         else:
             assert gap <= 1, "max_references is 0, but a reference changes the picture"
 
@@ -51,7 +56,17 @@ class GeneratorSuite(PartSuite):
         enough, more = part.generate(
             [Request(prompt, 1, references[: part.max_references]), Request(prompt, 1, references)]
         )
-        assert farthest(enough, more) <= 1, f"a reference beyond max_references={part.max_references} was used"
+        assert _gap(enough, more) <= 1, f"a reference beyond max_references={part.max_references} was used"
+
+
+def _gap(a: Any, b: Any) -> float:
+    """The greatest difference of two pictures; of one that was not made none to its like, else infinite."""
+    return farthest(a, b) if not isinstance(a, Unmade) and not isinstance(b, Unmade) else 0.0 if a == b else math.inf
+
+
+def _unmade(a: Any, b: Any) -> bool:
+    """Whether there are no two pictures to compare."""
+    return isinstance(a, Unmade) and isinstance(b, Unmade)
 
 
 def _requests(part: Generator) -> Sequence[Request]:

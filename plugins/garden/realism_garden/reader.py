@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 from realism.base.duplicates import pixel_hash
-from safetensors.torch import load_file
+from realism.base.loading import read_tensors
 from torch import nn
 from torch.nn import functional as F
 
@@ -111,6 +111,6 @@ def to_tensor(images: list[Image.Image]) -> torch.Tensor:
 def load_reader(folder: Path | str = MODELS / "judge") -> Reader:
     """The shipped reader, or another one from its folder, ready to read."""
     model = Reader()
-    weights = load_file(Path(folder) / "reader.safetensors")
+    weights = read_tensors(Path(folder) / "reader.safetensors")
     model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
     return model.eval()

@@ -61,13 +61,13 @@ class Projected(Projection, Tunable):
     def mlp(self) -> Any:
         """A new MLP for this encoder, with what was learnt so far."""
         import torch
-        from safetensors.torch import load_file
+        from realism.base.loading import read_tensors
 
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # an encoder may load
             d = self.encoder.encode_texts([""]).shape[1]
         module = projection(d, self.width)
         if self._learnt is not None:
-            module.load_state_dict(load_file(self._learnt / FILE))
+            module.load_state_dict(read_tensors(self._learnt / FILE))
         return module
 
     @cached_property

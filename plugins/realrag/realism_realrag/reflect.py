@@ -15,7 +15,7 @@ from realism.base.tables import chunks, parts, read, read_part
 from realism.data import artifacts
 from realism.data.artifacts import Artifact, Exhibits
 from realism.data.rows import Aside, Exhibit, RecordRow
-from realism.data.types import Prompt, Request, request_seed
+from realism.data.types import Prompt, Request, Unmade, request_seed
 from realism.databases.database import Database
 from realism.parts import Generator, Retriever
 from realism.parts.step import Artifacts, Step
@@ -118,8 +118,12 @@ class Reflect(Step):
 
         prompts = [_prompt(text, subject) for text, subject, _ in jobs]
         seeds = [request_seed(seed, p.id, n) for p, (_, _, n) in zip(prompts, jobs, strict=True)]
-        images = self.generator.generate([Request(p, s) for p, s in zip(prompts, seeds, strict=True)])
+        made = self.generator.generate([Request(p, s) for p, s in zip(prompts, seeds, strict=True)])
         names = [f"{digest(text)[:16]}-{n}" for text, _, n in jobs]
+        aside = [Aside(n, self.title(), i.reason) for n, i in zip(names, made, strict=True) if isinstance(i, Unmade)]
+        kept = [i for i, image in enumerate(made) if not isinstance(image, Unmade)]
+        images = [image for image in made if not isinstance(image, Unmade)]
+        names, jobs = [names[i] for i in kept], [jobs[i] for i in kept]
         paths = [folder / "images" / f"{name}.png" for name in names]
         write_images(paths, images)
         vectors = self.retriever.encode_images(images)
@@ -129,7 +133,7 @@ class Reflect(Step):
         return [
             Draft(name, text, subject, path.relative_to(root).as_posix(), place)
             for place, (name, (text, subject, _), path) in enumerate(zip(names, jobs, paths, strict=True))
-        ], []
+        ], aside
 
     def _screened(self, work: Work, _: int, shard: Shard) -> Shard:
         """What is left of drafts just made once plugins have looked at them."""
@@ -141,7 +145,7 @@ class Reflect(Step):
         aside = [
             Aside(d.id, work.title, reason) for d, reason in zip(drafts, reasons, strict=True) if reason is not None
         ]
-        return [d for d, reason in zip(drafts, reasons, strict=True) if reason is None], aside
+        return [d for d, reason in zip(drafts, reasons, strict=True) if reason is None], [*shard[1], *aside]
 
     def _mine(
         self, miner: Miner, drafts: _Drafts, database: Database, _: int, rows: list[tuple[int, RecordRow, int]]
