@@ -1,13 +1,18 @@
 """Images of any kind are read, or set aside with a reason."""
 
 import io
+import socket
+import subprocess
+import sys
 import threading
+import time
 import tracemalloc
+from pipes import pipe
 
 import numpy as np
 import pytest
 import tiny
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from realism.base.images import UnreadableImage, image_bytes, read_image, read_images
 
 
@@ -136,3 +141,126 @@ def test_a_bomb_is_refused_before_it_takes_memory(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 5_000_000
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F", "LA", "RGBA", "P", "CMYK"])
+def test_every_mode_is_shrunk_as_its_rgb_is(tmp_path, mode):
+    grey = np.linspace(0, 255, 300 * 200).reshape(200, 300).round()
+    if mode in ("I;16", "I", "F"):
+        Image.fromarray((grey * (1 if mode == "F" else 257)).astype({"I;16": "u2", "I": "i4", "F": "f4"}[mode])).save(
+            tmp_path / "a.tif"
+        )
+    else:
+        Image.fromarray(grey.astype(np.uint8)).convert("RGB").convert(mode).save(tmp_path / "a.tif")
+    whole, small = read_image(tmp_path / "a.tif"), read_image(tmp_path / "a.tif", max_side=30)
+    assert small.size == (30, 20) and whole.size == (300, 200)
+    wanted = np.asarray(whole.resize((30, 20), Image.Resampling.BOX), float)
+    assert np.abs(np.asarray(small, float) - wanted).max() < 12
+    assert abs(np.asarray(whole, float).mean() - 127.5) < 3
+
+
+def test_a_shrunk_image_is_turned_as_its_exif_says_whatever_its_mode(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = tiny.picture(0, (40, 20))
+    for mode, name in (("RGB", "a.jpg"), ("RGBA", "a.png"), ("L", "a.tif"), ("P", "b.png")):
+        picture.convert(mode).save(tmp_path / name, exif=exif)
+        assert read_image(tmp_path / name, max_side=20).size == (10, 20)
+
+
+def test_a_palette_with_a_transparent_colour_is_white_there(tmp_path):
+    image = Image.new("P", (40, 40))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.paste(1, (0, 0, 20, 40))
+    image.save(tmp_path / "a.gif", transparency=0)
+    read = read_image(tmp_path / "a.gif", max_side=20)
+    assert read.getpixel((2, 5)) == (0, 0, 255) and read.getpixel((17, 5)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "tiff", "webp"])
+def test_the_first_of_several_frames_is_read(tmp_path, suffix):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
+    frames[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:], **{"lossless": True})
+    assert read_image(tmp_path / f"a.{suffix}").getpixel((4, 4)) == (255, 0, 0)
+
+
+def test_a_progressive_jpeg_is_refused_by_what_must_be_held_of_it(tmp_path):
+    buffer = io.BytesIO()
+    tiny.picture(0).save(buffer, "JPEG", progressive=True)
+    raw = bytearray(buffer.getvalue())
+    at = raw.index(b"\xff\xc2") + 5
+    raw[at : at + 4] = (12_000).to_bytes(2, "big") * 2
+    (tmp_path / "a.jpg").write_bytes(raw)
+    with pytest.raises(UnreadableImage, match="more than 100 million pixels"):
+        read_image(tmp_path / "a.jpg", max_side=256)
+
+
+def test_a_png_that_grows_in_its_text_or_its_profile_is_refused(tmp_path):
+    text = PngImagePlugin.PngInfo()
+    text.add_text("k", "x" * 20_000_000, zip=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "text.png", pnginfo=text)
+    Image.new("RGB", (8, 8)).save(tmp_path / "icc.png", icc_profile=b"\0" * 20_000_000)
+    for name in ("text.png", "icc.png"):
+        with pytest.raises(UnreadableImage, match="too large"):
+            read_image(tmp_path / name)
+
+
+def test_a_file_of_more_than_a_gigabyte_is_refused_unread(tmp_path):
+    with (tmp_path / "a.webp").open("wb") as file:
+        file.write(b"RIFF\xff\xff\xff\x7fWEBPVP8L")
+        file.truncate(2**30 + 1)  # with a hole in it, so that it takes no space
+    with pytest.raises(UnreadableImage, match="larger than 1,024 MiB"):
+        read_image(tmp_path / "a.webp")
+
+
+def test_what_is_no_file_is_unreadable_and_not_waited_for(tmp_path):
+    pipe(tmp_path / "pipe.png")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s.png"))
+        (tmp_path / "device.png").symlink_to("/dev/zero")
+        (tmp_path / "folder.png").mkdir()
+        (tmp_path / "circle.png").symlink_to(tmp_path / "circle.png")
+        (tmp_path / "nowhere.png").symlink_to(tmp_path / "gone.png")
+        said = {
+            "pipe.png": "it is a pipe, no file",
+            "s.png": "it is a socket, no file",
+            "device.png": "it is a device, no file",
+            "folder.png": "it is a folder",
+            "circle.png": "Too many levels of symbolic links",
+            "nowhere.png": "it is not there",
+        }
+        found = {e.path.name: e.reason for e in read_images(tmp_path / name for name in said)}
+    assert found == said
+
+
+def test_no_more_is_read_ahead_than_the_pixels_that_may_be_held(tmp_path, monkeypatch):
+    monkeypatch.setattr("realism.base.images.MOST_PIXELS", 100 * 100)
+    Image.new("RGB", (100, 100)).save(tmp_path / "a.png")
+    begun = []
+    monkeypatch.setattr("realism.base.images._try_read", lambda *a: begun.append(1) or Image.new("RGB", (100, 100)))
+    images = read_images([tmp_path / "a.png"] * 40, workers=2, ahead=16)
+    next(images)
+    time.sleep(0.1)
+    assert len(begun) <= 5
+    assert len(list(images)) == 39
+
+
+SIXTEEN_BITS = """
+import resource, sys
+import numpy as np
+from PIL import Image
+from realism.base.images import read_images
+
+Image.fromarray(np.zeros((5000, 5000), np.uint16)).save(sys.argv[1], compress_level=1)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+sizes = {image.size for image in read_images([sys.argv[1]] * 6, max_side=256)}
+print(sizes, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def test_six_large_pictures_of_16_bits_take_little_memory(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", SIXTEEN_BITS, str(tmp_path / "a.png")], capture_output=True, text=True, check=True
+    )
+    sizes, megabytes = done.stdout.rsplit(maxsplit=1)
+    assert sizes == "{(256, 256)}" and int(megabytes) < 600

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import json
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,25 @@ WHOLE = 64 * 2**20
 EDGE = 2**20
 WRITING = ".writing"
 """How the names of files end that are being written."""
+
+
+KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+
+
+def regular(path: Path) -> Path:
+    """The path, if it is a file or a link that leads to one. Raises OSError if nothing is there, and if it is a folder,
+    a pipe, a socket or a device: to read those may never end. All that a user has named is opened by way of this."""
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, f"it is {KINDS.get(stat.S_IFMT(mode), 'of another kind')}, no file", str(path))
+    return path
+
+
+def user_path(text: str) -> Path:
+    """A path as a user writes it, with "~" for the home folder. A "~name" that nobody has stays as it is."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises for such
 
 
 @contextlib.contextmanager
@@ -63,8 +84,8 @@ def fingerprint_path(path: Path) -> str:
         return digest([(str(p.relative_to(path)), fingerprint_path(p)) for p in inside])
     if not path.is_file():
         return "absent"
-    stat = path.stat()
-    return _contents(path, stat.st_size, stat.st_mtime_ns)
+    found = path.stat()
+    return _contents(path, found.st_size, found.st_mtime_ns)
 
 
 @functools.cache

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import threading
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,17 +12,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from realism.base.errors import RealismError
-from realism.base.files import write_aside
+from realism.base.files import regular, write_aside
+from realism.base.modes import flat, turn_of
 from realism.base.tars import read_member, split_member
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 """What is read. Formats that run interpreters or other programs (EPS, PDF) are not."""
 MOST_PIXELS = 100_000_000
 """Images of which more would have to be decoded are set aside by their header, before any pixel is."""
+MOST_BYTES = 2**30
+"""Larger files are not looked into: some formats are read whole before anything is known of them."""
 NOT_THERE = "it is not there"
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MOST_PIXELS takes its place
@@ -45,10 +49,10 @@ def open_image_file(path: Path | str) -> BinaryIO:
     """The bytes of an image, to be closed: of a file, or of a member of a plain tar, as in /data/00000.tar/000123.jpg.
 
     Whatever looks at the files of records, and not at their pixels, opens them with this. Raises OSError if there is no
-    such file or member, and RealismError if the tar is damaged."""
+    such file or member, or something that is no file, and RealismError if the tar is damaged."""
     path = Path(path)
     try:
-        return path.open("rb")
+        return regular(path).open("rb")
     except (FileNotFoundError, NotADirectoryError):
         if (member := split_member(path)) is None:
             raise
@@ -60,7 +64,8 @@ def read_image(path: Path | str, max_side: int | None = None, most_pixels: int =
 
     path may lead into a plain tar: /data/00000.tar/000123.jpg. max_side: images with a longer side (pixels) are shrunk
     to it, in proportion; None leaves all as they are. Raises UnreadableImage, and nothing else, for whatever is wrong
-    with the file; TooLarge is the kind for more than `most_pixels`.
+    with the file; TooLarge is the kind for more than `most_pixels`. However many threads call this, about MOST_PIXELS
+    are decoded at a time, at up to 12 bytes each.
     """
     path = Path(path)
     try:
@@ -68,35 +73,72 @@ def read_image(path: Path | str, max_side: int | None = None, most_pixels: int =
             return _decode(path, file, max_side, most_pixels)
     except UnreadableImage:
         raise
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+    except (FileNotFoundError, NotADirectoryError):
         raise UnreadableImage(path, NOT_THERE) from None
     except Image.DecompressionBombError:
         raise TooLarge(path, most_pixels) from None
     except UnidentifiedImageError:
         raise UnreadableImage(path, "it is no image of a known format") from None
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UnreadableImage(path, reason) from error
+        words = (isinstance(error, OSError) and error.strerror) or str(error).strip() or type(error).__name__
+        raise UnreadableImage(path, words.splitlines()[0]) from error
 
 
 def read_images(
     paths: Iterable[Path | str], workers: int = 4, ahead: int | None = None, max_side: int | None = None
 ) -> Iterator[Image.Image | UnreadableImage]:
     """The images of the paths, in order, read by `workers` threads while the caller works; an UnreadableImage in the
-    place of each that cannot be read. At most `ahead` images (4 a worker if None) are held before they are taken."""
+    place of each that cannot be read. At most `ahead` images (4 a worker if None) are held before they are taken, and
+    no more are begun while those held have MOST_PIXELS or more."""
     ahead = ahead or 4 * workers
+    shelf = _Shelf()
     with ThreadPoolExecutor(workers, thread_name_prefix="read_images") as pool:
         waiting: deque[Future[Image.Image | UnreadableImage]] = deque()
         try:
-            for path in paths:
-                waiting.append(pool.submit(_try_read, path, max_side))
+            for number, path in enumerate(paths):
+                waiting.append(pool.submit(shelf.read, number, path, max_side))
                 if len(waiting) > ahead:
-                    yield waiting.popleft().result()
+                    yield shelf.taken(waiting.popleft().result())
             while waiting:
-                yield waiting.popleft().result()
+                yield shelf.taken(waiting.popleft().result())
         finally:
+            shelf.close()
             for future in waiting:
                 future.cancel()
+
+
+class _Shelf:
+    """What `read_images` has read and nobody has taken yet."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._next = self._pixels = 0  # the number of the image that is taken next; pixels of those that are held
+        self._closed = False
+
+    def read(self, number: int, path: Path | str, max_side: int | None) -> Image.Image | UnreadableImage:
+        """An image, as soon as there is room for it, or it is the next."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or number <= self._next or self._pixels < MOST_PIXELS)
+        image = _try_read(path, max_side)
+        with self._changed:
+            self._pixels += _pixels(image)
+        return image
+
+    def taken(self, image: Image.Image | UnreadableImage) -> Image.Image | UnreadableImage:
+        with self._changed:
+            self._next += 1
+            self._pixels -= _pixels(image)
+            self._changed.notify_all()
+        return image
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+def _pixels(image: Image.Image | UnreadableImage) -> int:
+    return image.width * image.height if isinstance(image, Image.Image) else 0
 
 
 def image_bytes(image: Image.Image) -> bytes:
@@ -108,18 +150,54 @@ def image_bytes(image: Image.Image) -> bytes:
 
 
 def _decode(path: Path, file: BinaryIO, max_side: int | None, most_pixels: int) -> Image.Image:
-    if not file.read(1):
+    size = file.seek(0, io.SEEK_END)
+    if not size:
         raise UnreadableImage(path, "the file is empty")
+    if size > MOST_BYTES:
+        raise UnreadableImage(path, f"the file is larger than {MOST_BYTES // 2**20:,} MiB")
     file.seek(0)
     with Image.open(file, formats=_formats()) as image:
+        pixels = _pixels(image)
         if max_side:
             image.draft("RGB", (max_side, max_side))  # JPEG is decoded at a fraction of its size
-        if image.width * image.height > most_pixels:
+        if not image.info.get("progressive"):  # of which all must be held at once, whatever is made of it
+            pixels = _pixels(image)
+        if pixels > most_pixels:
             raise TooLarge(path, most_pixels)
-        image.load()
-        if max_side and max(image.size) > max_side and not image.mode.startswith("I"):
-            image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
-        return _to_rgb(_upright(image))
+        with _decoding.room(pixels):
+            image.load()
+            turn = turn_of(image)
+            made = flat(image)
+            if max_side and max(made.size) > max_side:
+                made.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+            if turn is not None:
+                made = made.transpose(turn)
+            return made.copy() if made is image and made.mode == "RGB" else made.convert("RGB")
+
+
+class _Budget:
+    """So many pixels, for all threads together."""
+
+    def __init__(self, pixels: int):
+        self._most = self._left = pixels
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def room(self, pixels: int) -> Iterator[None]:
+        """Wait until so many are free, and hold them. More than there are is all of them."""
+        pixels = min(pixels, self._most)
+        with self._changed:
+            self._changed.wait_for(lambda: self._left >= pixels)
+            self._left -= pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += pixels
+                self._changed.notify_all()
+
+
+_decoding = _Budget(MOST_PIXELS)
 
 
 def of_one_colour(image: Image.Image) -> bool:
@@ -148,32 +226,3 @@ def _try_read(path: Path | str, max_side: int | None) -> Image.Image | Unreadabl
         return read_image(path, max_side)
     except UnreadableImage as error:
         return error
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # broken EXIF does not spoil the pixels
-        return image
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        return _grey_to_rgb(np.asarray(image))
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    rgb = image.convert("RGB")
-    return rgb if rgb is not image else image.copy()
-
-
-def _grey_to_rgb(values: np.ndarray) -> Image.Image:
-    """(h, w) grey: 16-bit integers, or floats in [0, 1] or [0, 255] -> RGB."""
-    grey: np.ndarray = values.astype(np.float32)
-    if values.dtype.kind != "f" and (values.dtype.itemsize == 2 or grey.max(initial=0) > 255):
-        grey = grey / 257
-    elif values.dtype.kind == "f" and np.nanmax(grey, initial=0) <= 1:
-        grey = grey * 255
-    whole = np.nan_to_num(grey, nan=0.0, posinf=255.0, neginf=0.0).round().clip(0, 255)
-    return Image.fromarray(whole.astype(np.uint8)).convert("RGB")

@@ -11,9 +11,14 @@ NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 def class_text(template: str, name: str) -> str:
     """The template filled with a class: ("a photo of a {subject}", "water_iris") -> "a photo of a water iris", and
-    "a photo of an iris" for "iris"."""
-    words = re.sub("[_-]", " ", name).strip()
+    "a photo of an iris" for "iris". Dashes stay: they are part of names, as in "Ford F-150"."""
+    words = spaced(name)
     return with_article(template, words).replace("{subject}", words)
+
+
+def spaced(name: str) -> str:
+    """A class's name, as folders have it, in words: "sea_rose" -> "sea rose"."""
+    return name.replace("_", " ").strip()
 
 
 def with_article(template: str, words: str) -> str:

@@ -11,12 +11,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from realism.base.duplicates import perceptual_hash, pixel_hash
+from realism.base.duplicates import perceptual_hashes, pixel_hash
+from realism.base.errors import RealismError
 from realism.base.files import digest
 from realism.base.image_cache import ImageCache, image_key
 from realism.base.images import UnreadableImage, read_images
+from realism.base.plain import readable
 from realism.base.tables import chunks
 from realism.data.rows import Aside, RecordRow
+from realism.data.types import Record
+from realism.data.writable import name_problem, record_problem
 from realism.parts.retriever import Projection, Retriever
 from realism.parts.sources import Images
 
@@ -68,7 +72,7 @@ class Embedder:
     def __init__(self, folder: Path, root: Path):
         """root: where relative paths of images begin."""
         self._folder, self._root = folder, root
-        self._pixels, self._looks = ImageCache(folder / "pixels"), ImageCache(folder / "looks")
+        self._pixels, self._looks = ImageCache(folder / "pixels"), ImageCache(folder / "hashes")
         self._memories: dict[str, VectorMemory] = {}
 
     def memory(self, made_by: Mapping[str, Any]) -> VectorMemory:
@@ -114,7 +118,7 @@ class Embedder:
         return encoder._memory.kept.take(keys)
 
     def hashes(self, keys: Sequence[str]) -> np.ndarray:
-        """The perceptual hashes (n, 4) of images that were looked at."""
+        """The perceptual hashes (n, 2, 4) of images that were looked at, and of their mirror images."""
         return self._looks.take(keys)
 
     def _read(
@@ -127,6 +131,8 @@ class Embedder:
     ) -> tuple[list[KeyedRow], list[Aside]]:
         """The records with their keys. Images are opened only if something of them is not known: their pixels' hash,
         their perceptual hash if `look`, their vector if they are to be used for one."""
+        nameless = [(r, name_problem(r.id, r.path, r.subject)) for r in records]
+        records = [r for r, reason in nameless if reason is None]
         # pictures of the run itself, whose paths are relative, may be drawn anew in their places: they are looked at
         lasting = {i: image_key(Path(r.path)) for i, r in enumerate(records) if Path(r.path).is_absolute()}
         there = self._pixels.has(list(lasting.values()))
@@ -146,7 +152,7 @@ class Embedder:
                 good = [(i, image) for i, image in batch if not isinstance(image, UnreadableImage)]
                 aside |= {i: Aside(records[i].id, step, e.reason) for i, e in batch if isinstance(e, UnreadableImage)}
                 keys |= dict(zip((i for i, _ in good), pool.map(pixel_hash, (im for _, im in good)), strict=True))
-                looks = [pool.submit(perceptual_hash, image) for _, image in good] if look else []
+                looks = [pool.submit(perceptual_hashes, image) for _, image in good] if look else []
                 if use is not None and good:
                     use([_keyed(records[i], keys[i]) for i, _ in good], [image for _, image in good])
                 kept_for = [i for i, _ in good if i in lasting]
@@ -154,7 +160,8 @@ class Embedder:
                 if looks:
                     self._looks.add([keys[i] for i, _ in good], np.stack([future.result() for future in looks]))
         rows = [_keyed(record, keys[i]) for i, record in enumerate(records) if i not in aside]
-        return rows, [aside[i] for i in sorted(aside)]
+        left = [Aside(readable(r.id), step, reason) for r, reason in nameless if reason is not None]
+        return rows, [*left, *(aside[i] for i in sorted(aside))]
 
 
 def _source(encoder: Retriever) -> Retriever:
@@ -167,5 +174,13 @@ def _keyed(row: RecordRow, key: str) -> KeyedRow:
 
 
 def rows_of(images: Images) -> Iterator[RecordRow]:
-    """The records of a collection as rows of a table."""
-    return (RecordRow(r.id, str(r.path.absolute()), r.subject, dict(r.metadata)) for r in images.records())
+    """The records of a collection as rows of a table; see `row_of`."""
+    return (row_of(images, record) for record in images.records())
+
+
+def row_of(images: Images, record: Record) -> RecordRow:
+    """A record of a collection as a row, whose id, path and subject may still be no Unicode: the embedder sets it aside
+    then. Raises RealismError if the collection gives something else than a record."""
+    if problem := record_problem(record):
+        raise RealismError(f"images '{images.part_name}': {problem}")
+    return RecordRow(record.id, str(record.path.absolute()), record.subject, dict(record.metadata))

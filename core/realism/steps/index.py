@@ -13,16 +13,17 @@ from annotated_types import Ge, Le
 from realism.base.duplicates import BITS, Alike
 from realism.base.errors import RealismError
 from realism.base.files import renamed_folder, write_aside
+from realism.base.plain import readable
 from realism.base.tables import chunks, part_path, parts, write_part
 from realism.data import artifacts
 from realism.data.artifacts import Artifact
-from realism.data.rows import Aside, RecordRow
+from realism.data.rows import Aside
 from realism.data.types import Record
 from realism.databases.database import DatabaseRow, Manifest
 from realism.databases.indexing import Encoded, duplicates_of, leaks_of, unit_rows, vectors_fit
 from realism.databases.leaks import evaluation_sets
 from realism.parts import Images, Retriever
-from realism.parts.embedder import SHARD, Embedder, KeyedRow, VectorMemory
+from realism.parts.embedder import SHARD, Embedder, KeyedRow, VectorMemory, row_of
 from realism.parts.sources import EmbeddedImages
 from realism.parts.step import Artifacts, Step
 from realism.parts.work import Shard, Table, Work
@@ -48,7 +49,7 @@ class BuildIndex(Step):
     leaks: Literal["drop", "stop", "allow"] = "drop"
     """What to do about images that the recipe also evaluates against: leave them out, stop, or not look for any."""
     duplicates: Literal["keep", "drop"] = "keep"
-    """Whether of images that are nearly the same only the first is kept."""
+    """Whether of images that are nearly the same only the first is kept; one that is mirrored is another image."""
     duplicate_cosine: Annotated[float, Ge(0), Le(1)] = 0.94
     """The least cosine of the vectors of two near-duplicates."""
     duplicate_bits: Annotated[int, Ge(0), Le(BITS)] = 24
@@ -116,13 +117,15 @@ class BuildIndex(Step):
     def _embed_some(
         self, memory: VectorMemory | None, embedder: Embedder, number: int, pairs: list[tuple[Record, Any]]
     ) -> Shard:
-        records = [_row(record) for record, _ in pairs]
+        records = [row_of(self.images, record) for record, _ in pairs]
         if memory is None:
             shard = embedder.embed(self.retriever, records, "index", look=True)
             embedder.flush()
             return shard
         given = unit_rows({record.id: vector for record, vector in pairs})
-        unusable = [Aside(r.id, "index", "its vector is zero or not finite") for r in records if r.id not in given]
+        unusable = [
+            Aside(readable(r.id), "index", "its vector is zero or not finite") for r in records if r.id not in given
+        ]
         rows, aside = embedder.keep(memory, given, [r for r in records if r.id in given], "index")
         embedder.flush()
         if number == 0:
@@ -187,11 +190,7 @@ class BuildIndex(Step):
         return made
 
 
-def _row(record: Record) -> RecordRow:
-    return RecordRow(record.id, str(record.path.absolute()), record.subject, dict(record.metadata))
-
-
-def _database_row(row: RecordRow) -> DatabaseRow:
+def _database_row(row: KeyedRow) -> DatabaseRow:
     return DatabaseRow(row.id, row.path, str(row.metadata.get("caption", "")), row.subject, row.metadata)
 
 
