@@ -7,12 +7,12 @@ import sys
 import threading
 import time
 import tracemalloc
+from pipes import pipe
 
 import numpy as np
 import pytest
 import tiny
 from PIL import Image, PngImagePlugin
-from pipes import pipe
 from realism.base.images import UnreadableImage, image_bytes, read_image, read_images
 
 

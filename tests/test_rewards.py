@@ -123,7 +123,8 @@ def test_zero_shot_has_no_answer_for_a_subject_that_is_no_class():
         ("rose", "a photo of a rose, a flower"),
         ("iris", "a photo of an iris, a flower"),
         ("water_lily", "a photo of a water lily, a flower"),
-        ("unicorn-root", "a photo of a unicorn root, a flower"),
+        ("unicorn-root", "a photo of a unicorn-root, a flower"),
+        ("Mercedes-Benz_E-Class", "a photo of a Mercedes-Benz E-Class, a flower"),
     ],
 )
 def test_zero_shot_texts_have_the_article_that_the_name_wants(name, text):

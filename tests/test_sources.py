@@ -76,7 +76,7 @@ class Two(Images):
 
 def test_each_class_gets_its_prompt_in_plain_words():
     assert list(ClassPrompts(Two()).prompts()) == [
-        Prompt("colts-foot", "A photo of a colts foot", "colts-foot"),
+        Prompt("colts-foot", "A photo of a colts-foot", "colts-foot"),
         Prompt("sea_rose", "A photo of a sea rose", "sea_rose"),
     ]
 
@@ -84,7 +84,7 @@ def test_each_class_gets_its_prompt_in_plain_words():
 def test_several_prompts_of_a_class_have_ids_of_their_own():
     found = list(ClassPrompts(Two(), template="{subject}!", per_class=3).prompts())
     assert [p.id for p in found][:3] == ["colts-foot-0", "colts-foot-1", "colts-foot-2"]
-    assert {p.text for p in found} == {"colts foot!", "sea rose!"}
+    assert {p.text for p in found} == {"colts-foot!", "sea rose!"}
 
 
 def test_a_template_without_a_subject_is_refused():

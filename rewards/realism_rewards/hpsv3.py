@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from realism.base.devices import DType, pick_dtype
 from realism.base.errors import RealismError
+from realism.base.files import user_path
 from realism.base.pretrained import parted, place_options, said, special_tokens
+from realism.base.text_files import read_text
 from realism.plugins.models import find_model
 
 from realism_rewards.preference import (
@@ -66,13 +68,13 @@ class HpsV3(Preference):
 
     def inputs(self) -> list[Path]:
         path = None if self.options_error() else local_weights(self.weights, WEIGHTS)
-        return [*([path, Path(self.instruction).expanduser()] if path else []), *model_folders(self.base)]
+        return [*([path, user_path(self.instruction)] if path else []), *model_folders(self.base)]
 
     def options_error(self) -> str | None:
         return weights_error(self.weights, WEIGHTS) or model_error(self.base) or self._instruction_error()
 
     def _instruction_error(self) -> str | None:
-        path = Path(self.instruction).expanduser()
+        path = user_path(self.instruction)
         text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
         if "{prompt}" in text and REWARD in text:
             return None
@@ -100,7 +102,7 @@ class HpsV3(Preference):
         model = load_weights_into(model, tower, self.weights).to(device, pick_dtype(self.dtype, device))
         if error := self._instruction_error():
             raise RealismError(error)
-        instruction = Path(self.instruction).expanduser().read_text(encoding="utf-8")
+        instruction = read_text(user_path(self.instruction))
         return RatingReader(model, head.to(device), tokenizer, instruction)
 
 

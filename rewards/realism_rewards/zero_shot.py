@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from realism.base.errors import RealismError, shown
+from realism.base.plain import is_unicode, readable
 from realism.base.texts import class_text
 from realism.data.types import Picture
 from realism.parts import Images, Retriever, Reward, Scores
@@ -32,8 +33,8 @@ class ZeroShot(Reward):
     classes: Images | list[str]
     """The names of the classes, or images whose subjects they are; prompts name theirs in the same letters."""
     template: str = "a photo of a {subject}"
-    """The text of a class, where `{subject}` stands for its name, with spaces for underscores and dashes; "a" before it
-    becomes "an" where the name wants it."""
+    """The text of a class, where `{subject}` stands for its name, with spaces for underscores; "a" before it becomes
+    "an" where the name wants it."""
 
     def options_error(self) -> str | None:
         if "{subject}" not in self.template:
@@ -66,6 +67,8 @@ class ZeroShot(Reward):
         """The names of the classes, and the row (n, d) of the text of each."""
         names = self.classes if isinstance(self.classes, list) else [r.subject for r in self.classes.records()]
         names = sorted(set(names) - {""})
+        if strange := next((name for name in names if not is_unicode(name)), None):
+            raise RealismError(f"zero_shot: the class '{readable(strange)}' is no UTF-8; rename its folder")
         if len(names) < 2:
             source = getattr(self.classes, "part_name", "classes")
             raise RealismError(f"zero_shot: '{source}' has {len(names)} classes; give it two or more to choose from")

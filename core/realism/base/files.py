@@ -32,6 +32,11 @@ def regular(path: Path) -> Path:
     return path
 
 
+def user_path(text: str) -> Path:
+    """A path as a user writes it, with "~" for the home folder. A "~name" that nobody has stays as it is."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises for such
+
+
 @contextlib.contextmanager
 def write_aside(path: Path) -> Iterator[Path]:
     """A temporary name beside `path` to write to; renamed to `path` if the block ends well, removed if it does not."""

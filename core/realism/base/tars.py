@@ -10,12 +10,23 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from realism.base.errors import RealismError
+from realism.base.files import regular
 
 SUFFIX = ".tar"
 KEPT = 32
 """Tars whose members are remembered; 10,000 members take about 2 MB."""
-COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+COMPRESSED = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"PK\x03\x04": "zip",
+    b"7z\xbc\xaf\x27\x1c": "7z",
+    b"Rar!": "rar",
+}
 """How compressed files begin. Nothing in them can be found without reading all before it."""
+MOST_BYTES = 2**30
+"""Larger members are not read."""
 
 Place = tuple[int, int]
 """Where a member begins in its tar, and how long it is, in bytes."""
@@ -38,11 +49,13 @@ def members(tar: Path) -> Mapping[str, Place]:
 
     Raises RealismError for a tar that is compressed or damaged, or whose members point outside of it."""
     try:
-        stat = tar.stat()
+        stat = regular(tar).stat()
         with _scanning:
             return _scan(tar, stat.st_size, stat.st_mtime_ns)
     except FileNotFoundError:
         raise RealismError(f"{tar}: no such file") from None
+    except OSError as error:
+        raise RealismError(f"{tar}: it cannot be read: {error.strerror}") from error
 
 
 def read_member(tar: Path, name: str) -> bytes:
@@ -54,9 +67,11 @@ def read_member(tar: Path, name: str) -> bytes:
         return read_place(file, place)
 
 
-def read_place(file: BinaryIO, place: Place) -> bytes:
-    """One file of an open tar."""
+def read_place(file: BinaryIO, place: Place, most: int = MOST_BYTES) -> bytes:
+    """One file of an open tar. Raises RealismError if it has more than `most` bytes."""
     offset, size = place
+    if size > most:
+        raise RealismError(f"{file.name}: a member of {size:,} bytes, of which at most {most:,} are read")
     file.seek(offset)
     return file.read(size)
 
@@ -65,25 +80,32 @@ def read_place(file: BinaryIO, place: Place) -> bytes:
 def _scan(tar: Path, size: int, changed: int) -> Mapping[str, Place]:
     found: dict[str, Place] = {}
     with tar.open("rb") as file:
-        _refuse_compressed(tar, file)
         try:
             with tarfile.open(fileobj=file, mode="r:") as archive:
+                end = 0
                 while (member := archive.next()) is not None:
                     archive.members.clear()  # type: ignore[attr-defined] # it would keep them all
+                    if archive.offset <= end:
+                        raise tarfile.ReadError(f"a header at byte {end} that leads back")
+                    end = archive.offset
                     if member.isreg() and not member.issparse():
                         found[_name(tar, member.name)] = (member.offset_data, member.size)
                 _refuse_rest(file, archive.offset)
-        except (tarfile.TarError, ValueError, ArithmeticError, OSError) as error:
-            raise RealismError(f"{tar}: damaged, or no tar: {error}; copy or make it again") from error
+        except RealismError:
+            raise
+        except Exception as error:  # tarfile raises many kinds for a damaged file
+            raise RealismError(_damage(tar, file, error)) from error
     return found
 
 
-def _refuse_compressed(tar: Path, file: BinaryIO) -> None:
-    head = file.read(8)
+def _damage(tar: Path, file: BinaryIO, error: Exception) -> str:
     file.seek(0)
+    head = file.read(8)
     for start, kind in COMPRESSED.items():
-        if head.startswith(start):
-            raise RealismError(f"{tar}: compressed with {kind}; only a plain tar can be read in any order: unpack it")
+        if head.startswith(start):  # asked last, as the name of a first member may begin so
+            return f"{tar}: compressed with {kind}; only a plain tar can be read in any order: unpack it"
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"{tar}: damaged, or no tar: {reason}; copy or make it again"
 
 
 def _refuse_rest(file: BinaryIO, offset: int) -> None:

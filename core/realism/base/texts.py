@@ -10,9 +10,14 @@ AN = re.compile(r"(?!uni|use|eu|one)[aeiou]", re.IGNORECASE)
 
 def class_text(template: str, name: str) -> str:
     """The template filled with a class: ("a photo of a {subject}", "water_iris") -> "a photo of a water iris", and
-    "a photo of an iris" for "iris"."""
-    words = re.sub("[_-]", " ", name).strip()
+    "a photo of an iris" for "iris". Dashes stay: they are part of names, as in "Ford F-150"."""
+    words = spaced(name)
     return with_article(template, words).replace("{subject}", words)
+
+
+def spaced(name: str) -> str:
+    """A class's name, as folders have it, in words: "sea_rose" -> "sea rose"."""
+    return name.replace("_", " ").strip()
 
 
 def with_article(template: str, words: str) -> str:

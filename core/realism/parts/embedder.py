@@ -12,11 +12,15 @@ import numpy as np
 from PIL import Image
 
 from realism.base.duplicates import perceptual_hash, pixel_hash
+from realism.base.errors import RealismError
 from realism.base.files import digest
 from realism.base.image_cache import ImageCache, image_key
 from realism.base.images import UnreadableImage, read_images
+from realism.base.plain import readable
 from realism.base.tables import chunks
 from realism.data.rows import Aside, RecordRow
+from realism.data.types import Record
+from realism.data.writable import name_problem, record_problem
 from realism.parts.retriever import Projection, Retriever
 from realism.parts.sources import Images
 
@@ -127,6 +131,8 @@ class Embedder:
     ) -> tuple[list[KeyedRow], list[Aside]]:
         """The records with their keys. Images are opened only if something of them is not known: their pixels' hash,
         their perceptual hash if `look`, their vector if they are to be used for one."""
+        nameless = [(r, name_problem(r.id, r.path, r.subject)) for r in records]
+        records = [r for r, reason in nameless if reason is None]
         # pictures of the run itself, whose paths are relative, may be drawn anew in their places: they are looked at
         lasting = {i: image_key(Path(r.path)) for i, r in enumerate(records) if Path(r.path).is_absolute()}
         there = self._pixels.has(list(lasting.values()))
@@ -154,7 +160,8 @@ class Embedder:
                 if looks:
                     self._looks.add([keys[i] for i, _ in good], np.stack([future.result() for future in looks]))
         rows = [_keyed(record, keys[i]) for i, record in enumerate(records) if i not in aside]
-        return rows, [aside[i] for i in sorted(aside)]
+        left = [Aside(readable(r.id), step, reason) for r, reason in nameless if reason is not None]
+        return rows, [*left, *(aside[i] for i in sorted(aside))]
 
 
 def _source(encoder: Retriever) -> Retriever:
@@ -167,5 +174,13 @@ def _keyed(row: RecordRow, key: str) -> KeyedRow:
 
 
 def rows_of(images: Images) -> Iterator[RecordRow]:
-    """The records of a collection as rows of a table."""
-    return (RecordRow(r.id, str(r.path.absolute()), r.subject, dict(r.metadata)) for r in images.records())
+    """The records of a collection as rows of a table; see `row_of`."""
+    return (row_of(images, record) for record in images.records())
+
+
+def row_of(images: Images, record: Record) -> RecordRow:
+    """A record of a collection as a row, whose id, path and subject may still be no Unicode: the embedder sets it aside
+    then. Raises RealismError if the collection gives something else than a record."""
+    if problem := record_problem(record):
+        raise RealismError(f"images '{images.part_name}': {problem}")
+    return RecordRow(record.id, str(record.path.absolute()), record.subject, dict(record.metadata))

@@ -39,6 +39,8 @@ def find_recipe(name: str, registry: Registry) -> Path:
         return ours[name]
     if Path(name).is_dir():
         raise RealismError(f"'{name}' is a folder; name a recipe file in it")
+    if Path(name).exists():
+        raise RealismError(f"'{name}' is a pipe or a device; a recipe is a file")
     known = [*ours, *(e.name for e in registry.entries("recipe"))]
     raise RealismError(f"no recipe '{name}': no such file; recipes with a name: {listed(known)}{nearest(name, known)}")
 

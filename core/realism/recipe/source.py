@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from realism.base.errors import Problem, RealismError
+from realism.base.files import regular
 
 Key = tuple[str | int, ...]
 MOST_VALUES = 100_000
@@ -85,7 +86,7 @@ def read_yaml(path: Path, prefix: str) -> Source:
     Raises RealismError if the file cannot be read as a YAML mapping at all.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = regular(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise RealismError(f"recipe '{path}' cannot be read: {reason}") from None

@@ -9,6 +9,7 @@ from typing import Annotated
 from annotated_types import Ge
 
 from realism.base.errors import RealismError, nearest
+from realism.base.plain import is_unicode, readable
 from realism.base.texts import class_text
 from realism.data.types import Prompt
 from realism.parts import Images, Prompts
@@ -21,8 +22,8 @@ class ClassPrompts(Prompts):
     images: Images
     """The images whose subjects are asked for, in alphabetical order."""
     template: str = "A photo of a {subject}"
-    """The text; `{subject}` stands for the subject, with spaces for its underscores and dashes; "a"
-    before it becomes "an" where the name wants it."""
+    """The text; `{subject}` stands for the subject, with spaces for its underscores; "a" before it becomes "an" where
+    the name wants it."""
     per_class: Annotated[int, Ge(1)] = 1
     """How many prompts of the same text each subject gets (with ids, and so seeds, of their own)."""
     novel: list[str] = field(default_factory=list)
@@ -41,6 +42,8 @@ class ClassPrompts(Prompts):
         if strange := [name for name in self.novel if name not in subjects]:
             raise RealismError(f"novel: no image has the subject '{strange[0]}'{nearest(strange[0], subjects)}")
         for subject in subjects:
+            if not is_unicode(subject):
+                raise RealismError(f"the subject '{readable(subject)}' is no UTF-8; rename its folder")
             about = {"case": "novel" if subject in self.novel else "known"} if self.novel else {}
             text = class_text(self.template, subject)
             for number in range(self.per_class):

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import RealismError, listed
+from realism.base.files import regular, user_path
+from realism.base.plain import Plain
 from realism.data.types import Record
 from realism.parts.sources import EmbeddedImages
-from realism.sources.listed import AtPath
+from realism.sources.listed import AtPath, path_in_table
 from realism.sources.rows import read_columns, read_rows
 
 if TYPE_CHECKING:
@@ -65,13 +67,13 @@ class EmbeddingFolder(AtPath, EmbeddedImages):
 
     def _listed(self, tables: list[Path]) -> Iterator[Record]:
         seen: set[str] = set()
-        root = Path(self.images).expanduser() if self.images else self.place
+        root = user_path(self.images) if self.images else self.place
         for table in tables:
             for place, row in read_rows(table):
                 if self.file not in row:
                     there = listed(read_columns(table))
                     raise RealismError(f"{place}: no path in column '{self.file}'; its columns are: {there}")
-                file = str(row.pop(self.file))
+                file = path_in_table(place, row, self.file)
                 id = str(row.pop("id", file))
                 if id in seen:
                     raise RealismError(f"{place}: '{id}' comes a second time; give each image one row and one id")
@@ -83,8 +85,8 @@ class EmbeddingFolder(AtPath, EmbeddedImages):
 def _metadata(row: dict[str, Any]) -> dict[str, Any]:
     """The other columns, and what the step `index` writes into `metadata` as JSON; an empty caption is none."""
     try:
-        inner = json.loads(row["metadata"])
-    except (KeyError, TypeError, ValueError):
+        inner = Plain()(json.loads(row["metadata"]))
+    except (KeyError, TypeError, ValueError, RecursionError):
         inner = None
     if isinstance(inner, dict):
         row = {k: v for k, v in row.items() if k != "metadata"} | inner
@@ -92,11 +94,13 @@ def _metadata(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _open(path: Path) -> np.ndarray:
-    import numpy as np
+    from numpy.lib.format import open_memmap
 
     try:
-        array = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError):
+        array = open_memmap(regular(path), mode="r")
+    except Exception as error:  # numpy raises many kinds for a damaged file
+        if "Python objects" in str(error):
+            raise RealismError(f"'{path}' holds Python objects; expected floats (n, d)") from None
         raise RealismError(f"'{path}' is no whole .npy file; copy it again") from None
     if array.ndim != 2 or array.dtype.kind != "f":
         raise RealismError(f"'{path}' holds {array.dtype} of shape {array.shape}; expected floats (n, d)")
@@ -108,6 +112,6 @@ def _count(table: Path) -> int:
     import pyarrow.parquet
 
     try:
-        return int(pyarrow.parquet.read_metadata(table).num_rows)
+        return int(pyarrow.parquet.read_metadata(regular(table)).num_rows)
     except (pyarrow.ArrowException, OSError):
         raise RealismError(f"'{table}' is no whole Parquet file; copy it again") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,10 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from realism.base.errors import RealismError
+from realism.base.plain import readable
 from realism.data.types import Record
 from realism.sources.listed import SUFFIXES, AtPath, ListedImages
 from realism.sources.rows import read_rows
 
+log = logging.getLogger("realism")
 TABLES = ("metadata.parquet", "metadata.csv", "metadata.jsonl")
 
 
@@ -35,41 +38,60 @@ class ImageFolder(AtPath, ListedImages):
 
     def listed(self) -> Iterator[Record]:
         folder = self.place
-        known = _metadata(folder)
+        table, known = _metadata(folder)
         path = None
         for path in _images(folder):
             relative = path.relative_to(folder)
-            metadata = dict(known.get(relative.as_posix(), {}))
+            metadata = known.pop(relative.as_posix(), {})
             subject = metadata.pop("subject", metadata.pop("species", None))
             if subject is None:
                 subject = relative.parent.name if self.labels == "folder" else ""
             yield Record(relative.as_posix(), path, str(subject), metadata)
         if path is None:
             raise RealismError(f"no image in '{self.path}'; looked for {', '.join(SUFFIXES)}")
+        if known:
+            log.warning(
+                "%s: %d of its files are not in the folder, the first: '%s'", table, len(known), next(iter(known))
+            )
 
 
 def _images(folder: Path) -> Iterator[Path]:
     """Paths of the images, folder by folder, each folder's own files first, in order of their names. Hidden files and
-    folders are left out; links to folders are not followed."""
-    for name, folders, files in os.walk(folder):
+    folders are left out; links to folders are not followed. A warning tells of folders that cannot be looked into, and
+    of links."""
+    unread: list[OSError] = []
+    links: list[str] = []
+    for name, folders, files in os.walk(folder, onerror=unread.append):
         if "run.json" in files:  # a run of ours; its pictures are no database
             folders[:] = []
             continue
         folders[:] = sorted(f for f in folders if not f.startswith("."))
+        links += (path for f in folders if os.path.islink(path := os.path.join(name, f)))  # noqa: PTH114, PTH118
         for file in sorted(files):
             if file.lower().endswith(SUFFIXES) and not file.startswith("."):
                 yield Path(name) / file
+    for error in unread:
+        log.warning(
+            "'%s' cannot be looked into, so its images are missing: %s", readable(str(error.filename)), error.strerror
+        )
+    if links:
+        log.warning(
+            "links to folders are not followed: %d in '%s', the first: '%s'", len(links), folder, readable(links[0])
+        )
 
 
-def _metadata(folder: Path) -> dict[str, dict[str, Any]]:
-    """What the metadata file says, by relative path."""
-    table = next((folder / name for name in TABLES if (folder / name).is_file()), None)
+def _metadata(folder: Path) -> tuple[Path | None, dict[str, dict[str, Any]]]:
+    """The metadata file, and what it says by relative path. Raises RealismError if it cannot be read."""
+    table = next((folder / name for name in TABLES if os.path.lexists(folder / name)), None)
     if table is None:
-        return {}
+        return None, {}
     known: dict[str, dict[str, Any]] = {}
     for place, row in read_rows(table):
         file = row.pop("file", None)
         if not isinstance(file, str):
             raise RealismError(f"{place}: no column 'file'; its columns are: {', '.join(row)}")
-        known[Path(file).as_posix()] = row
-    return known
+        name = Path(file).as_posix()
+        if name in known:
+            raise RealismError(f"{place}: '{file}' comes a second time; give each image one row")
+        known[name] = row
+    return table, known

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from realism.base.errors import RealismError, listed, nearest
+from realism.base.files import user_path
 from realism.data.types import Record
-from realism.sources.listed import AtPath, ListedImages
+from realism.sources.listed import AtPath, ListedImages, path_in_table
 from realism.sources.rows import read_columns, read_rows
 
 
@@ -44,11 +44,7 @@ class ImageTable(AtPath, ListedImages):
     def listed(self) -> Iterator[Record]:
         seen: set[str] = set()
         for place, row in read_rows(self.place):
-            file = row.pop(self.file, None)
-            if not isinstance(file, str) or not file.strip():
-                raise RealismError(f"{place}: no path in column '{self.file}'")
-            if "://" in file:
-                raise RealismError(f"{place}: '{file}' is an address; download the images and name their files")
+            file = path_in_table(place, row, self.file)
             id = str(row.pop("id", file))
             if id in seen:
                 raise RealismError(f"{place}: '{id}' comes a second time; give each image one row and one id")
@@ -56,6 +52,6 @@ class ImageTable(AtPath, ListedImages):
             subject = str(row.pop(self.subject, ""))
             if self.caption in row:
                 row["caption"] = row.pop(self.caption)
-            yield Record(id, self.place.parent / Path(file).expanduser(), subject, row)
+            yield Record(id, self.place.parent / user_path(file), subject, row)
         if not seen:
             raise RealismError(f"{self.path}: no image in it")

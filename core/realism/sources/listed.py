@@ -7,11 +7,12 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 
 from realism.base.errors import RealismError
+from realism.base.files import user_path
 from realism.data.types import Record
 from realism.parts import Images
 
@@ -29,7 +30,7 @@ class AtPath:
     @property
     def place(self) -> Path:
         """The path, with "~" resolved."""
-        return Path(self.path).expanduser()
+        return user_path(self.path)
 
     def inputs(self) -> list[Path]:
         return [self.place]
@@ -71,6 +72,18 @@ class ListedImages(Images):
             raise RealismError(f"none of the {count} images lies in share {list(self.share)}; widen it")
 
 
+def path_in_table(place: str, row: dict[str, Any], column: str) -> str:
+    """Take the path of an image from a row of a table. Raises RealismError, naming the place, if it is none."""
+    file = row.pop(column, None)
+    if not isinstance(file, str) or not file.strip():
+        raise RealismError(f"{place}: no path in column '{column}'")
+    if "://" in file:
+        raise RealismError(f"{place}: '{file}' is an address; download the images and name their files")
+    if "\0" in file:
+        raise RealismError(f"{place}: the path {file!r} has a zero byte in it; correct it")
+    return file
+
+
 def inside(folder: Path, name: str) -> Path:
     """A file that a list in the folder names. Raises RealismError if it points outside of the folder."""
     if Path(name).is_absolute() or ".." in Path(name).parts:
@@ -80,4 +93,4 @@ def inside(folder: Path, name: str) -> Path:
 
 def _place(id: str) -> float:
     """A number in [0, 1) that only the id decides."""
-    return int.from_bytes(hashlib.blake2b(id.encode(), digest_size=6).digest(), "big") / 2**48
+    return int.from_bytes(hashlib.blake2b(id.encode(errors="surrogatepass"), digest_size=6).digest(), "big") / 2**48

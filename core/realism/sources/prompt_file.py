@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from realism.base.errors import RealismError
+from realism.base.plain import parse_json
+from realism.base.text_files import numbered_lines
 from realism.data.types import Prompt
 from realism.parts import Prompts
 from realism.sources.listed import AtPath
 from realism.sources.rows import read_rows
+
+LONGEST_PROMPT = 100_000
+"""Characters; a longer line is no prompt, but a file of another kind."""
 
 
 @dataclass
@@ -47,13 +51,9 @@ class PromptFile(AtPath, Prompts):
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        with path.open(encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield f"{path}:{number}", {"text": line.strip()}
-    except UnicodeDecodeError as error:
-        raise RealismError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+    for number, line in numbered_lines(path):
+        if line.strip():
+            yield f"{path}:{number}", {"text": line.strip()}
 
 
 def _prompt(place: str, number: int, row: dict[str, Any]) -> Prompt:
@@ -62,12 +62,13 @@ def _prompt(place: str, number: int, row: dict[str, Any]) -> Prompt:
     if not isinstance(text, str) or not text.strip():
         columns = f"; its columns are: {', '.join(row)}" if text is None and row else ""
         raise RealismError(f"{place}: no text{columns}")
+    if len(text) > LONGEST_PROMPT:
+        raise RealismError(f"{place}: a text of {len(text):,} characters; a prompt has at most {LONGEST_PROMPT:,}")
+    if "\0" in text:
+        raise RealismError(f"{place}: a zero byte in the text; save the file as UTF-8")
     metadata = row.pop("metadata", {})
     if isinstance(metadata, str):
-        try:
-            metadata = json.loads(metadata)
-        except ValueError:
-            metadata = None
+        metadata = parse_json(metadata, f"{place}: metadata")
     if not isinstance(metadata, dict):
         raise RealismError(f'{place}: metadata should be an object such as {{"split": "test"}}')
     identity = str(row.pop("id", f"{number:05d}"))

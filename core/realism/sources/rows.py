@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
-import json
-import math
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from realism.base.errors import RealismError
+from realism.base.files import regular
+from realism.base.plain import Plain, parse_json
+from realism.base.text_files import numbered_lines
+from realism.sources.csv_rows import csv_columns, read_csv
 
 FIRST = 100
 """Rows that say which columns there are, where no head does."""
@@ -19,18 +21,17 @@ FIRST = 100
 def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """(place, row) for each row: the place is "file:line" (row number for Parquet), cells without a value are left out.
 
-    Raises RealismError, naming the place, for a file that is not there, of another kind, or not as its name says.
+    Values are plain (see `Plain`): of a column that holds bytes, or what else no text says, nothing is left, and a
+    warning tells. Raises RealismError, naming the place, for a file that is not there, of another kind, or not as its
+    name says.
     """
     kinds = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
     if path.suffix.lower() not in kinds:
         raise RealismError(f"{path}: expected a file of kind {', '.join(kinds)}")
-    if not path.is_file():
-        raise RealismError(f"{path}: no such file")
-    try:
-        for place, row in kinds[path.suffix.lower()](path):
-            yield place, {str(k): v for k, v in row.items() if k is not None and not _is_missing(v)}
-    except UnicodeDecodeError as error:
-        raise RealismError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+    told: set[str] = set()
+    for place, row in kinds[path.suffix.lower()](path):
+        cells = {k: _cell(path, place, k, v, told) for k, v in row.items()}
+        yield place, {k: v for k, v in cells.items() if v is not None}
 
 
 def read_columns(path: Path) -> list[str]:
@@ -38,8 +39,7 @@ def read_columns(path: Path) -> list[str]:
     does."""
     first = [row for _, row in itertools.islice(read_rows(path), FIRST)]
     if path.suffix.lower() == ".csv":
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return next(csv.reader(file), [])
+        return csv_columns(path)
     if path.suffix.lower() == ".parquet":
         import pyarrow.parquet
 
@@ -47,46 +47,51 @@ def read_columns(path: Path) -> list[str]:
     return list(dict.fromkeys(key for row in first for key in row))
 
 
-def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+def _cell(path: Path, place: str, column: str, value: Any, told: set[str]) -> Any:
+    plain = Plain()
+    try:
+        value = plain(value)
+    except ValueError as error:
+        raise RealismError(f"{place}: column '{column}': {error}") from None
+    if plain.left_out and column not in told:
+        told.add(column)
+        logging.getLogger("realism").warning(
+            "%s: the column '%s' holds %s, which cannot be written as text, and is left out",
+            path, column, plain.left_out[0],
+        )  # fmt: skip
+    return value
 
 
 def _jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise RealismError(f"{path}:{number}: not JSON: {error}") from error
+    for number, line in numbered_lines(path):
+        if line.strip():
+            row = parse_json(line, f"{path}:{number}")
             if not isinstance(row, dict):
                 raise RealismError(f'{path}:{number}: expected an object such as {{"text": "..."}}')
             yield f"{path}:{number}", row
 
 
 def _csv(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        try:
-            for row in reader:
-                if None in row:
-                    raise RealismError(f"{path}:{reader.line_num}: more cells than the header has columns")
-                yield f"{path}:{reader.line_num}", {k: v for k, v in row.items() if v != ""}
-        except csv.Error as error:
-            raise RealismError(f"{path}:{reader.line_num}: not CSV: {error}") from error
+    return ((place, {k: v for k, v in row.items() if v != ""}) for place, row in read_csv(path))
 
 
 def _parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    import pyarrow
     import pyarrow.parquet
 
     number = 0
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with pyarrow.parquet.ParquetFile(regular(path)) as file:
+            names = file.schema_arrow.names
+            if twice := next((name for name in names if names.count(name) > 1), None):
+                raise RealismError(f"{path}: the column '{twice}' stands twice; give each a name of its own")
             for batch in file.iter_batches(batch_size=1024):
                 for row in batch.to_pylist():
                     number += 1
                     yield f"{path}:{number}", row
-    except (pyarrow.ArrowException, OSError) as error:
-        raise RealismError(f"{path}: not a Parquet file: {str(error).splitlines()[0]}") from error
+    except RealismError:
+        raise
+    except FileNotFoundError:
+        raise RealismError(f"{path}: no such file") from None
+    except Exception as error:  # pyarrow raises many kinds, also for values that Python has no room for
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise RealismError(f"{path}: not a Parquet file, or not whole: {reason}") from error

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from realism.base.errors import RealismError
+from realism.base.files import user_path
+from realism.base.text_files import numbered_lines
 from realism.data.types import Record
 from realism.sources.listed import ListedImages, inside
 
@@ -70,10 +72,10 @@ class TorchvisionDataset(ListedImages):
     @property
     def folder(self) -> Path:
         """The root, with "~" resolved."""
-        return Path(self.root).expanduser()
+        return user_path(self.root)
 
     def inputs(self) -> list[Path]:
-        names = [Path(self.classes).expanduser()] if self.classes else []
+        names = [user_path(self.classes)] if self.classes else []
         return [self.folder / need for need in LAYOUTS[self.dataset].needs[self.split]] + names
 
     def problem(self) -> str | None:
@@ -81,7 +83,7 @@ class TorchvisionDataset(ListedImages):
         if self.split not in layout.needs:
             return f"{self.dataset} has no split '{self.split}'; there are: {', '.join(layout.needs)}"
         if missing := next((path for path in self.inputs() if not path.exists()), None):
-            is_names = self.classes and missing == Path(self.classes).expanduser()
+            is_names = self.classes and missing == user_path(self.classes)
             return f"no file '{missing}' with the names of classes" if is_names else f"no '{missing}'; {layout.advice}"
         return None
 
@@ -113,8 +115,7 @@ class TorchvisionDataset(ListedImages):
         """The name of each class. Raises RealismError if the user's file has more or fewer."""
         if not self.classes:
             return [name if isinstance(name, str) else name[0] for name in classes]
-        text = Path(self.classes).expanduser().read_text(encoding="utf-8-sig", errors="replace")
-        names = [line.strip() for line in text.splitlines() if line.strip()]
+        names = [line.strip() for _, line in numbered_lines(user_path(self.classes)) if line.strip()]
         if len(names) != len(classes):
             raise RealismError(f"'{self.classes}' has {len(names)} names; {self.dataset} has {len(classes)} classes")
         return names

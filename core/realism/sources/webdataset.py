@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,9 +10,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from realism.base.errors import RealismError
+from realism.base.files import user_path
+from realism.base.plain import parse_json
 from realism.base.tars import SUFFIX, Place, members, read_place
 from realism.data.types import Record
 from realism.sources.listed import SUFFIXES, ListedImages
+
+MOST_TEXT = 16 * 2**20
+"""Bytes of the .json and .txt members that are read."""
 
 
 @dataclass
@@ -54,7 +58,7 @@ class WebDataset(ListedImages):
     def _matches(self) -> dict[str, list[Path]]:
         """The tars that each text of `shards` stands for, by name."""
         given = [self.shards] if isinstance(self.shards, str) else self.shards
-        return {each: _glob(Path(each).expanduser()) for each in given}
+        return {each: _glob(user_path(each)) for each in given}
 
     def _records(self, tar: Path, name: str) -> Iterator[Record]:
         places = members(tar)
@@ -89,13 +93,10 @@ def _metadata(file: BinaryIO, tar: Path, kinds: Mapping[str, str], places: Mappi
     """What the .json and .txt members of one sample say."""
     metadata: dict[str, Any] = {}
     if member := kinds.get(".json"):
-        try:
-            metadata = json.loads(read_place(file, places[member]))
-        except (ValueError, RecursionError) as error:
-            raise RealismError(f"{tar / member}: not JSON: {error}") from error
+        metadata = parse_json(read_place(file, places[member], MOST_TEXT), f"{tar / member}", mend=True)
         if not isinstance(metadata, dict):
             raise RealismError(f'{tar / member}: expected an object such as {{"subject": "rose"}}')
     if member := kinds.get(".txt"):
         # captions from the web: a byte that is not UTF-8 is no reason to stop
-        metadata["caption"] = read_place(file, places[member]).decode(errors="replace").strip()
+        metadata["caption"] = read_place(file, places[member], MOST_TEXT).decode(errors="replace").strip()
     return metadata

@@ -16,13 +16,13 @@ from realism.base.files import renamed_folder, write_aside
 from realism.base.tables import chunks, part_path, parts, write_part
 from realism.data import artifacts
 from realism.data.artifacts import Artifact
-from realism.data.rows import Aside, RecordRow
+from realism.data.rows import Aside
 from realism.data.types import Record
 from realism.databases.database import DatabaseRow, Manifest
 from realism.databases.indexing import Encoded, duplicates_of, leaks_of, unit_rows, vectors_fit
 from realism.databases.leaks import evaluation_sets
 from realism.parts import Images, Retriever
-from realism.parts.embedder import SHARD, Embedder, KeyedRow, VectorMemory
+from realism.parts.embedder import SHARD, Embedder, KeyedRow, VectorMemory, row_of
 from realism.parts.sources import EmbeddedImages
 from realism.parts.step import Artifacts, Step
 from realism.parts.work import Shard, Table, Work
@@ -116,7 +116,7 @@ class BuildIndex(Step):
     def _embed_some(
         self, memory: VectorMemory | None, embedder: Embedder, number: int, pairs: list[tuple[Record, Any]]
     ) -> Shard:
-        records = [_row(record) for record, _ in pairs]
+        records = [row_of(self.images, record) for record, _ in pairs]
         if memory is None:
             shard = embedder.embed(self.retriever, records, "index", look=True)
             embedder.flush()
@@ -187,11 +187,7 @@ class BuildIndex(Step):
         return made
 
 
-def _row(record: Record) -> RecordRow:
-    return RecordRow(record.id, str(record.path.absolute()), record.subject, dict(record.metadata))
-
-
-def _database_row(row: RecordRow) -> DatabaseRow:
+def _database_row(row: KeyedRow) -> DatabaseRow:
     return DatabaseRow(row.id, row.path, str(row.metadata.get("caption", "")), row.subject, row.metadata)
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from annotated_types import Ge
 
 from realism.base.files import digest
+from realism.base.plain import readable
 from realism.base.tables import chunks
 from realism.data.artifacts import Artifact, Prompts, Samples
-from realism.data.rows import Aside, PromptRow, Sample
-from realism.data.types import Record
+from realism.data.rows import Aside, PromptRow, RecordRow, Sample
+from realism.data.writable import name_problem
 from realism.parts import Images
+from realism.parts.embedder import rows_of
 from realism.parts.step import Artifacts, Step, name_error
 from realism.parts.work import Shard, Work
 
@@ -27,7 +28,7 @@ class Job(NamedTuple):
 
     prompt: PromptRow
     number: int
-    record: Record | None
+    record: RecordRow | None
 
 
 @dataclass
@@ -67,8 +68,8 @@ class Photographs(Step):
 
     def _of_prompts(self, work: Work) -> Iterator[Job]:
         wanted = {row.subject for row in work.read(Prompts())}
-        shown: dict[str, list[Record]] = {}
-        for record in self.images.records():
+        shown: dict[str, list[RecordRow]] = {}
+        for record in rows_of(self.images):
             for subject in {record.subject, ""} & wanted:
                 shown.setdefault(subject, []).append(record)
         for prompt in work.read(Prompts()):
@@ -78,9 +79,9 @@ class Photographs(Step):
                 yield Job(prompt, number, there[(first + number) % len(there)] if number < len(there) else None)
 
     def _by_themselves(self) -> Iterator[Job]:
-        for r in self.images.records():
+        for r in rows_of(self.images):
             text = str(r.metadata.get("caption") or r.subject)
-            yield Job(PromptRow(r.id, text, r.subject, dict(r.metadata)), 0, r)
+            yield Job(PromptRow(r.id, text, r.subject, r.metadata), 0, r)
 
 
 def _samples(arm: str, step: str, _: int, jobs: list[Job]) -> Shard:
@@ -90,8 +91,8 @@ def _samples(arm: str, step: str, _: int, jobs: list[Job]) -> Shard:
         if record is None:
             other = "other " if number else ""
             aside.append(Aside(prompt.id, step, f"no {other}photograph shows '{prompt.subject}'"))
-        elif isinstance(size := _size(record.path), str):
-            aside.append(Aside(record.id, step, size))
+        elif isinstance(size := _size(record), str):
+            aside.append(Aside(readable(record.id), step, size))
         else:
             samples.append(
                 Sample(
@@ -101,7 +102,7 @@ def _samples(arm: str, step: str, _: int, jobs: list[Job]) -> Shard:
                     text=prompt.text,
                     subject=prompt.subject,
                     seed=0,
-                    image=str(record.path.absolute()),
+                    image=record.path,
                     width=size[0],
                     height=size[1],
                     metadata=prompt.metadata,
@@ -110,11 +111,13 @@ def _samples(arm: str, step: str, _: int, jobs: list[Job]) -> Shard:
     return samples, aside
 
 
-def _size(path: Path) -> tuple[int, int] | str:
-    """Width and height of an image, or why it cannot be read."""
+def _size(record: RecordRow) -> tuple[int, int] | str:
+    """Width and height of an image, or why it cannot be used."""
     from realism.base.images import UnreadableImage, read_image
 
+    if reason := name_problem(record.id, record.path, record.subject):
+        return reason
     try:
-        return read_image(path).size
+        return read_image(record.path).size
     except UnreadableImage as error:
         return error.reason

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from realism.base.errors import RealismError, shown
+from realism.base.errors import RealismError
 from realism.base.tables import chunks
 from realism.data import artifacts
 from realism.data.artifacts import Artifact
 from realism.data.rows import Aside, PromptRow
 from realism.data.types import Prompt
+from realism.data.writable import prompt_problem
 from realism.parts import Prompts
 from realism.parts.step import Artifacts, Step, name_error
 from realism.parts.work import Work
@@ -53,22 +52,6 @@ class ReadPrompts(Step):
             raise RealismError(f"prompts: the source '{self.source.part_name}' holds no prompt; give it at least one")
 
 
-def _wrong(prompt: Any) -> str | None:
-    """One sentence if a source's prompt is none that can be written down, else None."""
-    if not isinstance(prompt, Prompt):
-        return f"the source gives a {type(prompt).__name__}, not a Prompt"
-    try:
-        for name in ("id", "text", "subject", "rewritten"):
-            value = getattr(prompt, name)
-            if not isinstance(value, str):
-                return f"the {name} of prompt {shown(prompt.id)} is {shown(value)}, not a text"
-            value.encode()
-        json.dumps(dict(prompt.metadata), sort_keys=True)
-    except (TypeError, ValueError) as error:  # ValueError: half a sign of UTF-16, or an endless mapping
-        return f"prompt {shown(prompt.id)} cannot be written down: {error}"
-    return None
-
-
 def _written(_: int, prompts: list[PromptRow]) -> tuple[list[PromptRow], list[Aside]]:
     return prompts, []
 
@@ -76,7 +59,7 @@ def _written(_: int, prompts: list[PromptRow]) -> tuple[list[PromptRow], list[As
 def _once(prompts: Iterator[Prompt]) -> Iterator[PromptRow]:
     seen: set[str] = set()
     for prompt in prompts:
-        if wrong := _wrong(prompt):
+        if wrong := prompt_problem(prompt):
             raise RealismError(f"prompts: {wrong}")
         if prompt.id in seen:
             raise RealismError(f"prompts: the id '{prompt.id}' stands twice; each prompt needs an id of its own")

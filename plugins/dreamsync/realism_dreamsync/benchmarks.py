@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from realism.base.errors import RealismError, listed, nearest
+from realism.base.files import user_path
+from realism.base.plain import parse_json
+from realism.base.text_files import numbered_lines, read_text
 from realism.data.types import Prompt
 from realism.parts import Prompts
 from realism_rewards.dsg_files import read_items
@@ -100,8 +102,8 @@ class Tifa(Benchmark):
 
     def _files(self) -> list[Path]:
         """The file of captions, and the file of questions if there is one."""
-        path = Path(self.path).expanduser()
-        questions = [Path(self.questions).expanduser()] if self.questions else []
+        path = user_path(self.path)
+        questions = [user_path(self.questions)] if self.questions else []
         if path.is_dir():
             questions = questions or [beside for beside in (path / TIFA_QUESTIONS,) if beside.is_file()]
             path = path / TIFA_TEXTS
@@ -146,7 +148,7 @@ class Dsg(Benchmark):
         ]
 
     def _file(self) -> Path:
-        path = Path(self.path).expanduser()
+        path = user_path(self.path)
         return path / DSG_FILE if path.is_dir() else path
 
 
@@ -184,11 +186,7 @@ class T2iCompBench(Benchmark):
     def read(self) -> list[Prompt]:
         prompts = []
         for category, path in self._files().items():
-            try:
-                lines = path.read_text(encoding="utf-8-sig").splitlines()
-            except UnicodeDecodeError as error:
-                raise RealismError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
-            for number, line in enumerate(lines, 1):
+            for number, line in numbered_lines(path):
                 if text := line.partition("\t")[0].strip():
                     metadata = {"category": category, "split": self.split}
                     prompts.append(Prompt(f"{path.stem}_{number:05d}", text, "", metadata))
@@ -196,17 +194,14 @@ class T2iCompBench(Benchmark):
 
     def _files(self) -> dict[str, Path]:
         """The lists by category."""
-        folder = Path(self.path).expanduser()
+        folder = user_path(self.path)
         files = {name: folder / f"{name}_{self.split}.txt" for name in self.categories or get_args(Category)}
         return files if self.categories else {name: path for name, path in files.items() if path.is_file()}
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The objects of a JSON list, each with an id and a caption, and where each stands."""
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise RealismError(f"{path}: not JSON: {error}") from error
+    rows = parse_json(read_text(path), str(path))
     if not isinstance(rows, list):
         raise RealismError(f"{path}: expected a list of objects with id and caption, as TIFA publishes them")
     for number, row in enumerate(rows, 1):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from realism.base.errors import RealismError, listed
-from realism.base.texts import with_article
+from realism.base.texts import spaced, with_article
 from realism.data.rows import RecordRow
 
 FIELD = re.compile(r"\{(\w+)\}")
@@ -21,9 +21,9 @@ def template_error(template: str) -> str | None:
 
 
 def text_of(template: str, row: RecordRow) -> str:
-    """The template with each {column} filled in from a record: its subject, with spaces for underscores and dashes, or
-    a key of its metadata. Raises RealismError if the record has no such column, or nothing in it."""
-    words = re.sub("[_-]", " ", row.subject)
+    """The template with each {column} filled in from a record: its subject, with spaces for underscores, or a
+    key of its metadata. Raises RealismError if the record has no such column, or nothing in it."""
+    words = spaced(row.subject)
     columns: Mapping[str, Any] = {**row.metadata, "subject": words}
 
     def fill(found: re.Match[str]) -> str:
