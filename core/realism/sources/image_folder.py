@@ -50,9 +50,8 @@ class ImageFolder(AtPath, ListedImages):
         if path is None:
             raise RealismError(f"no image in '{self.path}'; looked for {', '.join(SUFFIXES)}")
         if known:
-            log.warning(
-                "%s: %d of its files are not in the folder, the first: '%s'", table, len(known), next(iter(known))
-            )
+            first = next(iter(known))
+            log.warning("%s: %d of its files are no images in the folder, the first: '%s'", table, len(known), first)
 
 
 def _images(folder: Path) -> Iterator[Path]:
@@ -71,9 +70,8 @@ def _images(folder: Path) -> Iterator[Path]:
             if file.lower().endswith(SUFFIXES) and not file.startswith("."):
                 yield Path(name) / file
     for error in unread:
-        log.warning(
-            "'%s' cannot be looked into, so its images are missing: %s", readable(str(error.filename)), error.strerror
-        )
+        name = readable(str(error.filename))
+        log.warning("'%s' cannot be looked into, and its images are missing: %s", name, error.strerror)
     if links:
         log.warning(
             "links to folders are not followed: %d in '%s', the first: '%s'", len(links), folder, readable(links[0])
