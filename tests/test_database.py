@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import toys
-from PIL import Image
+from PIL import Image, ImageOps
 from realism import RealismError
 from realism.data.artifacts import Index
 from realism.data.condition import Condition
@@ -121,6 +121,33 @@ def test_an_image_that_is_evaluated_against_is_never_retrieved(run, write_recipe
     assert retrieved == {f"rose/{i:02d}.png" for i in range(12)}
     assert "LEAKS: 5 of 17 images of 'database'" in (done.folder / "log.txt").read_text()
     assert json.loads((index_of(done) / "manifest.json").read_text())["left_out"] == {"leaks": 5, "duplicates": 0}
+
+
+def sides(self, images):
+    """Vectors that turn around when an image is mirrored: the right half's colours less the left's."""
+    small = np.stack([np.asarray(i.resize((2, 1), Image.Resampling.BOX), np.float32)[0] for i in images])
+    rows = small[:, 1] - small[:, 0] + 0.01
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_mirrored_copies_are_found_whatever_the_encoder_makes_of_them(
+    run, write_recipe, database, held_out, monkeypatch
+):
+    monkeypatch.setattr(toys.ToyRetriever, "embed_images", sides)
+    ImageOps.mirror(photo(100)).save(database / "rose" / "mirrored.png")
+    ImageOps.mirror(photo(101)).resize((72, 60)).save(database / "rose" / "small.jpg", quality=70)
+    ImageOps.mirror(photo(0)).save(database / "rose" / "of-our-own.png")  # of an image of the database
+    reasons = asides(run(write_recipe(RECIPE)))
+    assert set(reasons) == {"rose/mirrored.png", "rose/small.jpg"}
+    start = "leak: it is image rose/0{}.png of 'held_out', which is evaluated against (mirrored, and nearly the same: "
+    assert reasons["rose/mirrored.png"].startswith(start.format(0))
+    assert reasons["rose/small.jpg"].startswith(start.format(1))
+
+
+def test_plain_pictures_of_other_colours_are_no_leak(run, write_recipe, database, held_out):
+    Image.new("RGB", (40, 40), "red").save(database / "rose" / "red.png")
+    Image.new("RGB", (40, 40), "blue").save(held_out / "rose" / "blue.png")
+    assert not asides(run(write_recipe(RECIPE)))
 
 
 def test_a_changed_set_of_evaluation_images_is_looked_for_anew(run, write_recipe, leaky, held_out, encoded):

@@ -6,8 +6,16 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
-from realism.base.duplicates import Alike, all_differing_bits, differing_bits, groups, perceptual_hash, pixel_hash
+from PIL import Image, ImageOps
+from realism.base.duplicates import (
+    Alike,
+    all_differing_bits,
+    differing_bits,
+    groups,
+    perceptual_hash,
+    perceptual_hashes,
+    pixel_hash,
+)
 from test_database import photo
 
 
@@ -43,6 +51,15 @@ def test_a_copy_keeps_its_hash_and_another_picture_has_another():
     assert np.array_equal(bits.diagonal(), differing_bits(hashes, again))
     assert bits.diagonal().max() <= 24
     assert bits[~np.eye(30, dtype=bool)].min() > 60
+
+
+def test_the_second_hash_is_that_of_the_mirror_image():
+    for seed in range(30):
+        image = photo(seed, (90 + seed, 121))
+        both, mirror = perceptual_hashes(image), perceptual_hashes(ImageOps.mirror(image))
+        assert np.array_equal(both[0], perceptual_hash(image))
+        assert differing_bits(both, mirror[::-1]).max() <= 2  # resizing rounds a little otherwise
+        assert differing_bits(both[0], both[1]) > 90
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from PIL import ImageOps
 
 from realism.base.duplicates import Alike, groups
 from realism.base.errors import RealismError
@@ -18,7 +19,7 @@ from realism.base.tables import chunks, parts, read, read_part
 from realism.data.rows import RecordRow
 from realism.databases.leaks import Leaks
 from realism.parts import Images, Index, Retriever
-from realism.parts.embedder import MAX_SIDE, SHARD, Embedder, KeyedRow, rows_of
+from realism.parts.embedder import AT_ONCE, MAX_SIDE, SHARD, Embedder, KeyedRow, rows_of
 from realism.parts.sources import EmbeddedImages
 from realism.parts.work import Shard, Table, Work
 
@@ -58,12 +59,12 @@ class Encoded:
 
     def hashes(self, rows: Sequence[KeyedRow]) -> np.ndarray:
         """(n, 4) perceptual hashes."""
-        return self._embedder.hashes([row.key for row in rows])
+        return self._embedder.hashes([row.key for row in rows])[:, 0]
 
 
 def leaks_of(encoded: Encoded, sets: Sequence[Images], encoder: Retriever, work: Work) -> dict[int, str]:
     """The rows that are in one of the evaluation sets, and which image each is. Evaluation images are read, and those
-    embedded that look like one of the database."""
+    embedded, mirrored if need be, that look like one of the database."""
     evaluated: list[tuple[str, KeyedRow]] = []
     for i, images in enumerate(sets):
         # what cannot be read is left to the step that evaluates with it, which counts it
@@ -75,10 +76,18 @@ def leaks_of(encoded: Encoded, sets: Sequence[Images], encoder: Retriever, work:
     rows = [row for _, row in evaluated]
     leaks = Leaks(evaluated, work.embedder.hashes([row.key for row in rows]))
     suspected = leaks.suspected(encoded.hashes(block) for _, block in encoded.blocks() if block)
-    for some in chunks(suspected.tolist(), SHARD):
-        work.embedder.embed(encoder, [rows[i] for i in some], "index")
+    views = [leaks.view(number) for number in suspected]
+    mirrored = [rows[i] for i, is_mirrored in views if is_mirrored]
+    plain = [rows[i] for i, is_mirrored in views if not is_mirrored]
+    for some in chunks(plain, SHARD):
+        work.embedder.embed(encoder, some, "index")
         work.embedder.flush()
-    vectors = work.embedder.vectors(encoder, [rows[i].key for i in suspected])
+    vectors = work.embedder.vectors(encoder, [row.key for row in plain])
+    for some in chunks(mirrored, AT_ONCE):
+        images = [ImageOps.mirror(read_image(row.path, max_side=MAX_SIDE)) for row in some]
+        both = (vectors, encoder.encode_images(images))
+        vectors = np.concatenate([each for each in both if len(each)])
+        work.embedder.flush()
     found: dict[int, str] = {}
     for start, block in encoded.blocks():
         if block:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from realism.base.duplicates import perceptual_hash, pixel_hash
+from realism.base.duplicates import perceptual_hashes, pixel_hash
 from realism.base.errors import RealismError
 from realism.base.files import digest
 from realism.base.image_cache import ImageCache, image_key
@@ -72,7 +72,7 @@ class Embedder:
     def __init__(self, folder: Path, root: Path):
         """root: where relative paths of images begin."""
         self._folder, self._root = folder, root
-        self._pixels, self._looks = ImageCache(folder / "pixels"), ImageCache(folder / "looks")
+        self._pixels, self._looks = ImageCache(folder / "pixels"), ImageCache(folder / "hashes")
         self._memories: dict[str, VectorMemory] = {}
 
     def memory(self, made_by: Mapping[str, Any]) -> VectorMemory:
@@ -118,7 +118,7 @@ class Embedder:
         return encoder._memory.kept.take(keys)
 
     def hashes(self, keys: Sequence[str]) -> np.ndarray:
-        """The perceptual hashes (n, 4) of images that were looked at."""
+        """The perceptual hashes (n, 2, 4) of images that were looked at, and of their mirror images."""
         return self._looks.take(keys)
 
     def _read(
@@ -152,7 +152,7 @@ class Embedder:
                 good = [(i, image) for i, image in batch if not isinstance(image, UnreadableImage)]
                 aside |= {i: Aside(records[i].id, step, e.reason) for i, e in batch if isinstance(e, UnreadableImage)}
                 keys |= dict(zip((i for i, _ in good), pool.map(pixel_hash, (im for _, im in good)), strict=True))
-                looks = [pool.submit(perceptual_hash, image) for _, image in good] if look else []
+                looks = [pool.submit(perceptual_hashes, image) for _, image in good] if look else []
                 if use is not None and good:
                     use([_keyed(records[i], keys[i]) for i, _ in good], [image for _, image in good])
                 kept_for = [i for i, _ in good if i in lasting]

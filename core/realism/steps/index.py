@@ -48,7 +48,7 @@ class BuildIndex(Step):
     leaks: Literal["drop", "stop", "allow"] = "drop"
     """What to do about images that the recipe also evaluates against: leave them out, stop, or not look for any."""
     duplicates: Literal["keep", "drop"] = "keep"
-    """Whether of images that are nearly the same only the first is kept."""
+    """Whether of images that are nearly the same only the first is kept; one that is mirrored is another image."""
     duplicate_cosine: Annotated[float, Ge(0), Le(1)] = 0.94
     """The least cosine of the vectors of two near-duplicates."""
     duplicate_bits: Annotated[int, Ge(0), Le(BITS)] = 24
