@@ -41,10 +41,10 @@ def perceptual_hash(image: Image.Image) -> np.ndarray:
     whether each is above their median. Source: Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash
     Functions", which takes 8 x 8 frequencies of 32 x 32 pixels. Those 64 bits do not tell two drawings of one kind of
     scene from one drawing saved twice: on the garden's renders, copies (JPEG, 3/4 of the size, 10 % brighter) differ by
-    up to 9 % of the bits and different renders by 3 % and more; of these 256, by up to 20 bits and by 30 and more.
+    up to 9 % of the bits and different renders by 3 % and more; of these 256, by up to 20 bits and by 22 and more.
     Photographs saved anew differ by up to 8 bits (15 % brighter: 18; 1 % cut off at each side: 28, 2 %: 54); of
-    Oxford's flowers, those which stand twice in the set differ by up to 8 and all others by 36 and more, nearly always by
-    more than 100. A grey copy has the same hash. One turned by 90 or 180 degrees or upside down is another image.
+    Oxford's flowers, those which stand twice in the set differ by up to 8 and all others by 36 and more, nearly always
+    by more than 100. A grey copy has the same hash. One turned by 90 or 180 degrees or upside down is another image.
     """
     return perceptual_hashes(image)[0]
 

@@ -84,8 +84,8 @@ def leaks_of(encoded: Encoded, sets: Sequence[Images], encoder: Retriever, work:
         work.embedder.flush()
     vectors = work.embedder.vectors(encoder, [row.key for row in plain])
     for some in chunks(mirrored, AT_ONCE):
-        images = [ImageOps.mirror(read_image(row.path, max_side=MAX_SIDE)) for row in some]
-        both = (vectors, encoder.encode_images(images))
+        turned = [ImageOps.mirror(read_image(row.path, max_side=MAX_SIDE)) for row in some]
+        both = (vectors, encoder.encode_images(turned))
         vectors = np.concatenate([each for each in both if len(each)])
         work.embedder.flush()
     found: dict[int, str] = {}

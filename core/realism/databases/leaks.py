@@ -22,7 +22,7 @@ quality 50, 3/4 of the size, 10 and 15 % brighter), mirrored or not, differ by u
 cosines of 0.77 and more: of each kind at least 99.5 % are found; with 1 % cut off at each side 99 %, with 2 % 21 to
 51 %, with 5 % none. Of all pairs of 1,680 renders 5 that are no copies differ by 20 to 24 bits, mirrored or not, all of
 one species in like scenes. The cosine keeps apart what differs in colour alone, plain pictures above all; so of grey
-copies (cosine -0.5 to 0.95) 9 % at most are found. None are found that were turned by 90 or 180 degrees or upside down
+copies (cosines from -0.5 up) 9 % at most are found. None are found that were turned by 90 or 180 degrees or upside down
 (100 bits and more), unless their EXIF says so. A mirrored copy is held against the mirrored evaluation image, as the
 vectors of an image and its mirror image have cosines from 0.58 up.
 """
