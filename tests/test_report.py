@@ -250,7 +250,8 @@ def test_thumbnails_are_small_and_upright(tmp_path: Path) -> None:
     assert thumbnails.thumbnail(tmp_path / "clear.png").uri.startswith("data:image/")
     assert thumbnails.thumbnail(tmp_path / "zero.png").missing == "cannot be read"
     assert thumbnails.thumbnail(tmp_path / "wide.png").missing == "too large to show"
-    assert thumbnails.thumbnail(tmp_path).missing == "not there"
+    assert thumbnails.thumbnail(tmp_path).missing == "cannot be read"
+    assert thumbnails.thumbnail(tmp_path / "gone.png").missing == "not there"
 
 
 def by_class(arm: str, subject: str, value: float, difference: float = NAN) -> Measure:

@@ -100,6 +100,7 @@ def test_bytes_are_left_out_and_that_is_said_once(tmp_path, caplog):
         {"image": {"bytes": None, "path": "b.png"}},
     ]
     caplog.clear()
+    assert ImageTable(path).options_error() is None  # a check says nothing of it
     list(read_rows(tmp_path / "t.parquet"))
     assert [r.getMessage().removeprefix(f"{tmp_path}/") for r in caplog.records] == [
         "t.parquet: the column 'jpg' holds bytes, which cannot be written as text, and is left out",
@@ -211,6 +212,11 @@ def test_a_csv_may_end_as_it_likes_and_have_columns_without_names(tmp_path, end)
     rows = [{"file": "a.png", "text": "two\nlines"}, {"file": "b.png", "text": 'said "so"'}]
     assert list(read_rows(tmp_path / "t.csv")) == list(zip(places, rows, strict=True))
     assert read_columns(tmp_path / "t.csv") == ["file", "text"]
+
+
+def test_a_head_of_many_columns_takes_no_time_and_no_page(tmp_path):
+    (tmp_path / "t.csv").write_text(",".join(f"c{i}" for i in range(200_000)) + "\na\n")
+    refused(ImageTable(str(tmp_path / "t.csv")), "no column 'file'; there are: c0, c1, .* and 199,900 more$")
 
 
 def test_parquet_without_columns_or_rows_or_with_one_twice_is_said(tmp_path):

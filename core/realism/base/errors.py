@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 HINT_WIDTH = 100
+MOST_LISTED = 100
 
 
 class RealismError(Exception):
@@ -58,8 +59,10 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names in alphabetical order, with commas; "none" when there are none."""
-    return ", ".join(sorted(str(n) for n in names)) or "none"
+    """Names in alphabetical order, with commas, at most MOST_LISTED; "none" when there are none."""
+    every = sorted(str(n) for n in names)
+    more = f" and {len(every) - MOST_LISTED:,} more" if len(every) > MOST_LISTED else ""
+    return (", ".join(every[:MOST_LISTED]) or "none") + more
 
 
 def shown(value: Any) -> str:

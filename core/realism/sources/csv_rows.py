@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from realism.base.errors import RealismError
@@ -29,6 +30,12 @@ def csv_columns(path: Path) -> list[str]:
     return [name for name in next(_rows(path), ("", []))[1] if name]
 
 
+def refuse_twice(place: str, columns: Iterable[str]) -> None:
+    """Raises RealismError if two columns have one name."""
+    if twice := next((name for name, count in Counter(columns).items() if count > 1), None):
+        raise RealismError(f"{place}: the column '{twice}' stands twice; give each a name of its own")
+
+
 def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
     """All rows that are not empty, of which the first is the header; the place is the line that a row begins in."""
     reader = csv.reader(itertools.chain(_lines(path), [END]))
@@ -46,9 +53,7 @@ def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
         if row and row[-1].endswith(END):
             raise RealismError(f"{place}: a quote in the row that begins here never ends")
         if row and not seen:
-            names = [name for name in row if name]
-            if twice := next((name for name in names if names.count(name) > 1), None):
-                raise RealismError(f"{place}: the column '{twice}' stands twice; give each a name of its own")
+            refuse_twice(place, [name for name in row if name])
         if row:
             seen = True
             yield place, row

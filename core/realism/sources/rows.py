@@ -12,7 +12,7 @@ from realism.base.errors import RealismError
 from realism.base.files import regular
 from realism.base.plain import Plain, parse_json
 from realism.base.text_files import numbered_lines
-from realism.sources.csv_rows import csv_columns, read_csv
+from realism.sources.csv_rows import csv_columns, read_csv, refuse_twice
 
 FIRST = 100
 """Rows that say which columns there are, where no head does."""
@@ -25,19 +25,32 @@ def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     warning tells. Raises RealismError, naming the place, for a file that is not there, of another kind, or not as its
     name says.
     """
+    told: set[str] = set()
+    for place, row, left_out in _plain_rows(path):
+        for column, kind in left_out.items():
+            if column not in told:
+                told.add(column)
+                logging.getLogger("realism").warning(
+                    "%s: the column '%s' holds %s, which cannot be written as text, and is left out", path, column, kind
+                )
+        yield place, row
+
+
+def _plain_rows(path: Path) -> Iterator[tuple[str, dict[str, Any], dict[str, str]]]:
+    """As `read_rows`, with the columns that lost something, and what kind of value that was."""
     kinds = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
     if path.suffix.lower() not in kinds:
         raise RealismError(f"{path}: expected a file of kind {', '.join(kinds)}")
-    told: set[str] = set()
     for place, row in kinds[path.suffix.lower()](path):
-        cells = {k: _cell(path, place, k, v, told) for k, v in row.items()}
-        yield place, {k: v for k, v in cells.items() if v is not None}
+        left_out: dict[str, str] = {}
+        cells = {k: _cell(place, k, v, left_out) for k, v in row.items()}
+        yield place, {k: v for k, v in cells.items() if v is not None}, left_out
 
 
 def read_columns(path: Path) -> list[str]:
     """The columns of a table: its head, or for .jsonl the keys of the first rows. Raises RealismError as `read_rows`
     does."""
-    first = [row for _, row in itertools.islice(read_rows(path), FIRST)]
+    first = [row for _, row, _ in itertools.islice(_plain_rows(path), FIRST)]
     if path.suffix.lower() == ".csv":
         return csv_columns(path)
     if path.suffix.lower() == ".parquet":
@@ -47,18 +60,14 @@ def read_columns(path: Path) -> list[str]:
     return list(dict.fromkeys(key for row in first for key in row))
 
 
-def _cell(path: Path, place: str, column: str, value: Any, told: set[str]) -> Any:
+def _cell(place: str, column: str, value: Any, left_out: dict[str, str]) -> Any:
     plain = Plain()
     try:
         value = plain(value)
     except ValueError as error:
         raise RealismError(f"{place}: column '{column}': {error}") from None
-    if plain.left_out and column not in told:
-        told.add(column)
-        logging.getLogger("realism").warning(
-            "%s: the column '%s' holds %s, which cannot be written as text, and is left out",
-            path, column, plain.left_out[0],
-        )  # fmt: skip
+    if plain.left_out:
+        left_out[column] = plain.left_out[0]
     return value
 
 
@@ -81,9 +90,7 @@ def _parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     number = 0
     try:
         with pyarrow.parquet.ParquetFile(regular(path)) as file:
-            names = file.schema_arrow.names
-            if twice := next((name for name in names if names.count(name) > 1), None):
-                raise RealismError(f"{path}: the column '{twice}' stands twice; give each a name of its own")
+            refuse_twice(str(path), file.schema_arrow.names)
             for batch in file.iter_batches(batch_size=1024):
                 for row in batch.to_pylist():
                     number += 1

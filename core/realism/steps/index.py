@@ -13,6 +13,7 @@ from annotated_types import Ge, Le
 from realism.base.duplicates import BITS, Alike
 from realism.base.errors import RealismError
 from realism.base.files import renamed_folder, write_aside
+from realism.base.plain import readable
 from realism.base.tables import chunks, part_path, parts, write_part
 from realism.data import artifacts
 from realism.data.artifacts import Artifact
@@ -122,7 +123,9 @@ class BuildIndex(Step):
             embedder.flush()
             return shard
         given = unit_rows({record.id: vector for record, vector in pairs})
-        unusable = [Aside(r.id, "index", "its vector is zero or not finite") for r in records if r.id not in given]
+        unusable = [
+            Aside(readable(r.id), "index", "its vector is zero or not finite") for r in records if r.id not in given
+        ]
         rows, aside = embedder.keep(memory, given, [r for r in records if r.id in given], "index")
         embedder.flush()
         if number == 0:
