@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 
 import examples
@@ -114,10 +115,15 @@ def test_texts_that_openclip_cuts_are_said_once_with_the_name_of_the_encoder(tmp
     assert said(caplog) == ["'judge' reads 16 tokens: 2 of 3 texts are longer and were cut"]
 
 
+@functools.cache
+def openclip():
+    return OpenClip(model=examples.clip(), device="cpu")._loaded
+
+
 @given(st.lists(st.text(alphabet="ab é,'!日", max_size=40), min_size=1, max_size=4))
 @settings(max_examples=30, deadline=None)
 def test_openclip_says_exactly_of_what_is_longer_that_it_is(texts):
-    loaded = OpenClip(model=examples.clip(), device="cpu")._loaded
+    loaded = openclip()
     exact = [len(loaded.tokenizer.encode(each)) + 2 > 16 for each in texts]
     assert loaded.longer(texts) == exact
 
