@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -139,3 +140,76 @@ def test_each_picture_shows_the_references_it_was_given_whichever_step_found_the
     shown = page.split('<article class="card prompt"')[1:]
     assert all(card.count('class="reference"') == 2 for card in shown)
     assert sum("not the subject of the prompt" in card for card in shown) == 9, "all but the green ones"
+
+
+def test_right_references_are_counted_beside_what_chance_gives(run, write_recipe):
+    found = measures(run(write_recipe()), "right subject retrieved")
+    right, chance = found.loc[("all", "retrieved")], found.loc[("all", "(chance)")]
+    assert (right.value, right.high, right.n) == (1.0, 1.0, 12)
+    assert chance.value == pytest.approx(0.25), "each of the four colours is a quarter of the database"
+    assert right.difference == pytest.approx(0.75) and 0.25 < right.low < 1
+    assert ("True", "retrieved") in found.index, "by group, as other measures"
+    assert "none" not in found.index.get_level_values("arm"), "an arm without references has none of it"
+
+
+def test_chance_is_over_what_could_be_found_and_of_several_any_may_be_right(run, write_recipe):
+    recipe = RAG.replace("- retrieve: {}", "- retrieve: {k: 2, where: subject == 'red' or subject == 'green'}")
+    recipe = recipe.replace("generator: {use: toy}", "generator: {use: toy_several}")
+    done = run(write_recipe(recipe))
+    first, either = (measures(done, f"right subject {which}") for which in ("retrieved", "among all retrieved"))
+    assert first.loc[("all", "(chance)")].value == pytest.approx(0.25), "half for red and green, none for the rest"
+    assert first.loc[("all", "retrieved")].value == pytest.approx(0.5)
+    assert either.loc[("all", "(chance)")].value == pytest.approx((2 * 0.75 + 0) / 4)
+
+
+def test_nothing_is_said_of_subjects_where_the_database_has_none(run, write_recipe, database):
+    for picture in list(database.rglob("*.png")):
+        picture.rename(database / f"{picture.parent.name}-{picture.name}")
+    recipe = RAG.replace("metrics: [toy_distance], real: database, ", "")
+    assert measures(run(write_recipe(recipe)), "right subject retrieved").empty
+
+
+ASTRAY = RAG.replace("{use: toy_retriever}", "{use: toy_astray}")
+
+
+def said_in(done) -> str:
+    return (done.folder / "log.txt").read_text()
+
+
+def test_references_no_better_than_chance_are_said_loudly(run, write_recipe):
+    done = run(write_recipe(ASTRAY))
+    page = (done.folder / "report.html").read_text()
+    assert "the references of 'retrieved' show the right subject for 25 %" in said_in(done)
+    assert page.index("In doubt") < page.index("references of &#39;retrieved&#39; show the right subject for 25 %")
+    assert page.index("In doubt") < page.index("<main>")
+
+
+def test_a_judge_is_asked_to_name_real_images_first(run, write_recipe):
+    found = measures(run(write_recipe()), "real images named rightly")
+    named, chance = found.loc[("all", "retriever (ToyRetriever)")], found.loc[("all", "(chance)")]
+    assert (named.value, named.n, chance.value) == (1.0, 24, pytest.approx(0.25))
+
+
+def test_a_judge_that_gives_always_one_answer_is_at_chance_however_common_that_is(run, write_recipe, database):
+    for colour in ("red", "green"):
+        shutil.rmtree(database / colour)
+    for picture in list((database / "grey").iterdir())[1:]:
+        picture.unlink()
+    done = run(write_recipe(ASTRAY))
+    named = measures(done, "real images named rightly").loc[("all", "retriever (ToyAstray)")]
+    assert named.value > 0.8 and named.difference == pytest.approx(0)
+    assert "the encoder retriever (ToyAstray) named 86 %" in said_in(done)
+
+
+def test_the_encoders_of_rewards_are_asked_too(run, write_recipe):
+    recipe = RAG.replace("likeness: {use: toy_likeness}", "likeness: {use: clip_t, encoder: {use: toy_astray}}")
+    done = run(write_recipe(recipe))
+    assert "it is the judge of likeness, which say little here" in said_in(done)
+    assert "toy_distance" not in said_in(done), "whose encoder knows the colours"
+
+
+def test_a_reward_that_tells_nothing_apart_is_said_to(run, write_recipe):
+    recipe = RAG.replace("colour: {use: toy_colour}", "colour: {use: toy_flat}")
+    done = run(write_recipe(recipe))
+    assert "'colour' gave 0.5 to all 24 samples: it tells nothing apart" in said_in(done)
+    assert "'likeness' gave" not in said_in(done)
