@@ -213,3 +213,16 @@ def test_a_reward_that_tells_nothing_apart_is_said_to(run, write_recipe):
     done = run(write_recipe(recipe))
     assert "'colour' gave 0.5 to all 24 samples: it tells nothing apart" in said_in(done)
     assert "'likeness' gave" not in said_in(done)
+
+
+def test_a_mean_that_happens_to_be_a_fraction_is_not_shown_as_a_share(run, write_recipe):
+    done = run(write_recipe(RAG.replace("colour: {use: toy_colour}", "colour: {use: toy_flat}")))
+    page = (done.folder / "report.html").read_text()
+    table = page.split("<h3>colour <small>", 1)[1].split("</table>", 1)[0]
+    assert '<span class="value">0.5' in table and "\u202f%" not in table
+
+
+def test_sets_that_are_too_small_to_measure_are_named(run, write_recipe):
+    recipe = RAG.replace("{use: toy_prompts}", "{use: toy_prompts, count: 5}")
+    done = run(write_recipe(recipe))
+    assert "'toy_distance' needs 2 images or more, and arm 'none' has 1 in group 'True'" in said_in(done)

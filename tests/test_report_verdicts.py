@@ -104,8 +104,7 @@ def beside_chance(name: str, arm: str, value: float, half: float, chance: float,
     ends = {"difference": value - chance, "difference_low": value - half - chance, "difference_high": value + half}
     about = {"unit": "share", **detail}
     found = measure(name, arm, "all", value, half, control=CHANCE, detail=about, **ends)
-    line = {JUDGED_BY: []} if JUDGED_BY in detail else {}
-    return [found, measure(name, CHANCE, "all", chance, control="", detail={"unit": "share", **line})]
+    return [found, measure(name, CHANCE, "all", chance, control="", detail={"unit": "share"})]
 
 
 JUDGE = "judge (some/model)"

@@ -59,9 +59,9 @@ def of_judges(
     shares = {called: share for called, share in asked.items() if share}
     lines = chance_lines([shares])
     for numbers in beside_chance(shares, lines):
-        judge = [numbers["arm"]] if numbers["arm"] in shares else []
-        detail = {"seed": work.seed, "unit": "share", "interval": OF_IMAGES, "chance": BY_CHANCE, JUDGED_BY: judge}
-        yield Measure(name=NAMED, group=ALL, detail=detail | {"real": images.part_name}, **numbers)
+        judge = {JUDGED_BY: [numbers["arm"]]} if numbers["arm"] in shares else {}
+        detail = {"seed": work.seed, "unit": "share", "interval": OF_IMAGES, "chance": BY_CHANCE}
+        yield Measure(name=NAMED, group=ALL, detail=detail | {"real": images.part_name} | judge, **numbers)
 
 
 def _named(encoder: Retriever, drawn: Sequence[RecordRow], work: Work) -> Share | None:
