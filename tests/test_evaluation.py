@@ -10,7 +10,12 @@ import pandas as pd
 import pytest
 from realism.base.errors import RealismError
 from realism.base.features import Rows
+from realism.data.rows import NOT_KNOWN, Sample
+from realism.measuring.arms import Arm, Gathered, Group
 from realism.measuring.evaluation import REAL, ArmFeatures, measure_floor, measure_set
+from realism.measuring.groups import ALL
+from realism.measuring.retrieved import of_retrieved
+from realism.measuring.rightness import rightness
 from realism.testing.material import unit_rows
 from toys import ToyDistance, ToyRetriever
 from world import RAG
@@ -226,3 +231,16 @@ def test_sets_that_are_too_small_to_measure_are_named(run, write_recipe):
     recipe = RAG.replace("{use: toy_prompts}", "{use: toy_prompts, count: 5}")
     done = run(write_recipe(recipe))
     assert "'toy_distance' needs 2 images or more, and arm 'none' has 1 in group 'True'" in said_in(done)
+
+
+def test_a_chance_that_is_not_known_is_left_out():
+    """Some step of a plugin found references, and says nothing of what else it could have found."""
+
+    arm = Arm()
+    for number in range(4):
+        sample = Sample(f"s{number}", f"p{number}", "a", "", "red", 0, "", 1, 1, reference_subjects=["red"])
+        assert sample.chance == NOT_KNOWN
+        arm.add(number, number, rightness(sample))
+    gathered = Gathered({"a": arm}, [Group("", ALL, set(range(4)))], list("pqrs"), ["red"] * 4, list("tuvw"), set())
+    [row] = of_retrieved(gathered, 0)
+    assert (row.arm, row.value, row.control) == ("a", 1.0, "") and math.isnan(row.difference)
