@@ -63,8 +63,10 @@ def test_no_verdict_stands_beside_a_zero(cases: list[tuple[float, ...]], unit: s
             assert 0 not in shown and len({number > 0 for number in shown}) == 1, change
 
 
-def test_a_difference_that_rounds_to_nothing_is_no_difference() -> None:
-    rows = [*compared(0.4, 0.1), *(replace(r, group="few") for r in compared(0.0004, 0.0001))]
+@pytest.mark.parametrize("small", [4e-4, 4e-7])
+def test_a_difference_that_rounds_to_nothing_is_no_difference(small: float) -> None:
+    mean = {"detail": {"unit": "mean"}}
+    rows = [*compared(0.4, 0.1, **mean), *(replace(r, group="few") for r in compared(small, small / 4, **mean))]
     [first, second] = changes(rows)
     assert (first.verdict, second.verdict) == ("better", "within")
     assert second.text.strip("0.") == "" and "reaches 0" in second.why
@@ -87,8 +89,9 @@ def test_the_rounding_of_floats_is_no_finding(value: float) -> None:
     noise = 1e-16 * value
     [only] = headline(replace(EMPTY, measures=(*compared(noise, 0.0, value), *other()))).findings
     assert only.measure == "other", "it is not infinitely strong either"
-    [change, *_] = changes(compared(noise, 0.0, value))
-    assert (change.verdict, change.text.strip("0.")) == ("within", "")
+    for half in (0.0, noise / 10):
+        [change] = changes(compared(noise, half, value))
+        assert (change.verdict, change.text.strip("0.")) == ("within", "")
 
 
 def other() -> list[Measure]:
