@@ -14,10 +14,12 @@ from realism.data.rows import NOT_KNOWN, Sample
 from realism.measuring.arms import Arm, Gathered, Group
 from realism.measuring.evaluation import REAL, ArmFeatures, measure_floor, measure_set
 from realism.measuring.groups import ALL
+from realism.measuring.measures import of_scores
 from realism.measuring.retrieved import of_retrieved
 from realism.measuring.rightness import rightness
+from realism.report.format import Scale
 from realism.testing.material import unit_rows
-from toys import ToyDistance, ToyRetriever
+from toys import ToyDistance, ToyGenerator, ToyRetriever
 from world import RAG
 
 METRIC = ToyDistance(ToyRetriever())
@@ -157,9 +159,9 @@ def test_right_references_are_counted_beside_what_chance_gives(run, write_recipe
     assert "none" not in found.index.get_level_values("arm"), "an arm without references has none of it"
 
 
-def test_chance_is_over_what_could_be_found_and_of_several_any_may_be_right(run, write_recipe):
+def test_chance_is_over_what_could_be_found_and_of_several_any_may_be_right(run, write_recipe, monkeypatch):
+    monkeypatch.setattr(ToyGenerator, "max_references", 4)
     recipe = RAG.replace("- retrieve: {}", "- retrieve: {k: 2, where: subject == 'red' or subject == 'green'}")
-    recipe = recipe.replace("generator: {use: toy}", "generator: {use: toy_several}")
     done = run(write_recipe(recipe))
     first, either = (measures(done, f"right subject {which}") for which in ("retrieved", "among all retrieved"))
     assert first.loc[("all", "(chance)")].value == pytest.approx(0.25), "half for red and green, none for the rest"
@@ -174,15 +176,23 @@ def test_nothing_is_said_of_subjects_where_the_database_has_none(run, write_reci
     assert measures(run(write_recipe(recipe)), "right subject retrieved").empty
 
 
-ASTRAY = RAG.replace("{use: toy_retriever}", "{use: toy_astray}")
+def lead_astray(monkeypatch, *but: str) -> None:
+    """From now on the toy retriever takes every text for grey, but for parts of these names."""
+    honest = ToyRetriever.encode_texts
+
+    def encode_texts(self, texts):
+        return honest(self, texts if self.part_name in but else ["grey"] * len(texts))
+
+    monkeypatch.setattr(ToyRetriever, "encode_texts", encode_texts)
 
 
 def said_in(done) -> str:
     return (done.folder / "log.txt").read_text()
 
 
-def test_references_no_better_than_chance_are_said_loudly(run, write_recipe):
-    done = run(write_recipe(ASTRAY))
+def test_references_no_better_than_chance_are_said_loudly(run, write_recipe, monkeypatch):
+    lead_astray(monkeypatch)
+    done = run(write_recipe())
     page = (done.folder / "report.html").read_text()
     assert "the references of 'retrieved' show the right subject for 25 %" in said_in(done)
     assert page.index("In doubt") < page.index("references of &#39;retrieved&#39; show the right subject for 25 %")
@@ -195,36 +205,43 @@ def test_a_judge_is_asked_to_name_real_images_first(run, write_recipe):
     assert (named.value, named.n, chance.value) == (1.0, 24, pytest.approx(0.25))
 
 
-def test_a_judge_that_gives_always_one_answer_is_at_chance_however_common_that_is(run, write_recipe, database):
+def test_a_judge_that_gives_always_one_answer_is_at_chance(run, write_recipe, database, monkeypatch):
+    lead_astray(monkeypatch)
     for colour in ("red", "green"):
         shutil.rmtree(database / colour)
     for picture in list((database / "grey").iterdir())[1:]:
         picture.unlink()
-    done = run(write_recipe(ASTRAY))
-    named = measures(done, "real images named rightly").loc[("all", "retriever (ToyAstray)")]
+    done = run(write_recipe())
+    named = measures(done, "real images named rightly").loc[("all", "retriever (ToyRetriever)")]
     assert named.value > 0.8 and named.difference == pytest.approx(0)
-    assert "the encoder retriever (ToyAstray) named 86 %" in said_in(done)
+    assert "the encoder retriever (ToyRetriever) named 86 %" in said_in(done)
 
 
-def test_the_encoders_of_rewards_are_asked_too(run, write_recipe):
-    recipe = RAG.replace("likeness: {use: toy_likeness}", "likeness: {use: clip_t, encoder: {use: toy_astray}}")
+def test_the_encoders_of_rewards_are_asked_too(run, write_recipe, monkeypatch):
+    lead_astray(monkeypatch, "retriever")
+    recipe = RAG.replace("likeness: {use: toy_likeness}", "likeness: {use: clip_t, encoder: {use: toy_retriever}}")
     done = run(write_recipe(recipe))
     assert "it is the judge of likeness, which say little here" in said_in(done)
     assert "toy_distance" not in said_in(done), "whose encoder knows the colours"
 
 
 def test_a_reward_that_tells_nothing_apart_is_said_to(run, write_recipe):
-    recipe = RAG.replace("colour: {use: toy_colour}", "colour: {use: toy_flat}")
-    done = run(write_recipe(recipe))
-    assert "'colour' gave 0.5 to all 24 samples: it tells nothing apart" in said_in(done)
+    recipe = RAG.replace("colour: {use: toy_colour}", "colour: {use: toy_nan}")
+    done = run(write_recipe("limits: {aside: 0.5}\n" + recipe))
+    assert "'colour' gave 1 to all 18 samples: it tells nothing apart" in said_in(done)
     assert "'likeness' gave" not in said_in(done)
 
 
-def test_a_mean_that_happens_to_be_a_fraction_is_not_shown_as_a_share(run, write_recipe):
-    done = run(write_recipe(RAG.replace("colour: {use: toy_colour}", "colour: {use: toy_flat}")))
-    page = (done.folder / "report.html").read_text()
-    table = page.split("<h3>colour <small>", 1)[1].split("</table>", 1)[0]
-    assert '<span class="value">0.5' in table and "\u202f%" not in table
+def test_a_mean_that_happens_to_be_a_fraction_is_not_shown_as_a_share():
+    def shown(*values: float) -> bool:
+        arm = Arm()
+        for number, value in enumerate(values):
+            arm.add(number, number, {"m": value})
+        group = Group("", ALL, set(range(len(values))))
+        gathered = Gathered({"a": arm}, [group], list("pq"), ["", ""], list("tu"), set())
+        return Scale.of(list(of_scores(gathered, ["m"], {}, "a", 0))).percent
+
+    assert shown(0.0, 1.0) and not shown(0.25, 0.75)
 
 
 def test_sets_that_are_too_small_to_measure_are_named(run, write_recipe):

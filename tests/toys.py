@@ -67,13 +67,6 @@ class ToyGenerator(Generator):
 
 
 @dataclass
-class ToySeveral(ToyGenerator):
-    """Takes several references, and paints the colour of the first."""
-
-    max_references = 4
-
-
-@dataclass
 class ToyTextOnly(Generator):
     """Takes no reference."""
 
@@ -115,22 +108,6 @@ class ToyRetriever(Retriever):
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         colours = [next((c for n, c in COLOURS.items() if n in text), (1, 1, 1)) for text in texts]
         return self.embed_images([Image.new("RGB", (4, 4), colour) for colour in colours])
-
-
-@dataclass
-class ToyAstray(ToyRetriever):
-    """Takes every text for grey."""
-
-    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        return super().encode_texts(["grey"] * len(texts))
-
-
-@dataclass
-class ToyFlat(Reward):
-    """Gives every picture the same value."""
-
-    def score(self, pictures: Sequence[Picture]) -> Scores:
-        return Scores(torch.full((len(pictures),), 0.5))
 
 
 @dataclass
@@ -216,13 +193,10 @@ class ToyDistance(SetMetric):
 def realism_register(registry):
     registry.prompts("toy_prompts", "toys:ToyPrompts")
     registry.generator("toy", "toys:ToyGenerator")
-    registry.generator("toy_several", "toys:ToySeveral")
     registry.generator("toy_text_only", "toys:ToyTextOnly")
     registry.generator("toy_learner", "toys_learning:ToyLearner")
     registry.trainer("toy_trainer", "toys_learning:ToyTrainer")
     registry.retriever("toy_retriever", "toys:ToyRetriever")
-    registry.retriever("toy_astray", "toys:ToyAstray")
-    registry.reward("toy_flat", "toys:ToyFlat")
     registry.index("toy_index", "toys:ToyIndex")
     registry.reward("toy_colour", "toys:ToyReward")
     registry.reward("toy_bright", "toys:ToyBright")
