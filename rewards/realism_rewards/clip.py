@@ -30,6 +30,7 @@ class ClipT(DifferentiableReward):
     """
 
     range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    recognises_with: ClassVar[tuple[str, ...]] = ("encoder",)
 
     encoder: Retriever
     """The dual encoder; use another one than retrieval did."""
@@ -64,6 +65,7 @@ class ClipI(Reward):
     """CLIP-I: mean cosine of the image with the references it was made from, in [-1, 1]. Copying raises it too."""
 
     range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    recognises_with: ClassVar[tuple[str, ...]] = ("encoder",)
 
     uses_references: ClassVar[bool] = True
 
@@ -89,6 +91,7 @@ class ClipIReal(Reward):
     is none. Give it images that retrieval never saw, as copying a reference cannot raise it then."""
 
     range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    recognises_with: ClassVar[tuple[str, ...]] = ("encoder",)
 
     encoder: Retriever
     """The image encoder; use another one than retrieval did."""

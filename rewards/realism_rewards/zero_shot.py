@@ -27,6 +27,7 @@ class ZeroShot(Reward):
     """
 
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    recognises_with: ClassVar[tuple[str, ...]] = ("encoder",)
 
     encoder: Retriever
     """The dual encoder; use another one than retrieval did."""

@@ -7,6 +7,9 @@ from typing import Any
 
 from realism.base.tables import Row
 
+NOT_KNOWN = -1.0
+"""A chance that is not known; not NaN, so that a row that was written and read again is equal to itself."""
+
 
 @dataclass(frozen=True)
 class PromptRow(Row):
@@ -32,7 +35,7 @@ class RecordRow(Row):
 @dataclass(frozen=True)
 class Reference(Row):
     """An image that was found for a prompt: rank from 0, cosine similarity in [-1, 1], and where it comes from. chance
-    is the share, of all images that could be found, that show the prompt's subject; NaN if it is not known."""
+    is the share, of all images that could be found, that show the prompt's subject, or NOT_KNOWN."""
 
     prompt_id: str
     rank: int
@@ -41,7 +44,7 @@ class Reference(Row):
     similarity: float
     subject: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
-    chance: float = float("nan")
+    chance: float = NOT_KNOWN
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Sample(Row):
     parent: str = ""
     mask: str = ""
     reference_subjects: list[str] = field(default_factory=list)
-    chance: float = float("nan")
+    chance: float = NOT_KNOWN
 
 
 @dataclass(frozen=True)

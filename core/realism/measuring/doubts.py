@@ -65,35 +65,30 @@ def doubts(rows: Sequence[Measure]) -> Iterator[str]:
         if not (judges := judges_of(row)):
             yield _of_references(row, chance)
             continue
-        resting = dict.fromkeys(r.name for r in rows if judges[0] in judges_of(r) and not is_check(r))
+        resting = dict.fromkeys(r.name for r in rows if judges[0] in judges_of(r) and not is_chance(r.control))
         said = f"; it is the judge of {', '.join(resting)}, which say little here" if resting else ""
         yield (
             f"the encoder {judges[0]} named {_share(row)} of {row.n:,} real images rightly, where chance gives "
-            f"{_percent(chance)}: it does not know such pictures{said}"
+            f"{_percent(chance)}: nothing shows that it knows such pictures{said}"
         )
 
 
 def _of_references(row: Measure, chance: float) -> str:
-    if not chance:
+    if chance < 1e-9:
         return (
             f"no image that could be found for '{row.arm}' has a subject that the prompts ask for, so no reference can "
             "be right: are subjects named alike in prompts and database?"
         )
     return (
         f"the references of '{row.arm}' show the right subject for {_share(row)} of {row.n:,} prompts, where chance "
-        f"gives {_percent(chance)}: its retriever does not know such pictures, so what this arm gains is not owed to "
-        "right references"
+        f"gives {_percent(chance)}: nothing shows that its retriever knows such pictures, and what this arm gains need "
+        "not be owed to right references"
     )
 
 
 def is_chance(line: str) -> bool:
     """Whether this is what a line of chance is called."""
     return line.startswith(CHANCE[:-1])
-
-
-def is_check(row: Measure) -> bool:
-    """Whether a measure asks what a judge knows, and so tells of no arm."""
-    return JUDGED_BY in row.detail and (is_chance(row.arm) or is_chance(row.control))
 
 
 def _no_better(row: Measure) -> bool:

@@ -14,7 +14,7 @@ from realism.base.texts import class_text
 from realism.data.rows import Measure, RecordRow
 from realism.measuring.doubts import JUDGED_BY, Share, beside_chance, chance_lines
 from realism.measuring.groups import ALL
-from realism.parts import Images, Part, Retriever, Reward, parts_of
+from realism.parts import Images, Part, Retriever, Reward
 from realism.parts.embedder import rows_of
 from realism.parts.work import Work
 
@@ -32,12 +32,12 @@ def label(encoder: Retriever) -> str:
 
 
 def judging(reward: Reward) -> list[Retriever]:
-    """The encoders that a reward rests on."""
-    return [part for part in parts_of(reward) if isinstance(part, Retriever)]
+    """The encoders by which a reward recognises what pictures show."""
+    return [part for part in (getattr(reward, name) for name in reward.recognises_with) if isinstance(part, Retriever)]
 
 
 def by_reward(parts: Iterable[Part]) -> dict[str, list[Retriever]]:
-    """The encoders that each reward among these parts rests on, by the full name of each of its values."""
+    """The encoders of each reward among these parts (see `judging`), by the full name of each of its values."""
     rewards = [part for part in parts if isinstance(part, Reward)]
     return {name: judging(reward) for reward in rewards for name in reward.meanings()}
 
@@ -59,9 +59,9 @@ def of_judges(
     shares = {called: share for called, share in asked.items() if share}
     lines = chance_lines([shares])
     for numbers in beside_chance(shares, lines):
-        judge = [numbers["arm"]] if numbers["arm"] in shares else []
-        detail = {"seed": work.seed, "unit": "share", "interval": OF_IMAGES, "chance": BY_CHANCE, JUDGED_BY: judge}
-        yield Measure(name=NAMED, group=ALL, detail=detail | {"real": images.part_name}, **numbers)
+        judge = {JUDGED_BY: [numbers["arm"]]} if numbers["arm"] in shares else {}
+        detail = {"seed": work.seed, "unit": "share", "interval": OF_IMAGES, "chance": BY_CHANCE}
+        yield Measure(name=NAMED, group=ALL, detail=detail | {"real": images.part_name} | judge, **numbers)
 
 
 def _named(encoder: Retriever, drawn: Sequence[RecordRow], work: Work) -> Share | None:

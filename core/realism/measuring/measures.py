@@ -49,7 +49,7 @@ def of_scores(
     for reward in rewards:
         given = [np.asarray(arm.scores.get(reward, ())) for arm in gathered.arms.values()]
         yes_or_no = all((np.isnan(values) | (values == 0) | (values == 1)).all() for values in given)
-        about: dict[str, Any] = {"unit": "share"} if yes_or_no else {}
+        about: dict[str, Any] = {"unit": "share" if yes_or_no else "mean"}
         about |= {JUDGED_BY: [label(one) for one in judges[reward]]} if judges.get(reward) else {}
         better = reward not in gathered.lower_is_better
         for group in gathered.groups:
@@ -93,7 +93,11 @@ def of_diversity(encoder: Retriever, gathered: Gathered, control: str, work: Wor
     made = {name: features_of_samples(encoder, name, work) for name in gathered.arms}
     for group in gathered.groups:
         here = {name: spread_within(_of_group(made[name], gathered, arm, group)) for name, arm in gathered.arms.items()}
-        detail = _detail(group, work.seed) | {"interval": OF_SCORES, "n counts": "prompts with several pictures"}
+        detail = _detail(group, work.seed) | {
+            "interval": OF_SCORES,
+            "unit": "mean",
+            "n counts": "prompts with several pictures",
+        }
         row = partial(Measure, name="diversity", group=group.name, detail=detail | _seen_by(encoder))
         yield from (row(**numbers) for numbers in measure_scores(here, control, work.seed))
 
@@ -118,6 +122,7 @@ def of_sets(
             row = partial(row, higher_is_better=metric.higher_is_better)
             detail = _set_detail(metric, group, work.seed) | {"real": f"{images.part_name}, {said}"}
             shown = real.only(np.asarray(alike))
+            _say_too_few(metric, arms_here, group, len(alike), work)
             for numbers in measure_set(metric, arms_here, shown, control, work.seed, tick):
                 yield row(detail=detail | _bias(metric, numbers["n"], len(alike)), **numbers)
             most = max(len(f.prompts) for f in arms_here.values())
@@ -155,13 +160,21 @@ def _say_none_alike(images: Images, group: Group, subjects: set[str], records: S
     work.warn(f"evaluate: {text}; group '{group.name}' has no distances")
 
 
+def _say_too_few(metric: SetMetric, arms: Mapping[str, ArmFeatures], group: Group, real: int, work: Work) -> None:
+    short = {**{f"arm '{name}'": len(f.features) for name, f in arms.items()}, "the real set": real}
+    for name, n in short.items():
+        if n < metric.least:
+            said = f"'{metric.part_name}' needs {metric.least:,} images or more, and {name} has {n:,}"
+            work.warn(f"evaluate: {said} in group '{group.name}'; nothing is measured there")
+
+
 def _detail(group: Group, seed: int) -> dict[str, Any]:
     return {"seed": seed} | ({"by": group.by} if group.by else {})
 
 
 def _set_detail(metric: SetMetric, group: Group, seed: int) -> dict[str, Any]:
     files = {"format": "PNG for generated images, real images as they are on disk"}
-    return _detail(group, seed) | {"interval": OF_SETS} | _seen_by(metric.encoder) | files
+    return _detail(group, seed) | {"interval": OF_SETS, "unit": "distance"} | _seen_by(metric.encoder) | files
 
 
 def _seen_by(encoder: Retriever) -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from realism.data.rows import Sample
+import math
+
+from realism.data.rows import NOT_KNOWN, Sample
 
 FIRST, ANY = "right subject retrieved", "right subject among all retrieved"
 """Of the best reference, and of any of several; what measures are called, and what no reward is."""
@@ -16,7 +18,7 @@ def chance_of(name: str) -> str:
 def rightness(sample: Sample) -> dict[str, float]:
     """0 or 1 for a sample's best reference and for any of several, each with what chance gives (NaN if not known);
     nothing where the subject of the prompt or of a reference is not known."""
-    shown, chance = sample.reference_subjects, sample.chance
+    shown, chance = sample.reference_subjects, math.nan if sample.chance == NOT_KNOWN else sample.chance
     if not sample.subject or not shown or "" in shown:
         return {}
     right = {FIRST: float(shown[0] == sample.subject), chance_of(FIRST): chance}

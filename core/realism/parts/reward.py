@@ -52,6 +52,8 @@ class Reward(Part):
     """The names of the heatmaps it gives, likewise."""
     uses_references: ClassVar[bool] = False
     """Whether it judges against the references; if so, it is given no picture without any, else none of them."""
+    recognises_with: ClassVar[tuple[str, ...]] = ()
+    """Options that hold an encoder which has to know what pictures show; `evaluate` asks it to name real images."""
 
     @abstractmethod
     def score(self, pictures: Sequence[Picture]) -> Scores:

@@ -64,7 +64,7 @@ def change(row: Measure, scale: Scale, failed: Collection[str] = ()) -> Change |
         return None
     ends = row.difference_low, row.difference_high
     judge = next((name for name in judges_of(row) if name in failed), "")
-    doubt = f", by {judge}, which does not know such pictures" if judge else ""
+    doubt = f", by {judge}, which is not shown to know such pictures" if judge else ""
     said = partial(Change, text=scale.difference(row.difference), interval=scale.interval(*ends, signed=True))
     if not all(map(math.isfinite, ends)):
         return said("unsure", "", why=f"interval not known{doubt}")

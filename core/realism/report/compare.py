@@ -18,7 +18,7 @@ from realism.report.format import NONE, Scale
 from realism.report.measures import by_measure
 from realism.report.view import PictureView, PromptView
 
-UNLIKE = ("description", "extends")
+UNLIKE = ("name", "description", "extends")
 """Keys of a recipe that set nothing."""
 PROMPTS_SHOWN = 12
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from realism.data.rows import Measure
-from realism.measuring.doubts import failed_judges, is_chance, is_check
+from realism.measuring.doubts import failed_judges, is_chance
 from realism.measuring.selection import SELECTED_FROM
 from realism.report.cells import Cell, Change, cell, change, cleaned, notes, ordered, turns_of
 from realism.report.classes import ClassTable, class_tables, split
@@ -99,10 +99,10 @@ def headline(view: ReportView) -> Headline:
     Each measure gives its clearest before any gives its second, and what got worse is never crowded out: if all the
     places went to gains, the last goes to the clearest loss. Where nothing is beyond its interval, that is what is
     said, of the same number. What judges in doubt say comes after what others say. A biased distance is counted, but
-    not shown where an unbiased one says the same thing; tables of many groups and what is told of samples to learn from
-    are left to their readers.
+    not shown where an unbiased one says the same thing; tables of many groups, what is told of samples to learn from,
+    and what is held beside chance, as it tells of no difference between arms, are left to their readers.
     """
-    found = sorted(_findings(view), key=lambda pair: (pair[1].change.verdict == "doubted", -pair[0]))
+    found = sorted(_findings(view), key=_rank)
     beyond = [pair for pair in found if pair[1].change.beyond]
     doubted = sum(finding.change.verdict == "doubted" for _, finding in beyond)
     showable = [pair for pair in beyond or found if not pair[1].passed_over]
@@ -110,8 +110,12 @@ def headline(view: ReportView) -> Headline:
     losses = [pair for pair in showable if pair[1].change.verdict == "worse"]
     if losses and not any(finding.change.verdict == "worse" for _, finding in chosen):
         chosen[-1] = losses[0]
-    chosen.sort(key=lambda pair: (pair[1].change.verdict == "doubted", -pair[0]))
+    chosen.sort(key=_rank)
     return Headline(tuple(finding for _, finding in chosen), len(found), len(beyond), doubted)
+
+
+def _rank(pair: tuple[float, Finding]) -> tuple[bool, float]:
+    return pair[1].change.verdict == "doubted", -pair[0]
 
 
 def _findings(view: ReportView) -> Iterator[tuple[float, Finding]]:
@@ -119,7 +123,7 @@ def _findings(view: ReportView) -> Iterator[tuple[float, Finding]]:
     failed = failed_judges(view.measures)
     fair = {_compared(row) for row in view.measures if "extractor" in row.detail and "bias" not in row.detail}
     for every in by_measure(view.measures).values():
-        rows, _ = split([row for row in every if SELECTED_FROM not in row.detail and not is_check(row)])
+        rows, _ = split([row for row in every if SELECTED_FROM not in row.detail and not is_chance(row.control)])
         if not rows:
             continue
         scale, at = Scale.of(rows), {(row.arm, row.group): row for row in rows}
@@ -187,12 +191,6 @@ def _beside(controls: Collection[str]) -> str:
     return "chance" if all(map(is_chance, controls)) else f"{', '.join(sorted(controls))}, paired by prompt"
 
 
-def _before(row: Measure, scale: Scale) -> str:
-    if is_chance(row.arm):
-        return f"{scale.value(row.value)} by chance"
-    return f"{scale.value(row.value)} {scale.interval(row.low, row.high)}".strip()
-
-
 def _strength(row: Measure) -> float:
     half = (row.difference_high - row.difference_low) / 2
     if not math.isfinite(half):
@@ -205,7 +203,7 @@ def _finding(row: Measure, before: Measure, made: Change, scale: Scale, passed_o
         measure=row.name,
         group=row.group,
         arm=row.arm,
-        before=_before(before, scale),
+        before=f"{scale.value(before.value)} {scale.interval(before.low, before.high)}".strip(),
         after=scale.value(row.value),
         interval=scale.interval(row.low, row.high),
         n=f"{row.n:,}" if row.n == before.n else f"{before.n:,} and {row.n:,}",

@@ -100,7 +100,10 @@ def plot(
 
 
 def ticks(low: float, high: float, bounds: tuple[float, float] | None = None) -> list[float]:
-    """Three to seven round numbers that enclose [low, high], a few percent of air at either end, within `bounds`."""
+    """Three to seven round numbers that enclose [low, high], a few percent of air at either end, within `bounds` if low
+    and high are."""
+    if bounds is not None and not bounds[0] <= low <= high <= bounds[1]:
+        bounds = None
     span = max(high - low, 1e-9 * abs(high))
     span = span if span > 1 / HUGE else 1.0
     low, high = low - 0.04 * span, high + 0.04 * span

@@ -48,7 +48,7 @@ class Evaluate(Step):
     evaluates_against = ("real",)
 
     def depends_on(self, steps: Sequence[Step]) -> list[Reward]:
-        """The rewards that rest on encoders, which are held against the real images too."""
+        """The rewards whose encoders are asked to name real images."""
         every = {id(part): part for step in steps for part in parts_of(step) if isinstance(part, Reward)}
         return [reward for reward in every.values() if self.real and judging(reward)]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from annotated_types import Ge
 from realism.base.errors import RealismError
 from realism.base.tables import chunks, count_rows, read_part
 from realism.data.artifacts import Artifact, Prompts, References, Samples
-from realism.data.rows import Aside, PromptRow, Reference, Sample
+from realism.data.rows import NOT_KNOWN, Aside, PromptRow, Reference, Sample
 from realism.data.types import Prompt, Request, Unmade, request_seed
 from realism.parts import Generator
 from realism.parts.step import NONE, Artifacts, Step, name_error
@@ -176,7 +175,7 @@ class Generate(Step):
             references=[r.path for r in job.references],
             retrieved=job.retrieved if job.references else "",
             reference_subjects=[r.subject for r in job.references],
-            chance=job.references[0].chance if job.references else math.nan,
+            chance=job.references[0].chance if job.references else NOT_KNOWN,
             generator=self.generator.part_name,
             metadata=job.prompt.metadata,
             drawn_from=request.text,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ from annotated_types import Ge, Le
 from realism.base.tables import read_part
 from realism.data.artifacts import Artifact, Index, Prompts, References
 from realism.data.condition import Condition
-from realism.data.rows import PromptRow, Reference
+from realism.data.rows import NOT_KNOWN, PromptRow, Reference
 from realism.databases.database import Database
 from realism.parts import Retriever
 from realism.parts.step import Artifacts, Step, references_error
@@ -79,7 +78,7 @@ class Retrieve(Step):
                 similarity=hit.similarity,
                 subject=hit.record.subject,
                 metadata=dict(hit.record.metadata),
-                chance=chances.get(prompt.subject, math.nan),
+                chance=chances.get(prompt.subject, NOT_KNOWN),
             )
             for prompt, hits in zip(prompts, found, strict=True)
             for rank, hit in enumerate(hits)

@@ -56,11 +56,12 @@ def run(recipe: str, folder: Path, *overrides: str) -> Run:
 def test_the_main_recipe_measures_both_arms_on_novel_and_known_species_and_writes_a_report(tmp_path):
     done = run("garden/rag", tmp_path / "run", *FEW["garden/rag"])
     measures = pd.read_parquet(next(done.folder.glob("steps/evaluate-*")) / "measures")
-    assert set(measures.arm) == {"none", "retrieved", "(real images)"}
+    assert set(measures.arm) == {"none", "retrieved", "(real images)", "judge (garden/judge)", "(chance)"}
     assert {"all", "known", "novel", "novel-hard"} <= set(measures.group)
     assert {"species", "kid", "fid", "faithful", "alike"} <= set(measures.name)
     page = (done.folder / "report.html").read_text()
     assert "retrieved" in page and "data:image/" in page
+    assert "In doubt" not in page, "its judge and its retriever know the garden"
 
 
 def test_the_same_recipe_runs_on_a_folder_of_photographs(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from annotated_types import Ge, Le
 from realism.base.images import UnreadableImage, read_images
 from realism.base.tables import chunks, read_part
 from realism.data.artifacts import Artifact, Index, Prompts, References
-from realism.data.rows import Aside, PromptRow, Reference
+from realism.data.rows import NOT_KNOWN, Aside, PromptRow, Reference
 from realism.databases.database import Database
 from realism.parts import Chat, LanguageModel, Retriever
 from realism.parts.step import Artifacts, Step, first_arm, references_error
@@ -89,7 +88,7 @@ class Concepts(Step):
         subjects = {prompt.id: prompt.subject for prompt in prompts}
         for some in chunks(prompts, AT_ONCE):
             found, bad = self._some(database, drawn, root, some)
-            rows += [replace(row, chance=chances.get(subjects[row.prompt_id], math.nan)) for row in found]
+            rows += [replace(row, chance=chances.get(subjects[row.prompt_id], NOT_KNOWN)) for row in found]
             aside += bad
         return rows, aside
 

@@ -96,9 +96,10 @@ def test_an_untrained_projection_finds_what_its_encoder_finds(run, write_recipe)
 def test_one_recipe_compares_no_retrieval_zero_shot_and_trained(run, write_recipe):
     done = run(write_recipe(TRAIN + "  - score: {rewards: [colour]}\n  - evaluate: {by: novel, control: none}\n"))
     measures = table(done, "evaluate", "measures")
-    blue = measures[measures.group == "True"].set_index("arm").value
-    assert blue["none"] == 0.0
-    assert blue["real"] == 1.0
+    blue = measures[measures.group == "True"].set_index(["name", "arm"]).value
+    assert blue["colour", "none"] == 0.0
+    assert blue["colour", "real"] == 1.0
+    assert blue["right subject retrieved", "real"] == 1.0
 
 
 def test_training_moves_images_away_from_their_negatives(run, write_recipe):
