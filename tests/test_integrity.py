@@ -236,6 +236,7 @@ def test_what_a_part_warns_of_is_kept_with_the_step(run, write_recipe, monkeypat
     done = run(write_recipe())
     notes = [json.loads(line)["text"] for line in (one(done, "score-*") / "notes.jsonl").read_text().splitlines()]
     assert notes == ["these pictures are small"]
+    assert "these pictures are small" in (done.folder / "report.html").read_text().lower()
 
 
 @pytest.mark.parametrize("name", [".report.html.writing", "report.html", "run.json", "aside.csv", "log.txt", ".lock"])

@@ -30,6 +30,7 @@ from realism.measuring.scores import Scored, scored
 from realism.parts.step import Artifacts, Step, arms
 from realism.parts.work import Work
 from realism.report.view import ExhibitsView, PictureView, PromptView, ReportView, StepView
+from realism.run.notes import notes_of
 from realism.run.work import asides
 
 ASIDES_SHOWN = 50
@@ -100,6 +101,7 @@ class WriteReport(Step):
             exhibits=tuple(_exhibits(work)),
             error=run.error,
             alerts=tuple(("evaluate", doubt) for doubt in doubts(measures)),
+            notes=tuple((s.title, text) for s in steps for text in notes_of(run.folder / s.folder)),
         )
 
 
