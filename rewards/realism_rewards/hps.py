@@ -64,7 +64,7 @@ class HpsV2(Preference):
                 f"no architecture '{self.architecture}'; expected a name of OpenCLIP such as ViT-H-14, or a folder "
                 "with open_clip_config.json"
             )
-        built = build_openclip(config, f"architecture '{self.architecture}'")
+        built = build_openclip(config, self.architecture)
         model = load_weights_into(built, read_weights(self.weights, WEIGHTS), self.weights)
         return RankedClip(model.float().to(device), device)
 

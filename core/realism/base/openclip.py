@@ -46,14 +46,14 @@ def load_openclip(name: str, source: str | Path, tag: str | None = None) -> tupl
         return model, preprocess, open_clip.get_tokenizer(full, **safe)
 
 
-def build_openclip(config: dict[str, Any], whose: str) -> Any:
-    """An OpenCLIP model of a configuration, with weights that mean nothing. whose: what sentences call it.
+def build_openclip(config: dict[str, Any], name: str) -> Any:
+    """An OpenCLIP model of a configuration, with weights that mean nothing. name: what sentences call it.
 
     Raises RealismError if the configuration is none, or would fetch anything."""
     import open_clip
 
-    with door(whose):
-        check_openclip_config(config, whose)
+    with door(name):
+        check_openclip_config(config, f"model '{name}'")
         vision = {**config["vision_cfg"], "timm_model_pretrained": False}
         text = {**config["text_cfg"], "hf_model_pretrained": False}
         return open_clip.CLIP(**{**config, "vision_cfg": vision, "text_cfg": text})

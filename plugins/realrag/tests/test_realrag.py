@@ -72,6 +72,26 @@ def test_near_duplicates_of_the_positive_are_never_its_negative(run, write_recip
         run(write_recipe(REFLECT.replace("near_duplicate: 1.01", "near_duplicate: 0.1")))
 
 
+def test_a_drawing_that_is_withheld_is_set_aside_and_the_others_stay(run, write_recipe, monkeypatch):
+    import toys
+    from realism import Unmade
+
+    whole = table(run(write_recipe(REFLECT), out="whole"), "reflect", "negatives").set_index("id")
+    drawn = toys.ToyGenerator.generate
+
+    def withheld(self, requests):
+        made = drawn(self, requests)
+        return [Unmade("no red") if "red" in r.text else image for r, image in zip(requests, made, strict=True)]
+
+    monkeypatch.setattr(toys.ToyGenerator, "generate", withheld)
+    done = run(write_recipe(REFLECT), out="withheld")
+    negatives = table(done, "reflect", "negatives").set_index("id")
+    assert len(negatives) == 18 and not negatives.index.str.startswith("red/").any()
+    assert negatives.negative_id.equals(whole.loc[negatives.index].negative_id)
+    aside = (done.folder / "aside.csv").read_text()
+    assert "no red" in aside and "no draft of its text" in aside
+
+
 def test_the_report_is_given_the_drawing_its_negative_and_the_positive(run, write_recipe):
     done = run(write_recipe(REFLECT))
     shown = list(read(next(done.folder.glob("steps/reflect-*")) / "exhibits" / "reflective negatives (clip)", Exhibit))
