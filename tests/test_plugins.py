@@ -277,7 +277,7 @@ def test_a_new_plugin_installs_and_passes_its_own_test(tmp_path: Path) -> None:
     assert "passed" in say(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "realism-mean-light")
 
 
-HEAVY = ("torch", "numpy", "pandas", "pydantic", "diffusers", "transformers", "lightning", "omegaconf", "rich.console")
+HEAVY = ("torch", "numpy", "pandas", "pydantic", "diffusers", "transformers", "lightning", "rich.console")
 
 
 def _imported(*arguments: str) -> set[str]:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 HINT_WIDTH = 100
+MOST_TOLD = 50
+"""Problems of a recipe that are told one by one."""
+LONGEST_KEY = 200
+LONGEST = 2000
+"""Characters of a sentence."""
+MOST_NAMES = 200
+"""Names that a sentence lists."""
+MOST_COMPARED = 1000
+"""Names among which the nearest is looked for, as it takes time."""
 
 
 class RealismError(Exception):
@@ -30,17 +40,27 @@ class Problem:
 class RecipeError(RealismError):
     """Everything wrong with one recipe, found before anything ran."""
 
-    def __init__(self, source: str, problems: list[Problem]):
+    def __init__(self, source: str, problems: list[Problem], more: bool = False):
+        """more: whether there are others, which were not looked for."""
         self.source, self.problems = source, problems
         count = f"{len(problems)} problem" + "s" * (len(problems) != 1)
-        places = _aligned([p.where for p in problems])
-        key = max(len(p.key) for p in problems)
-        lines = [f"{source}: {count}"]
-        for p, place in zip(problems, places, strict=True):
-            lines.append(f"  {place}  {p.key:<{key}}  {p.message}".rstrip())
-            indent = " " * (len(place) + key + 6)
-            lines.extend(indent + line for line in textwrap.wrap(p.hint, HINT_WIDTH, break_long_words=False))
+        told = problems[:MOST_TOLD]
+        places = _aligned([_cut(p.where, LONGEST_KEY) for p in told])
+        keys = [_cut(p.key, LONGEST_KEY) for p in told]
+        width = max(map(len, keys))
+        lines = [f"{source}: " + (f"more than {count}" if more else count)]
+        for p, key, place in zip(told, keys, places, strict=True):
+            lines.append(f"  {place}  {key:<{width}}  {_cut(p.message, LONGEST)}".rstrip())
+            indent = " " * (len(place) + width + 6)
+            hint = textwrap.wrap(_cut(p.hint, LONGEST), HINT_WIDTH, break_long_words=False)
+            lines.extend(indent + line for line in hint)
+        if len(problems) > MOST_TOLD:
+            lines.append(f"... and {len(problems) - MOST_TOLD}{' or' * more} more")
         super().__init__("\n".join([*lines, "Nothing was run."]))
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest // 2]} ... {text[-longest // 4 :]}"
 
 
 def _aligned(places: list[str]) -> list[str]:
@@ -53,13 +73,18 @@ def _aligned(places: list[str]) -> list[str]:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """ "; did you mean 'x'?" for the closest of `names`, or nothing when none is close."""
-    close = difflib.get_close_matches(str(name), [str(n) for n in names], n=1, cutoff=0.6)
+    if len(str(name)) > LONGEST_KEY:
+        return ""
+    compared = [text for n in itertools.islice(names, MOST_COMPARED) if len(text := str(n)) <= LONGEST_KEY]
+    close = difflib.get_close_matches(str(name), compared, n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def listed(names: Iterable[str]) -> str:
     """Names in alphabetical order, with commas; "none" when there are none."""
-    return ", ".join(sorted(str(n) for n in names)) or "none"
+    every = sorted(str(n) for n in names)
+    more = f" and {len(every) - MOST_NAMES:,} more" if len(every) > MOST_NAMES else ""
+    return ", ".join(every[:MOST_NAMES]) + more or "none"
 
 
 def shown(value: Any) -> str:
@@ -68,5 +93,5 @@ def shown(value: Any) -> str:
         return "nothing"
     if isinstance(value, bool):
         return str(value).lower()
-    text = repr(value)
+    text = repr(value[:LONGEST] if isinstance(value, str) else value)
     return text if len(text) <= 70 else f"{text[:50]} ... {text[-15:]}"

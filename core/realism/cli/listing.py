@@ -15,7 +15,7 @@ from realism.plugins.manager import plugins
 from realism.plugins.registry import PART_FAMILIES, a_part
 from realism.recipe.load import find_recipe, shipped
 from realism.recipe.options import kind_of, told_options, type_name
-from realism.recipe.source import read_yaml
+from realism.recipe.reader import read_yaml
 
 
 def first_line(thing: Any) -> str:

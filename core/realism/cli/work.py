@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 from realism.base.errors import RealismError
 from realism.plugins.manager import plugins
+from realism.recipe.reader import written
 from realism.recipe.recipe import Recipe, read_recipe
 from realism.run.progress import View
 from realism.run.run import Run
@@ -54,7 +53,7 @@ def check_recipe(name: str, overrides: list[str]) -> None:
 def show_recipe(name: str, overrides: list[str]) -> None:
     """`realism show`."""
     recipe = _read(name, overrides, View(quiet=True))
-    View().say(yaml.safe_dump(recipe.data, sort_keys=False).rstrip())
+    View().say(written(recipe.data).rstrip())
 
 
 def write_report(folder: Path) -> None:

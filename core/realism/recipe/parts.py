@@ -13,6 +13,8 @@ from realism.recipe.options import Broken, Wrong, kind_of, read_options
 from realism.recipe.source import Key, Source
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+MOST_LEVELS = 20
+"""Parts that hold one another in a row."""
 
 
 class PartMaker:
@@ -29,6 +31,7 @@ class PartMaker:
         self.given: dict[str, Any] = parts
         self.made: dict[str, Part | None] = {}
         self._making: list[str] = []
+        self._level = 0
 
     def named(self, name: str, key: Key) -> Part | None:
         """The part of that name in the recipe, made at first need; None if it is wrong."""
@@ -61,7 +64,14 @@ class PartMaker:
             self.source.problem(at, str(error), getattr(error, "hint", ""))
             return None
         options = {k: v for k, v in spec.items() if k != "use"}
-        return self.make(cls, use, options, key, name or use)
+        if self._level >= MOST_LEVELS:
+            self.source.problem(key, f"more than {MOST_LEVELS} parts hold one another")
+            return None
+        self._level += 1
+        try:
+            return self.make(cls, use, options, key, name or use)
+        finally:
+            self._level -= 1
 
     def _use(self, spec: Any, family: type[Part]) -> str:
         if not isinstance(spec, Mapping):
@@ -121,10 +131,12 @@ class PartMaker:
 
     def _in_place(self, spec: Mapping[str, Any], family: type[Part]) -> Part | None:
         """A part that has no name in the recipe. Raises ValueError with all that is wrong with it."""
-        before = len(self.source.problems)
-        part = self.spec(spec, (), family)
-        wrong = self.source.problems[before:]
-        del self.source.problems[before:]
+        outer, self.source.problems = self.source.problems, {}
+        try:
+            part = self.spec(spec, (), family)
+            wrong = list(self.source.problems)
+        finally:
+            self.source.problems = outer
         if wrong:
             if set(spec) == {"use"} and not any(p.key in ("", "use") for p in wrong):
                 said = f"'{spec['use']}' needs options: " + "; ".join(p.message for p in wrong)

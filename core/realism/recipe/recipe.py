@@ -11,9 +11,10 @@ from realism.base.errors import Problem, RecipeError, listed, nearest, shown
 from realism.parts import Part, Prompts, Step
 from realism.plugins.registry import Registry
 from realism.recipe.flow import check_flow
-from realism.recipe.load import TOP, load
+from realism.recipe.load import TOP, is_file, load
+from realism.recipe.options import whole
 from realism.recipe.parts import PartMaker
-from realism.recipe.source import Key, Source
+from realism.recipe.source import Key, Source, TooMany
 from realism.recipe.steps import StepMaker
 
 RECIPE_NAME = re.compile(r"\w[\w ./-]{0,99}")
@@ -39,15 +40,21 @@ class Recipe:
 
 def read_recipe(name: str, overrides: list[str], registry: Registry) -> Recipe:
     """Read and check a recipe. Raises RecipeError with everything wrong with it, or RealismError if there is none."""
+    try:
+        return _read(name, overrides, registry)
+    except TooMany as error:
+        raise RecipeError(name, sorted(error.problems, key=_by_place), more=True) from None
+
+
+def _read(name: str, overrides: list[str], registry: Registry) -> Recipe:
     source = load(name, overrides, registry)
     reader = _Reader(source, registry)
-    plain = re.sub(r"[^\w ./-]+", "-", Path(name).stem if Path(name).is_file() else name).lstrip(" .-/")[:100]
+    plain = re.sub(r"[^\w ./-]+", "-", Path(name).stem if is_file(Path(name)) else name).lstrip(" .-/")[:100]
     choices = source.data.get("choose")
     named = [str(v) for v in choices.values()] if isinstance(choices, dict) else []
     recipe = reader.recipe("-".join([plain or "recipe", *named])[:100])
     if source.problems:
-        unique = list(dict.fromkeys(source.problems))
-        raise RecipeError(name, sorted(unique, key=_by_place))
+        raise RecipeError(name, sorted(source.problems, key=_by_place))
     return recipe
 
 
@@ -104,7 +111,7 @@ class _Reader:
         return "" if value is None else str(value)
 
     def _whole(self, key: str, default: int, allowed: range, said: str) -> int:
-        value = self.source.data.get(key, default)
+        value = whole(self.source.data.get(key, default))
         if type(value) is int and value in allowed:
             return value
         self.source.problem((key,), f"{shown(value)} is not allowed: expected {said}")

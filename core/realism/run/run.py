@@ -13,8 +13,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from realism.base.errors import RealismError, listed
 from realism.base.files import digest, write_json, write_text
 from realism.base.tables import parts, read, write_part
@@ -26,6 +24,7 @@ from realism.parts.embedder import Embedder
 from realism.parts.step import Step, all_reads
 from realism.parts.work import StepRecord
 from realism.plugins.manager import Plugins
+from realism.recipe.reader import written
 from realism.recipe.recipe import Recipe
 from realism.run.fingerprint import describe, step_fingerprint
 from realism.run.lock import locked
@@ -120,7 +119,7 @@ class Run:
     def execute(self) -> State:
         """Do all steps, keeping those that are done. Raises RealismError for what the user can mend."""
         with locked(self.folder, self.view):
-            write_text(self.folder / "recipe.yaml", yaml.safe_dump(self.recipe.data, sort_keys=False))
+            write_text(self.folder / "recipe.yaml", written(self.recipe.data))
             self._calls.tell("realism_run_start")
             error: BaseException | None = None
             try:

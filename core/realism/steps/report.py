@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from annotated_types import Ge
 
 from realism.base.tables import count_rows
@@ -28,6 +27,7 @@ from realism.measuring.groups import Shares, group_of
 from realism.measuring.scores import Scored, scored
 from realism.parts.step import Artifacts, Step, arms
 from realism.parts.work import Work
+from realism.recipe.reader import written
 from realism.report.view import ExhibitsView, PictureView, PromptView, ReportView, StepView
 from realism.run.work import asides
 
@@ -80,7 +80,7 @@ class WriteReport(Step):
         return ReportView(
             name=run.name,
             fingerprint=run.fingerprint,
-            recipe=yaml.safe_dump(dict(run.data), sort_keys=False),
+            recipe=written(dict(run.data)),
             description=run.description,
             arms=tuple(arm for arm in arms(state) if arm in drew or not drew),
             prompts=views,
@@ -162,8 +162,8 @@ def _prompt_views(rows: list[PromptRow], by: str, work: Work) -> Iterator[Prompt
 def _heatmaps(work: Work, arm: str, ids: set[str]) -> dict[str, dict[str, Path]]:
     """The heatmaps of these samples of an arm, by sample and by name (`critic.dark`)."""
     found: dict[str, dict[str, Path]] = {}
-    for maps in Maps.among(work.state):
-        for row in work.read(maps) if maps.arm == arm else ():
+    for maps in Maps.among(work.state, arm):
+        for row in work.read(maps):
             if row.id in ids:
                 found.setdefault(row.id, {})[f"{maps.reward}.{row.name}"] = work.root / row.image
     return found
