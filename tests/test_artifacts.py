@@ -29,8 +29,10 @@ NAMES = st.text(min_size=1, max_size=80)
 
 
 ARTIFACTS = st.sampled_from(
-    [Samples("a"), Samples("b"), Scores("a", "r"), Scores("a", "s"), Scores("b", "r"), Maps("a", "r"), Weights("r")]
-    + [Index("r"), References("r"), References("s"), Selection("a", 1), Prompts(), Measures()]
+    [
+        *(Samples("a"), Samples("b"), Scores("a", "r"), Scores("a", "s"), Scores("b", "r"), Maps("a", "r")),
+        *(Weights("r"), Index("r"), References("r"), References("s"), Selection("a", 1), Prompts(), Measures()),
+    ]
 )
 
 

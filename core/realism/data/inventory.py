@@ -60,7 +60,7 @@ class Inventory(Collection[K]):
             self._add(key)
         return gone
 
-    def alike(self, kind: type[Any], *names: Any) -> list[K]:
+    def alike(self, kind: type[Any], *names: Any) -> list[Any]:
         """Those of a class whose first names are these, in order."""
         found = self._alike.get((kind, *names[:1]), ())
         return [key for key in found if key.names[: len(names)] == names] if len(names) > 1 else list(found)

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -27,7 +27,8 @@ PATTERNS = {
     "bool": r"true|True|TRUE|false|False|FALSE",
     "int": r"[-+]?(0|[1-9][0-9]*)",
     "float": r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?",
-    "unclear": r"[-+]?(0[xXoObB][0-9a-fA-F_]+|[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?|[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?)",
+    "unclear": r"[-+]?(0[xXoObB][0-9a-fA-F_]+|[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?)|"
+    r"[-+]?[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?",
     "merge": "<<",
 }
 """What is not just a text. Dates, `on`, `off`, `yes`, `no` and `.inf` are. What one version of YAML reads as another
@@ -50,7 +51,7 @@ class Refused(ValueError):
 class Loader(yaml.SafeLoader):
     """Makes nodes of a text, so many and so deep as a recipe may have; nothing is constructed from them."""
 
-    yaml_implicit_resolvers = {}  # noqa: RUF012 - its own, see below
+    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}  # its own, see below
 
     def __init__(self, text: str):
         super().__init__(text)
@@ -145,7 +146,8 @@ class _Reading:
             case yaml.ScalarNode():
                 read = self._scalar(node, key)
             case _:
-                read = self._tagged(node, key)
+                read = None
+                self._tagged(node, key)
         self._level -= 1
         return read
 
@@ -190,7 +192,8 @@ class _Reading:
             self._source.lose(key, f"{shown(text)} may be a number or a text: {advice}")
             return None
         if node.tag not in PLAIN:
-            return self._tagged(node, key)
+            self._tagged(node, key)
+            return None
         if not re.fullmatch(PATTERNS[kind], text):
             self._source.lose(key, f"{shown(text)} is not what its tag '!!{kind}' says")
             return None
