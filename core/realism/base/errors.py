@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import re
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
+"""Characters that steer a terminal or that no file can hold."""
 HINT_WIDTH = 100
 MOST_TOLD = 50
 """Problems of a recipe that are told one by one."""
 LONGEST_KEY = 200
 LONGEST = 2000
 """Characters of a sentence."""
-MOST_NAMES = 200
+MOST_NAMES = 100
 """Names that a sentence lists."""
-MOST_COMPARED = 1000
+MOST_COMPARED = 200
 """Names among which the nearest is looked for, as it takes time."""
 
 
@@ -85,6 +88,11 @@ def listed(names: Iterable[str]) -> str:
     every = sorted(str(n) for n in names)
     more = f" and {len(every) - MOST_NAMES:,} more" if len(every) > MOST_NAMES else ""
     return ", ".join(every[:MOST_NAMES]) + more or "none"
+
+
+def printable(text: str) -> str:
+    """A text as it may be printed: what would steer a terminal is written as in Python, `\\x1b`."""
+    return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def shown(value: Any) -> str:

@@ -6,6 +6,7 @@ tells of, from which a recipe is checked, and what is void is known, before anyt
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -49,7 +50,7 @@ class Artifact:
         if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise TypeError(f"two kinds of artifact are called '{cls.kind}': give {cls.__name__} a kind of its own")
 
-    @property
+    @functools.cached_property
     def names(self) -> tuple[Any, ...]:
         """The values of its fields."""
         return tuple(getattr(self, f.name) for f in fields(self))

@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
-from realism.base.errors import Problem, RealismError, listed, nearest, shown
+from realism.base.errors import CONTROL, Problem, RealismError, listed, nearest, shown
 from realism.plugins.registry import Registry
 from realism.recipe.interpolation import resolve
 from realism.recipe.options import Wrong
-from realism.recipe.reader import MOST_LEVELS, UNPRINTABLE, Refused, read_value, read_yaml
+from realism.recipe.reader import MOST_LEVELS, Refused, read_value, read_yaml
 from realism.recipe.source import Key, Source, dotted, merge
 from realism.recipe.variants import chosen
 
@@ -77,19 +77,19 @@ def _extended(path: Path, prefix: str, before: list[Path], registry: Registry) -
     if base is None:
         return source
     if not isinstance(base, str):
-        source.problem(("extends",), f"expected the name or path of one recipe, not {shown(base)}")
+        source.lose(("extends",), f"expected the name or path of one recipe, not {shown(base)}")
         return source
     beside = path.parent / base
     try:
         found = beside if is_file(beside) else find_recipe(base, registry)
     except RealismError as error:
-        source.problem(("extends",), str(error))
+        source.lose(("extends",), str(error))
         return source
     if found.resolve() in [p.resolve() for p in (*before, path)]:
-        source.problem(("extends",), f"'{base}' extends this recipe in turn; one of the two must stand alone")
+        source.lose(("extends",), f"'{base}' extends this recipe in turn; one of the two must stand alone")
         return source
     if len(before) >= MOST_EXTENDED:
-        source.problem(("extends",), f"more than {MOST_EXTENDED} recipes extend one another; write them as fewer")
+        source.lose(("extends",), f"more than {MOST_EXTENDED} recipes extend one another; write them as fewer")
         return source
     return merge(_extended(found, f"{found.name}:", [*before, path], registry), source)
 
@@ -122,7 +122,7 @@ def _override(source: Source, text: str) -> None:
 def _keys(name: str, source: Source) -> Key:
     """ "generator.size" -> ("parts", "generator", "size"). Raises ValueError for what no recipe has."""
     keys = tuple(int(k) if re.fullmatch(r"[0-9]{1,6}", k) else k for k in re.split(r"[.\[\]]+", name) if k)
-    if len(keys) > MOST_LEVELS or UNPRINTABLE.search(name):
+    if len(keys) > MOST_LEVELS or CONTROL.search(name):
         raise ValueError("no recipe has such a key")
     parts = source.data.get("parts")
     parts = parts if isinstance(parts, dict) else {}

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from realism.base.errors import RealismError, listed, nearest, shown
-from realism.parts import Part
+from realism.base.files import digest
+from realism.parts import Part, Tunable, parts_of
 from realism.plugins.registry import PART_FAMILIES, Registry, a_part
 from realism.recipe.options import Broken, Wrong, kind_of, read_options
 from realism.recipe.source import Key, Source
@@ -32,6 +33,7 @@ class PartMaker:
         self.made: dict[str, Part | None] = {}
         self._making: list[str] = []
         self._level = 0
+        self._in_places: dict[str, Part] = {}
 
     def named(self, name: str, key: Key) -> Part | None:
         """The part of that name in the recipe, made at first need; None if it is wrong."""
@@ -130,7 +132,11 @@ class PartMaker:
         return part
 
     def _in_place(self, spec: Mapping[str, Any], family: type[Part]) -> Part | None:
-        """A part that has no name in the recipe. Raises ValueError with all that is wrong with it."""
+        """A part that has no name in the recipe; equal ones are one, so that it is loaded once. Raises ValueError with
+        all that is wrong with it."""
+        written = digest(spec)
+        if isinstance(known := self._in_places.get(written), family):
+            return known
         outer, self.source.problems = self.source.problems, {}
         try:
             part = self.spec(spec, (), family)
@@ -143,6 +149,8 @@ class PartMaker:
             else:
                 said = "; ".join(f"{p.key}: {p.message}" if p.key else p.message for p in wrong)
             raise Wrong(said, wrong[0].hint)
+        if part is not None and not any(isinstance(one, Tunable) for one in parts_of(part)):
+            self._in_places[written] = part
         return part
 
     def _only(self, family: type[Part]) -> Part | None:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import yaml
 
-from realism.base.errors import RealismError, shown
+from realism.base.errors import CONTROL, RealismError, shown
 from realism.recipe.source import Key, Source
 
 MOST_CHARACTERS = 4_000_000
@@ -34,7 +34,6 @@ PATTERNS = {
 """What is not just a text. Dates, `on`, `off`, `yes`, `no` and `.inf` are. What one version of YAML reads as another
 number than people do is unclear: zeros in front, colons, `_`, letters."""
 PLAIN = {TAG + kind for kind in ("null", "bool", "int", "float", "str")}
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 ADVICE = {
     "'\\t'": "; indent with spaces, not with tabs",
     "mapping values are not allowed": "; a text with ': ' in it needs quotes",
@@ -181,7 +180,7 @@ class _Reading:
 
     def _scalar(self, node: yaml.ScalarNode, key: Key) -> Any:
         text = node.value
-        if found := UNPRINTABLE.search(text):
+        if found := CONTROL.search(text):
             self._source.lose(key, f"it holds the control character {found[0]!r}, which no text of a recipe may")
             return None
         kind = node.tag.removeprefix(TAG)
@@ -206,8 +205,8 @@ class _Reading:
         return int(text) if kind == "int" else number
 
     def _tagged(self, node: yaml.Node, key: Key) -> None:
-        tag = node.tag.replace(TAG, "!!")
-        said = f"the tag '{tag}' is not allowed: a recipe holds texts, numbers, lists and mappings"
+        tag = shown(node.tag.replace(TAG, "!!"))
+        said = f"the tag {tag} is not allowed: a recipe holds texts, numbers, lists and mappings"
         self._source.lose(key, said)
 
 
@@ -216,8 +215,8 @@ def _key_error(node: yaml.Node) -> str | None:
     if not isinstance(node, yaml.ScalarNode):
         return "a key must be a text, not a list or a mapping"
     if node.tag not in PLAIN and node.tag != f"{TAG}unclear":
-        return f"the tag '{node.tag.replace(TAG, '!!')}' is not allowed: a key is a text"
-    if found := UNPRINTABLE.search(node.value):
+        return f"the tag {shown(node.tag.replace(TAG, '!!'))} is not allowed: a key is a text"
+    if found := CONTROL.search(node.value):
         return f"the key {shown(node.value)} holds the control character {found[0]!r}"
     return (
         f"the key {shown(node.value)} is longer than {LONGEST_KEY} characters"

@@ -51,7 +51,7 @@ def _read(name: str, overrides: list[str], registry: Registry) -> Recipe:
     reader = _Reader(source, registry)
     plain = re.sub(r"[^\w ./-]+", "-", Path(name).stem if is_file(Path(name)) else name).lstrip(" .-/")[:100]
     choices = source.data.get("choose")
-    named = [str(v) for v in choices.values()] if isinstance(choices, dict) else []
+    named = [str(v) for v in choices.values() if not isinstance(v, dict | list)] if isinstance(choices, dict) else []
     recipe = reader.recipe("-".join([plain or "recipe", *named])[:100])
     if source.problems:
         raise RecipeError(name, sorted(source.problems, key=_by_place))
@@ -76,7 +76,9 @@ class _Reader:
                 self.source.problem((key,), f"a recipe has no key '{key}'{nearest(key, TOP)}", f"keys: {listed(TOP)}")
         for part in self.parts.given:
             self.parts.named(part, ("parts", part))
-        steps = [*self._prompts(), *StepMaker(self.parts).steps(data.get("steps"))]
+        prompts = self._prompts()
+        others = StepMaker(self.parts).steps(data.get("steps"))
+        steps = [*prompts, *others]
         data["name"] = self._text("name") or name
         if not RECIPE_NAME.fullmatch(data["name"]):
             allowed = "letters, digits, space and _ . / -, the first a letter or digit, at most 100"
@@ -92,9 +94,15 @@ class _Reader:
             parts={k: v for k, v in self.parts.made.items() if v is not None},
             steps=tuple(step for step, _ in steps),
         )
-        if not self.source.problems:
+        if self._has_all(prompts):
             check_flow(steps, self.source)
         return recipe
+
+    def _has_all(self, prompts: list[tuple[Step, Key]]) -> bool:
+        """Whether nothing is missing before the first step that is wrong, so that what those lack is no mere follow-up
+        of another mistake."""
+        data, extends = self.source.data, self.source.is_broken(("extends",))
+        return not extends and data.keys() <= set(TOP) and bool(prompts or data.get("prompts") is None)
 
     def _prompts(self) -> list[tuple[Step, Key]]:
         """The step that reads what the key `prompts` names, if there is one."""

@@ -9,7 +9,7 @@ from typing import Any
 from realism.base.errors import Problem, RealismError
 
 Key = tuple[str | int, ...]
-MOST_PROBLEMS = 500
+MOST_PROBLEMS = 200
 """Nobody reads on to more; what is wrong after these is not looked for."""
 
 

@@ -15,7 +15,7 @@ from realism.recipe.source import Key
 BRACES = re.compile(r"\{(\w+)\}")
 MOST_STEPS = 10_000
 MOST_TIMES = 1000
-MOST_FILLED = 10_000_000
+MOST_FILLED = 3_000_000
 """Characters that all repeats may make, each value counted as one more."""
 
 
@@ -27,7 +27,8 @@ class StepMaker:
         self._left = MOST_FILLED
 
     def steps(self, entries: Any) -> list[tuple[Step, Key]]:
-        """All steps, each with the key that names it."""
+        """The steps before the first that is wrong, or all, each with the key that names it; problems of the others are
+        noted as well."""
         if (size := _size(entries)) > MOST_STEPS:
             key: Key = ("steps",)
             for i, entry in enumerate(entries):
@@ -38,11 +39,16 @@ class StepMaker:
             self.source.problem(key, f"this makes {size:,} steps of the recipe; {MOST_STEPS:,} are allowed")
             return []
         made: list[tuple[Step, Key]] = []
+        whole = True
         for step, key in self._steps(entries, ("steps",)):
+            if step is None or not whole:
+                whole = False
+                continue
             try:
                 steps = [step] if isinstance(step, Step) else step.steps([earlier for earlier, _ in made])
             except ValueError as error:
                 self.source.problem(key, str(error))
+                whole = False
                 continue
             made.extend((one, key) for one in steps)
             if len(made) > MOST_STEPS:
@@ -50,10 +56,12 @@ class StepMaker:
                 break
         return made
 
-    def _steps(self, entries: Any, key: Key) -> Iterator[tuple[Step | Composite, Key]]:
+    def _steps(self, entries: Any, key: Key) -> Iterator[tuple[Step | Composite | None, Key]]:
+        """All steps below a key; None where one is wrong."""
         if not isinstance(entries, list) or not entries:
             given = "" if entries is None else f", not {shown(entries)}"
             self.source.problem(key, f"expected a list of steps, such as '- generate: {{}}'{given}")
+            yield None, key
             return
         for i, entry in enumerate(entries):
             here = (*key, i)
@@ -64,29 +72,35 @@ class StepMaker:
                 entry = {entry: None}
             if not isinstance(entry, Mapping) or not entry:
                 self.source.problem(here, f"expected a verb with its options, not {shown(entry)}")
+                yield None, here
             elif len(entry) != 1:
                 advice = "begin each verb with '-', and indent its options below it"
                 self.source.problem(here, f"expected one verb, not {len(entry)} keys ({', '.join(entry)})", advice)
+                yield None, here
             else:
                 verb, options = next(iter(entry.items()))
-                if (step := self._step(verb, options, (*here, verb))) is not None:
-                    yield step, (*here, verb)
+                yield self._step(verb, options, (*here, verb)), (*here, verb)
 
-    def _repeat(self, entry: Mapping[str, Any], key: Key) -> Iterator[tuple[Step | Composite, Key]]:
+    def _repeat(self, entry: Mapping[str, Any], key: Key) -> Iterator[tuple[Step | Composite | None, Key]]:
+        before = len(self.source.problems)
         fills = self._fills(entry["repeat"], (*key, "repeat"))
         unknown = [k for k in entry if k not in ("repeat", "steps")]
         for other in unknown:
             message = f"repeat has no option '{other}'{nearest(other, ['steps'])}"
             self.source.problem((*key, other), message, "options: repeat, steps")
         if "steps" not in entry and unknown:
+            yield None, key
             return
         written = entry.get("steps")
         self._misspelt(written, fills[0], (*key, "steps"))
+        if len(self.source.problems) > before:
+            yield None, key
         for fill in fills:
             try:
                 filled = self._filled(written, fill)
             except Wrong as error:
                 self.source.problem((*key, "repeat"), str(error))
+                yield None, key
                 return
             yield from self._steps(filled, (*key, "steps"))
 

@@ -39,6 +39,7 @@ def chosen(source: Source) -> Source:
 
 def _piece(source: Source, axis: str, pieces: Any, name: Any) -> Source | None:
     key: Key = ("variants", axis)
+    name = str(name) if isinstance(name, bool | int | float) else name
     if not isinstance(pieces, Mapping) or not pieces:
         source.problem(key, f"expected names with pieces of a recipe, not {shown(pieces)}")
         return None

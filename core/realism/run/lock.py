@@ -9,7 +9,7 @@ from pathlib import Path
 
 import filelock
 
-from realism.base.errors import RealismError
+from realism.base.errors import RealismError, printable
 from realism.run.progress import View
 
 
@@ -23,6 +23,13 @@ class Notes(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno == logging.WARNING:
             self._view.say(f"  note: {record.getMessage()}")
+
+
+class Lines(logging.Formatter):
+    """Lines of the log, which a terminal may show as they are."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 @contextmanager
@@ -46,7 +53,7 @@ def locked(folder: Path, view: View) -> Iterator[None]:
         ) from None
     log = logging.getLogger("realism")
     handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s"))
     notes = Notes(view)
     log.addHandler(handler)
     log.addHandler(notes)

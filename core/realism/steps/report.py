@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from realism.base.tables import count_rows
 from realism.data.artifacts import (
@@ -41,7 +41,7 @@ PICTURES_SHOWN = 8
 class WriteReport(Step):
     """Write report.html into the run's folder: one file with the pictures side by side, the measures and the recipe."""
 
-    prompts: Annotated[int, Ge(0)] = 24
+    prompts: Annotated[int, Ge(0), Le(500)] = 24
     """How many prompts to show with their pictures, equally many of each group."""
     by: str = ""
     """The key of the prompts' metadata, or `subject`, to group by; by default the first that `evaluate` grouped by."""
