@@ -58,7 +58,8 @@ class RecipeError(RealismError):
             hint = textwrap.wrap(_cut(p.hint, LONGEST), HINT_WIDTH, break_long_words=False)
             lines.extend(indent + line for line in hint)
         if len(problems) > MOST_TOLD:
-            lines.append(f"... and {len(problems) - MOST_TOLD}{' or' * more} more")
+            others = "; others were not looked for" if more else ""
+            lines.append(f"... and {len(problems) - MOST_TOLD} more{others}")
         super().__init__("\n".join([*lines, "Nothing was run."]))
 
 

@@ -57,6 +57,8 @@ class PartMaker:
         try:
             if isinstance(spec, str):
                 return self._resolve(spec, family)
+            if self.source.is_broken((*key, "use")):
+                return None
             use = self._use(spec, family)
             at = (*key, "use")
             cls = self._class(use, family)

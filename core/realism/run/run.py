@@ -51,7 +51,7 @@ class Run:
     plugins: Plugins
     view: View
     steps: list[StepRecord] = field(default_factory=list)
-    _visited: list[Path] = field(default_factory=list)
+    _visited: dict[Path, None] = field(default_factory=dict)
     _held: list[Part] = field(default_factory=list)
 
     @property
@@ -79,6 +79,10 @@ class Run:
         return digest(self.recipe.data)
 
     def versions(self) -> dict[str, str]:
+        return self._versions
+
+    @functools.cached_property
+    def _versions(self) -> dict[str, str]:
         found = {"python": platform.python_version()}
         for name in LIBRARIES:
             try:
@@ -140,7 +144,7 @@ class Run:
         with locked(self.folder, self.view):
             states: dict[int, State] = {}
             for record in self._records():
-                self._visited.append(self.folder / record.folder)
+                self._visited[self.folder / record.folder] = None
                 if record.title != report.title():
                     states[record.seed] = self._filled(states.get(record.seed, State()), record)
             self._step(report, self._pooled(list(states.values())), self.recipe.seed)
@@ -163,8 +167,10 @@ class Run:
             for step in self.recipe.steps:
                 if step.scope != "run":
                     state = self._step(step, state, seed)
-                    write_json(self.folder / "run.json", self._summary())
+                    if not self.steps[-1].kept:  # an earlier run.json tells of those that are
+                        write_json(self.folder / "run.json", self._summary())
             states.append(state)
+        write_json(self.folder / "run.json", self._summary())
         state = self._pooled(states)
         for step in self.recipe.steps:
             if step.scope == "run":
@@ -200,7 +206,7 @@ class Run:
     def _step(self, step: Step, state: State, seed: int) -> State:
         fingerprint, folder = self._place(step, state, seed)
         shared = folder in self._visited  # an earlier seed has been here, or a step that is done twice alike
-        self._visited.append(folder)
+        self._visited[folder] = None
         done, title = folder / "done.json", step.title()
         kept = done.exists() and step.scope != "run" and is_whole(folder)
         record = StepRecord(title, self._relative(folder), fingerprint, kept, seed)
@@ -274,7 +280,7 @@ class Run:
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(["id", "step", "reason"])
-        for folder in dict.fromkeys(self._visited):
+        for folder in self._visited:
             for row in asides(folder):
                 writer.writerow([row.id, row.step, row.reason])
         write_text(self.folder / "aside.csv", text.getvalue())

@@ -42,7 +42,7 @@ class WriteReport(Step):
     """Write report.html into the run's folder: one file with the pictures side by side, the measures and the recipe."""
 
     prompts: Annotated[int, Ge(0), Le(500)] = 24
-    """How many prompts to show with their pictures, equally many of each group."""
+    """How many prompts to show with their pictures, equally many of each group. At most 500: the page is one file."""
     by: str = ""
     """The key of the prompts' metadata, or `subject`, to group by; by default the first that `evaluate` grouped by."""
 
