@@ -29,7 +29,7 @@ from realism.plugins.manager import Plugins, installed
 from realism.plugins.registry import PART_FAMILIES, Entry, Registry
 from realism.recipe.load import shipped
 from realism.recipe.options import Option, told_options
-from realism.recipe.source import read_yaml
+from realism.recipe.reader import read_yaml
 from realism.testing import suite_of
 from typer.core import TyperGroup
 

@@ -22,9 +22,18 @@ from realism.data.artifacts import (
     Selection,
     Weights,
 )
-from realism.data.state import State, void
+from realism.data.inventory import Inventory
+from realism.data.state import State
 
 NAMES = st.text(min_size=1, max_size=80)
+
+
+ARTIFACTS = st.sampled_from(
+    [
+        *(Samples("a"), Samples("b"), Scores("a", "r"), Scores("a", "s"), Scores("b", "r"), Maps("a", "r")),
+        *(Weights("r"), Index("r"), References("r"), References("s"), Selection("a", 1), Prompts(), Measures()),
+    ]
+)
 
 
 def state(*made: Artifact) -> State:
@@ -92,13 +101,32 @@ def test_two_artifacts_of_one_step_never_lie_in_one_place(first, second):
 
 @given(st.lists(st.sampled_from([Samples("a"), Scores("a", "r"), Weights("r"), Index("r"), Prompts()]), min_size=1))
 def test_nothing_that_is_there_tells_of_something_newer(made):
-    there: dict[Artifact, int] = {}
+    there = Inventory[Artifact]()
+    since: dict[Artifact, int] = {}
     for number, artifact in enumerate(made):
-        for gone in void(there, {artifact: number}):
-            del there[gone]
-        there[artifact] = number
-    for artifact, number in there.items():
-        assert all(there.get(told, -1) < number for told in artifact.tells_of())
+        there.make([artifact])
+        since[artifact] = number
+    for artifact in there:
+        assert all(since.get(told, -1) < since[artifact] for told in artifact.tells_of())
+
+
+@given(made=st.lists(st.lists(ARTIFACTS, max_size=3), max_size=20))
+def test_what_is_there_is_found_as_by_a_look_at_all_of_it(made):
+    there = Inventory[Artifact]()
+    plain: list[Artifact] = []
+    for some in made:
+        said = there.make(some)
+        gone: set[Artifact] = set()
+        while more := {a for a in plain if a not in some and a not in gone and gone.union(some) & set(a.tells_of())}:
+            gone |= more
+        assert set(said) == gone
+        moved = {a for a in some if a.last_counts}
+        plain = [a for a in plain if a not in gone and a not in moved]
+        plain += [a for a in dict.fromkeys(some) if a not in plain]
+    assert list(there) == plain
+    assert Samples.among(there) == [a for a in plain if isinstance(a, Samples)]
+    assert Scores.among(there, "a") == [a for a in plain if isinstance(a, Scores) and a.arm == "a"]
+    assert Scores.among(there, "a", "r") == [a for a in plain if a == Scores("a", "r")]
 
 
 def test_a_kind_is_called_by_one_name_only():

@@ -86,7 +86,7 @@ steps: [index]
             "realism: recipe.yaml: this is not a recipe: unacceptable character #x0000: special characters",
         ),
         (b"[" * 1500, "realism: recipe.yaml: this is not a recipe: it is nested too deep"),
-        (b"seed: " + b"9" * 5000, "realism: recipe.yaml: this is not a recipe: Exceeds the limit (4300 digits)"),
+        (b"#" * 5_000_000, "realism: recipe 'recipe.yaml' cannot be read: it is larger than 4,000,000 bytes"),
     ],
 )
 def test_a_file_of_another_kind_is_no_recipe(content: bytes, says: str, realism: Command) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from annotated_types import Ge, Le
 from realism.data.types import Request
 
 from realism_generators.stable_diffusion import Guided
@@ -37,9 +38,9 @@ class Amused(Guided, LoRATunable):
 
     model: str = "amused/amused-512"
     """A folder as diffusers saves it, or a hub id."""
-    steps: int = 12
+    steps: Annotated[int, Ge(1), Le(10_000)] = 12
     """Steps in which tokens are found."""
-    guidance: float = 10.0
+    guidance: Annotated[float, Ge(0)] = 10.0
     """Classifier-free guidance: prediction = negative + guidance * (positive - negative). Up to 1 is none."""
 
     @property

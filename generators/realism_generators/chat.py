@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from realism.base.batching import Batches
 from realism.base.devices import DType, pick_device, pick_dtype
 from realism.base.errors import RealismError
@@ -50,13 +50,13 @@ class TransformersChat(LanguageModel):
     any batch."""
     device: str = "auto"
     """auto (CUDA if there, else cpu), cpu, cuda, cuda:1, ..."""
-    batch: Annotated[int, Ge(1)] | None = None
+    batch: Annotated[int, Ge(1), Le(10_000)] | None = None
     """Chats at a time; None is found by itself. Halved whenever memory runs out."""
-    max_tokens: Annotated[int, Ge(1)] = 512
+    max_tokens: Annotated[int, Ge(1), Le(100_000)] = 512
     """A longer reply is cut there."""
     temperature: Annotated[float, Ge(0)] = 0.0
     """0 gives the likeliest reply; more gives more varied ones."""
-    seed: Annotated[int, Ge(0)] = 0
+    seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0
     """With a temperature: another seed gives other replies. The same seed and chat give the same reply."""
     template: dict[str, Any] = field(default_factory=dict)
     """Variables of the model's chat template, such as {enable_thinking: false} for Qwen3."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from realism.base.batching import Batches
 from realism.base.cut_texts import note_texts, token_counts
 from realism.base.devices import pick_device, pick_dtype
@@ -24,7 +24,7 @@ from realism_generators.model_generator import ModelGenerator
 if TYPE_CHECKING:
     from PIL import Image
 
-Pixels = Annotated[int, Ge(16)]
+Pixels = Annotated[int, Ge(16), Le(16_384)]
 
 
 @dataclass
@@ -45,9 +45,9 @@ class DiffusersGenerator(ModelGenerator):
 
     offload: Literal["none", "model", "sequential"] = "none"
     """What waits in main memory while a GPU works: nothing, the models not in use, or every layer (least, slowest)."""
-    batch: Annotated[int, Ge(1)] | None = None
+    batch: Annotated[int, Ge(1), Le(10_000)] | None = None
     """Images at a time; None is found by itself. Halved whenever memory runs out."""
-    steps: Annotated[int, Ge(1)] = 28
+    steps: Annotated[int, Ge(1), Le(10_000)] = 28
     """Denoising steps."""
     size: Pixels | tuple[Pixels, Pixels] | None = None
     """Pixels: one number for a square, or [width, height]; None is what the model was made for."""

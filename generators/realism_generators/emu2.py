@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from realism.base.batching import Batches
 from realism.base.devices import pick_device, pick_dtype
 from realism.base.errors import RealismError
@@ -44,7 +44,7 @@ class Emu2(ModelGenerator):
     """Run the Python code that comes with the model. It can do whatever you can: read it first, and pin `revision`."""
     variant: str = "bf16"
     """The kind of weights, as in `model.bf16.safetensors`; "" for files that name none."""
-    steps: Annotated[int, Ge(1)] = 50
+    steps: Annotated[int, Ge(1), Le(10_000)] = 50
     """Denoising steps."""
     size: Pixels = 1024
     """Pixels a side, cut down to a multiple of 8."""

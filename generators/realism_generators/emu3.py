@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from realism.base.batching import Batches
 from realism.base.devices import pick_device, pick_dtype
 from realism.base.errors import RealismError
@@ -43,7 +43,7 @@ class Emu3(ModelGenerator):
     """Classifier-free guidance away from `negative_prompt`; 1 is none."""
     negative_prompt: str = ""
     """What pictures should not show; only used with guidance above 1."""
-    top_k: Annotated[int, Ge(1)] = 2048
+    top_k: Annotated[int, Ge(1), Le(1_000_000)] = 2048
     """Each token is drawn from that many of the likeliest."""
 
     def options_error(self) -> str | None:

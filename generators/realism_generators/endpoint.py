@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from realism.base.errors import RealismError
 from realism.base.network import Refused, Server
 from realism.base.permissions import refusal
@@ -58,22 +58,22 @@ class Endpoint(LanguageModel):
     key: str = ""
     """The environment variable that holds the key, "" if it needs none: REALISM_..._KEY, or a vendor's, such as
     OPENAI_API_KEY, for that vendor. Others are allowed on the command line: --allow LAB_KEY@https://llm.example.org."""
-    max_tokens: Annotated[int, Ge(1)] | None = 512
+    max_tokens: Annotated[int, Ge(1), Le(100_000)] | None = 512
     """A longer reply is cut there; None leaves it to the endpoint."""
     temperature: Annotated[float, Ge(0)] | None = 0.0
     """0 asks for the likeliest reply, more for more varied ones; None leaves it to the endpoint."""
-    seed: Annotated[int, Ge(0)] = 0
+    seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0
     """Another seed asks for other replies."""
     more: dict[str, Any] = field(default_factory=dict)
     """Further fields of each request, such as {top_p: 0.9} or {max_completion_tokens: 512}."""
-    timeout: Annotated[float, Gt(0)] = 120.0
+    timeout: Annotated[float, Gt(0), Le(86_400)] = 120.0
     """Seconds to wait for a whole reply before asking again."""
-    attempts: Annotated[int, Ge(1)] = 5
+    attempts: Annotated[int, Ge(1), Le(100)] = 5
     """How often to ask while the endpoint is busy, broken or away, with pauses from 0.5 s to 8 s, or as long as it asks
     for, up to a minute."""
-    rate: Annotated[float, Gt(0)] | None = None
+    rate: Annotated[float, Gt(0), Le(10_000)] | None = None
     """At most so many requests a minute, repeated ones counted."""
-    concurrency: Annotated[int, Ge(1)] = 8
+    concurrency: Annotated[int, Ge(1), Le(1000)] = 8
     """How many requests at a time."""
     cache: bool = True
     """Whether to keep replies, and to take those that are kept."""

@@ -64,7 +64,7 @@ class Flux2Klein(BaseFlux2):
 
     model: str = "black-forest-labs/FLUX.2-klein-4B"
     """A folder as diffusers saves it, or a hub id."""
-    steps: Annotated[int, Ge(1)] = 4
+    steps: Annotated[int, Ge(1), Le(10_000)] = 4
     """Denoising steps; 4 is what the distilled models were made for, base models need about 50."""
 
     def lengths(self, texts: Sequence[str]) -> tuple[int, list[int]]:

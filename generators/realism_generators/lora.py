@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from realism.base.errors import RealismError
 from realism.data.artifacts import Artifact, Samples, Scores
 from realism.measuring.scores import scored
@@ -49,11 +49,11 @@ class LoRATrainer(Trainer):
     weight: str = ""
     """The reward, 0 or more and higher for better, that weights the loss of each sample; "" weights all alike. Samples
     without a score are left out."""
-    steps: Annotated[int, Ge(1)] = 2500
+    steps: Annotated[int, Ge(1), Le(10_000_000)] = 2500
     """Optimiser steps."""
-    batch: Annotated[int, Ge(1)] = 8
+    batch: Annotated[int, Ge(1), Le(10_000)] = 8
     """Samples at a time."""
-    accumulate: Annotated[int, Ge(1)] = 2
+    accumulate: Annotated[int, Ge(1), Le(10_000)] = 2
     """Batches to an optimiser step."""
     learning_rate: Annotated[float, Gt(0)] = 1e-4
     """Learning rate at the first step; it falls to 0 along half a cosine, without warm-up."""

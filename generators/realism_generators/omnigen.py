@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from realism.data.types import Request
 
 from realism_generators.diffusers_pipeline import DiffusersGenerator
@@ -28,7 +28,7 @@ class OmniGen(DiffusersGenerator):
 
     model: str = "Shitao/OmniGen-v1-diffusers"
     """A folder as diffusers saves it, or a hub id."""
-    steps: Annotated[int, Ge(1)] = 50
+    steps: Annotated[int, Ge(1), Le(10_000)] = 50
     """Denoising steps."""
     guidance: Annotated[float, Ge(0)] = 2.5
     """Classifier-free guidance by the prompt."""

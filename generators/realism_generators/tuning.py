@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from realism.base.devices import pick_device, pick_dtype
 from realism.base.errors import RealismError
 from realism.base.files import fingerprint_path
@@ -45,7 +45,7 @@ Tensors = Mapping[str, "torch.Tensor"]
 class LoRA:
     """A low-rank adapter: each adapted layer computes W x + scale * alpha / rank * B A x; B is 0 before training."""
 
-    rank: Annotated[int, Ge(1)] = 128
+    rank: Annotated[int, Ge(1), Le(4096)] = 128
     """Rows of A and columns of B."""
     alpha: Annotated[float, Gt(0)] | None = None
     """The factor alpha / rank of the adapter, in training and after; None is the rank, for a factor of 1."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from realism_retrievers.faiss_exact import import_faiss
 from realism_retrievers.faiss_files import About
@@ -24,11 +24,11 @@ class Hnsw(Approximate):
     kind: ClassVar[str] = "hnsw"
     threads: ClassVar[int | None] = 1
 
-    m: Annotated[int, Ge(2)] = 32
+    m: Annotated[int, Ge(2), Le(1024)] = 32
     """Neighbours of a row; twice as many on the lowest level."""
-    ef_construction: Annotated[int, Ge(1)] = 100
+    ef_construction: Annotated[int, Ge(1), Le(100_000)] = 100
     """Candidates held when a row is added: more take longer to build and find a little more."""
-    ef_search: Annotated[int, Ge(1)] = 128
+    ef_search: Annotated[int, Ge(1), Le(100_000)] = 128
     """Candidates held in a search: more take longer and find more."""
 
     def sampled(self, rows: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from realism.base.errors import RealismError
 
 from realism_retrievers.faiss_exact import import_faiss
@@ -30,9 +30,9 @@ class IvfFlat(Approximate):
 
     kind: ClassVar[str] = "ivf_flat"
 
-    nlist: Annotated[int, Ge(1)] | None = None
+    nlist: Annotated[int, Ge(1), Le(10_000_000)] | None = None
     """Lists; None is the power of two nearest to 4 sqrt(rows)."""
-    nprobe: Annotated[int, Ge(1)] = 64
+    nprobe: Annotated[int, Ge(1), Le(1_000_000)] = 64
     """Lists searched for a query: more take longer and find more."""
 
     def sampled(self, rows: int) -> int:
@@ -66,11 +66,11 @@ class IvfPq(Approximate):
     threads: ClassVar[int | None] = 1
     widened: ClassVar[int] = 10
 
-    nlist: Annotated[int, Ge(1)] | None = None
+    nlist: Annotated[int, Ge(1), Le(10_000_000)] | None = None
     """Lists; None is the power of two nearest to 4 sqrt(rows)."""
-    nprobe: Annotated[int, Ge(1)] = 64
+    nprobe: Annotated[int, Ge(1), Le(1_000_000)] = 64
     """Lists searched for a query: more take longer and find more."""
-    code: Annotated[int, Ge(1)] = 64
+    code: Annotated[int, Ge(1), Le(4096)] = 64
     """Bytes of a code; a quarter of the width is the most that is used."""
 
     def sampled(self, rows: int) -> int:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from realism.base.batching import Batches
 from realism.base.cut_texts import note_texts
 from realism.base.devices import DType
@@ -39,9 +39,9 @@ class OpenClip(PixelEncoder):
     little on its batch."""
     device: str = "auto"
     """auto (CUDA if there, else cpu), cpu, cuda, cuda:1, ..."""
-    batch: Annotated[int, Ge(1)] | None = None
+    batch: Annotated[int, Ge(1), Le(10_000)] | None = None
     """Images or texts at a time; None is found by itself. Halved whenever memory runs out."""
-    workers: Annotated[int, Ge(1)] = 4
+    workers: Annotated[int, Ge(1), Le(256)] = 4
     """Threads that scale and crop images while the model works."""
     index: Index = "auto"  # type: ignore[assignment]
     """What searches the images it has encoded."""

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from realism.base.devices import DType, pick_device, pick_dtype
 from realism.base.errors import RealismError
 from realism.base.loading import load_weightless, load_whole, model_type
@@ -42,7 +42,7 @@ class AnsweringReward(Reward):
     any batch."""
     device: str = "auto"
     """auto (CUDA if there, else cpu), cpu, cuda, cuda:1, ..."""
-    batch: Annotated[int, Ge(1)] | None = None
+    batch: Annotated[int, Ge(1), Le(10_000)] | None = None
     """Questions at a time, and images; None is found by itself. Halved whenever memory runs out."""
 
     def inputs(self) -> list[Path]:

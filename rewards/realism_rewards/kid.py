@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from realism.base.errors import RealismError
 from realism.parts import Retriever, SetMetric
 
@@ -25,11 +25,11 @@ class Kid(SetMetric):
 
     encoder: Retriever
     """Extracts the features; use another one than retrieval did."""
-    subsets: Annotated[int, Ge(1)] = 10
+    subsets: Annotated[int, Ge(1), Le(10_000)] = 10
     """How many pairs of random subsets are averaged."""
-    subset_size: Annotated[int, Ge(2)] = 1000
+    subset_size: Annotated[int, Ge(2), Le(1_000_000)] = 1000
     """Images in a subset. Where both sets are no larger, they are taken whole, and once."""
-    seed: int = 0
+    seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0
     """Chooses the subsets."""
 
     def measure(self, features: Features, real: Features) -> float:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from realism.base.batching import Batches
 from realism.base.cut_texts import note_texts
 from realism.base.devices import pick_device
@@ -61,7 +61,7 @@ class Preference(DifferentiableReward):
 
     device: str = "auto"
     """auto (CUDA if there, else cpu), cpu, cuda, cuda:1, ..."""
-    batch: Annotated[int, Ge(1)] | None = None
+    batch: Annotated[int, Ge(1), Le(10_000)] | None = None
     """Images at a time; None is found by itself. Halved whenever memory runs out."""
 
     @abstractmethod

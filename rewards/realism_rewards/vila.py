@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from realism.base.errors import RealismError
 from realism.base.network import Server
 from realism.base.permissions import path, refusal
@@ -54,9 +54,9 @@ class Vila(Reward):
     model: str = "google/vila/tensorFlow2/image"
     """Without an endpoint: the model's name on Kaggle, where TensorFlow Hub has moved, or a folder with its
     saved_model.pb."""
-    timeout: Annotated[float, Gt(0)] = 60.0
+    timeout: Annotated[float, Gt(0), Le(86_400)] = 60.0
     """Seconds to wait for a whole answer before asking again."""
-    workers: Annotated[int, Ge(1)] = 8
+    workers: Annotated[int, Ge(1), Le(256)] = 8
     """Requests to the endpoint at a time, as each holds one picture."""
 
     def inputs(self) -> list[Path]:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import difflib
+import itertools
+import re
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
+"""Characters that steer a terminal or that no file can hold."""
 HINT_WIDTH = 100
-MOST_LISTED = 100
+MOST_TOLD = 50
+"""Problems of a recipe that are told one by one."""
+LONGEST_KEY = 200
+LONGEST = 2000
+"""Characters of a sentence."""
+MOST_NAMES = 100
+"""Names that a sentence lists."""
+MOST_COMPARED = 200
+"""Names among which the nearest is looked for, as it takes time."""
 
 
 class RealismError(Exception):
@@ -31,16 +43,23 @@ class Problem:
 class RecipeError(RealismError):
     """Everything wrong with one recipe, found before anything ran."""
 
-    def __init__(self, source: str, problems: list[Problem]):
+    def __init__(self, source: str, problems: list[Problem], more: bool = False):
+        """more: whether there are others, which were not looked for."""
         self.source, self.problems = source, problems
         count = f"{len(problems)} problem" + "s" * (len(problems) != 1)
-        places = _aligned([p.where for p in problems])
-        key = max(len(p.key) for p in problems)
-        lines = [f"{source}: {count}"]
-        for p, place in zip(problems, places, strict=True):
-            lines.append(f"  {place}  {p.key:<{key}}  {p.message}".rstrip())
-            indent = " " * (len(place) + key + 6)
-            lines.extend(indent + line for line in textwrap.wrap(p.hint, HINT_WIDTH, break_long_words=False))
+        told = problems[:MOST_TOLD]
+        places = _aligned([_cut(p.where, LONGEST_KEY) for p in told])
+        keys = [_cut(p.key, LONGEST_KEY) for p in told]
+        width = max(map(len, keys))
+        lines = [f"{source}: " + (f"more than {count}" if more else count)]
+        for p, key, place in zip(told, keys, places, strict=True):
+            lines.append(f"  {place}  {key:<{width}}  {_cut(p.message, LONGEST)}".rstrip())
+            indent = " " * (len(place) + width + 6)
+            hint = textwrap.wrap(_cut(p.hint, LONGEST), HINT_WIDTH, break_long_words=False)
+            lines.extend(indent + line for line in hint)
+        if len(problems) > MOST_TOLD:
+            others = "; others were not looked for" if more else ""
+            lines.append(f"... and {len(problems) - MOST_TOLD} more{others}")
         super().__init__("\n".join([*lines, "Nothing was run."]))
 
 
@@ -54,6 +73,10 @@ def sentence(error: BaseException) -> str:
     return f"unexpected {type(error).__name__}: {error}{where}"
 
 
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest // 2]} ... {text[-longest // 4 :]}"
+
+
 def _aligned(places: list[str]) -> list[str]:
     """Places of one width, with the numbers of lines below one another."""
     digits = max((len(p.split()[1]) for p in places if p.startswith("line ")), default=0)
@@ -64,15 +87,23 @@ def _aligned(places: list[str]) -> list[str]:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """ "; did you mean 'x'?" for the closest of `names`, or nothing when none is close."""
-    close = difflib.get_close_matches(str(name), [str(n) for n in names], n=1, cutoff=0.6)
+    if len(str(name)) > LONGEST_KEY:
+        return ""
+    compared = [text for n in itertools.islice(names, MOST_COMPARED) if len(text := str(n)) <= LONGEST_KEY]
+    close = difflib.get_close_matches(str(name), compared, n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names in alphabetical order, with commas, at most MOST_LISTED; "none" when there are none."""
+    """Names in alphabetical order, with commas; "none" when there are none."""
     every = sorted(str(n) for n in names)
-    more = f" and {len(every) - MOST_LISTED:,} more" if len(every) > MOST_LISTED else ""
-    return (", ".join(every[:MOST_LISTED]) or "none") + more
+    more = f" and {len(every) - MOST_NAMES:,} more" if len(every) > MOST_NAMES else ""
+    return ", ".join(every[:MOST_NAMES]) + more or "none"
+
+
+def printable(text: str) -> str:
+    """A text as it may be printed: what would steer a terminal is written as in Python, `\\x1b`."""
+    return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def shown(value: Any) -> str:
@@ -81,5 +112,5 @@ def shown(value: Any) -> str:
         return "nothing"
     if isinstance(value, bool):
         return str(value).lower()
-    text = repr(value)
+    text = repr(value[:LONGEST] if isinstance(value, str) else value)
     return text if len(text) <= 70 else f"{text[:50]} ... {text[-15:]}"

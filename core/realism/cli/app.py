@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from realism.base.errors import RealismError, sentence
+from realism.base.errors import RealismError, printable, sentence
 
 if TYPE_CHECKING:
     from realism.plugins.registry import Entry
@@ -201,7 +201,7 @@ def main() -> None:
         if "--debug" in sys.argv:
             raise
         code, said = _told(error)
-        print(said, file=sys.stderr)
+        print(printable(said), file=sys.stderr)
         raise SystemExit(code) from None
 
 

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from realism.base.errors import RealismError
+from realism.base.errors import RealismError, printable
 from realism.plugins.manager import plugins
 from realism.plugins.registry import PART_FAMILIES, a_part
 from realism.recipe.load import find_recipe, shipped
 from realism.recipe.options import kind_of, told_options, type_name
-from realism.recipe.source import read_yaml
+from realism.recipe.reader import read_yaml
 
 
 def first_line(thing: Any) -> str:
@@ -38,7 +38,7 @@ def list_parts() -> None:
             try:
                 told = first_line(entry.load())
             except RealismError as error:
-                told = str(error)
+                told = printable(str(error))
             table.add_row(family, entry.name, entry.plugin, escape(told))
     Console().print(table)
 
@@ -74,7 +74,7 @@ def list_recipes() -> None:
         try:
             told = str(read_yaml(find_recipe(name, registry), "line ").data.get("description") or "")
         except RealismError as error:
-            told = str(error)
+            told = printable(str(error))
         table.add_row(name, escape(told))
     Console().print(table)
 
@@ -90,4 +90,4 @@ def list_plugins() -> None:
     console = Console()
     console.print(table)
     for problem in plugins().problems:
-        console.print(f"note: {problem}", markup=False, highlight=False)
+        console.print(printable(f"note: {problem}"), markup=False, highlight=False)

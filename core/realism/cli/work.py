@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 from realism.base.errors import RealismError
 from realism.base.permissions import allow
 from realism.cli.runs import RUNS, find_run
 from realism.plugins.manager import plugins
+from realism.recipe.reader import written
 from realism.recipe.recipe import Recipe, read_recipe
 from realism.run import kept
 from realism.run.fingerprint import setting
@@ -76,7 +75,7 @@ def check_recipe(name: str, overrides: list[str], allowed: list[str]) -> None:
 def show_recipe(name: str, overrides: list[str], allowed: list[str]) -> None:
     """`realism show`."""
     recipe = _read(name, overrides, View(quiet=True), allowed)
-    View().say(yaml.safe_dump(recipe.data, sort_keys=False).rstrip())
+    View().say(written(recipe.data).rstrip())
 
 
 def write_report(folder: Path) -> None:

@@ -6,6 +6,7 @@ tells of, from which a recipe is checked, and what is void is known, before anyt
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -15,6 +16,7 @@ from realism.base.errors import listed, nearest
 from realism.base.files import digest
 from realism.base.tables import Row
 from realism.data import rows
+from realism.data.inventory import Inventory
 
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_ .-]{0,60}")
 """What results may be called, and file names that need no change."""
@@ -48,7 +50,7 @@ class Artifact:
         if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise TypeError(f"two kinds of artifact are called '{cls.kind}': give {cls.__name__} a kind of its own")
 
-    @property
+    @functools.cached_property
     def names(self) -> tuple[Any, ...]:
         """The values of its fields."""
         return tuple(getattr(self, f.name) for f in fields(self))
@@ -73,7 +75,7 @@ class Artifact:
 
     def lacking(self, there: Collection[Artifact]) -> str:
         """The sentence for its not being there: what there is instead, the nearest name, what to do."""
-        alike = [a.name for a in there if type(a) is type(self) and a.names[:-1] == self.names[:-1]]
+        alike = [a.name for a in type(self).among(there, *self.names[:-1]) if type(a) is type(self)]
         near = nearest(self.name, alike)
         here = f"; {self.noun}s here: {listed(alike)}" if any(alike) else ""
         return f"no {self}{here}{near}" + (f"; {self.advice}" if self.advice and not near else "")
@@ -89,9 +91,10 @@ class Artifact:
         return None if cls is None else cls(**{f.name: told[f.name] for f in fields(cls)})
 
     @classmethod
-    def among(cls, there: Collection[Artifact]) -> list[Self]:
-        """Those of this kind, in the order they were made."""
-        return [artifact for artifact in there if isinstance(artifact, cls)]
+    def among(cls, there: Collection[Artifact], *names: Any) -> list[Self]:
+        """Those of this kind, in the order they were made; with names, those whose first fields are these."""
+        inventory = there if isinstance(there, Inventory) else Inventory(there)
+        return inventory.alike(cls, *names)
 
 
 def _file_name(name: str) -> str:

@@ -43,14 +43,14 @@ class Condition:
     """
 
     def __init__(self, text: str):
-        self.text = text
+        self.text = text.strip()
         self.names: set[str] = set()
         """The columns it compares."""
         if len(text) > LONGEST:
             raise self._error(f"it is longer than {LONGEST} characters")
         try:
             with warnings.catch_warnings(action="ignore"):
-                self._tree = ast.parse(text.strip(), mode="eval").body
+                self._tree = ast.parse(self.text, mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             raise self._error(f"expected a comparison, such as 'score >= 0.5'{self._advice()}") from None
         self._check(self._tree)
@@ -89,6 +89,9 @@ class Condition:
     def _error(self, why: str) -> RealismError:
         return RealismError(f"{shown(self.text)} is no condition: {why}")
 
+    def _written(self, node: ast.expr) -> str:
+        return ast.get_source_segment(self.text, node) or self.text
+
     def _advice(self) -> str:
         bare = re.sub(r"""'[^']*'|"[^"]*"|[<>=!]=""", "", self.text)
         return next((advice for sign, advice in ADVICE.items() if sign in bare), "")
@@ -103,19 +106,19 @@ class Condition:
             case ast.Compare(left=left, ops=ops, comparators=comparators):
                 for op in ops:
                     if type(op) not in COMPARISONS:
-                        raise self._error(f"expected one of {SIGNS} after '{ast.unparse(left)}'")
+                        raise self._error(f"expected one of {SIGNS} after '{self._written(left)}'")
                 for side in (left, *comparators):
                     self._operand(side)
                 for op, side in zip(ops, comparators, strict=True):
                     if isinstance(op, ast.In | ast.NotIn) and not isinstance(side, ast.List | ast.Tuple | ast.Name):
-                        raise self._error(f"expected a list after 'in', such as ['a', 'b'], not {ast.unparse(side)}")
+                        raise self._error(f"expected a list after 'in', such as ['a', 'b'], not {self._written(side)}")
             case ast.Attribute() if _dotted(node):
                 raise self._error(f"expected one of {SIGNS} after '{_dotted(node)}'")
             case ast.Name() | ast.BinOp():
                 first = node.left if isinstance(node, ast.BinOp) else node
-                raise self._error(f"expected one of {SIGNS} after '{ast.unparse(first)}'")
+                raise self._error(f"expected one of {SIGNS} after '{self._written(first)}'")
             case _:
-                raise self._error(f"{shown(ast.unparse(node))} compares nothing{self._advice()}")
+                raise self._error(f"{shown(self._written(node))} compares nothing{self._advice()}")
 
     def _operand(self, node: ast.expr) -> None:
         match node:
@@ -132,7 +135,7 @@ class Condition:
                 for element in elements:
                     self._operand(element)
             case _:
-                said = shown(ast.unparse(node))
+                said = shown(self._written(node))
                 raise self._error(f"{said} is neither a name, a number, a text nor a list{self._advice()}")
 
     def _value(self, node: ast.expr, row: Mapping[str, Any]) -> Any:

@@ -17,12 +17,14 @@ Scored = tuple[Sample, dict[str, Score]]
 
 def rewards_of(there: Artifacts, *arms: str) -> list[str]:
     """The names of the values that any of these arms has scores of, in the order they were given."""
-    return list(dict.fromkeys(scores.reward for scores in Scores.among(there) if scores.arm in arms))
+    of_arms = Scores.among(there, *arms) if len(arms) == 1 else Scores.among(there)
+    wanted = set(arms)
+    return list(dict.fromkeys(scores.reward for scores in of_arms if scores.arm in wanted))
 
 
 def scored(state: State, arm: str) -> Iterator[Scored]:
     """The samples of an arm with their scores, one part in memory at a time; each table is read once."""
-    tables = {scores: state.path(scores) for scores in Scores.among(state) if scores.arm == arm}
+    tables = {scores: state.path(scores) for scores in Scores.among(state, arm)}
     pieces = parts(state.path(Samples(arm)))
     for scores, table in tables.items():
         if len(parts(table)) != len(pieces):

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from realism.data.artifacts import Artifact, Measures, References, Samples, Weights
 from realism.data.condition import Condition
-from realism.data.state import void
+from realism.data.inventory import Inventory
 from realism.parts import Part, Step, Tunable, parts_of
 from realism.parts.step import all_reads
 from realism.recipe.source import Key, Source, dotted
@@ -15,7 +15,7 @@ from realism.recipe.source import Key, Source, dotted
 
 def check_flow(steps: Sequence[tuple[Step, Key]], source: Source) -> None:
     """Walk through the steps with the keys of artifacts alone; problems are noted in the source."""
-    there: dict[Artifact, None] = {}
+    there = Inventory[Artifact]()
     unread: dict[Artifact, Key] = {}
     taught: dict[str, Part] = {}
     for step, key in steps:
@@ -33,12 +33,8 @@ def check_flow(steps: Sequence[tuple[Step, Key]], source: Source) -> None:
             source.problem((*key, option) if about else key, rest if about else sentence)
         made = dict.fromkeys(step.writes(there))
         taught |= {part.part_name: part for part in parts_of(step) if Weights(part.part_name) in made}
-        for gone in void(there, made):
-            del there[gone]
+        for gone in there.make(made):
             unread.pop(gone, None)
-        for artifact in made:
-            if artifact.last_counts:
-                there.pop(artifact, None)
         for artifact in made:
             if artifact in unread:
                 named = isinstance(artifact, Samples | Measures | References)
@@ -48,7 +44,6 @@ def check_flow(steps: Sequence[tuple[Step, Key]], source: Source) -> None:
                 )
             if key != ("prompts",):  # a recipe that extends this one may well read others
                 unread[artifact] = key
-        there |= made
 
 
 def _option(step: Step, artifact: Artifact) -> Key:

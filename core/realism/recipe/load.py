@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
 
-from realism.base.errors import Problem, RealismError, listed, nearest, shown
+from realism.base.errors import CONTROL, Problem, RealismError, listed, nearest, shown
 from realism.plugins.registry import Registry
+from realism.recipe.interpolation import resolve
 from realism.recipe.options import Wrong
-from realism.recipe.source import MOST_VALUES, Key, Loader, Source, dotted, merge, read_yaml
+from realism.recipe.reader import MOST_LEVELS, Refused, read_value, read_yaml
+from realism.recipe.source import Key, Source, dotted, merge
 from realism.recipe.variants import chosen
 
 TOP = ("choose", "description", "extends", "limits", "name", "parts", "prompts", "seed", "seeds", "steps", "variants")
 COMMAND_LINE = "command line"
-INTERPOLATION = re.compile(r"\$\{\.*[\w-]+(\.[\w-]+|\[\w+\])*\}")
+MOST_EXTENDED = 20
+"""Recipes that extend one another in a row."""
 
 
 def shipped() -> dict[str, Path]:
@@ -28,18 +29,26 @@ def shipped() -> dict[str, Path]:
     return {p.relative_to(folder).with_suffix("").as_posix(): p for p in sorted(folder.rglob("*.yaml"))}
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file of that name, which may be none that a file can have."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def find_recipe(name: str, registry: Registry) -> Path:
     """The file of a recipe: a path, or the name of one that is shipped or registered."""
-    if Path(name).is_file():
+    if is_file(Path(name)):
         return Path(name)
     if entry := registry.find(name, "recipe"):
         return entry.path()
     ours = shipped()
     if name in ours:
         return ours[name]
-    if Path(name).is_dir():
+    if len(name) < 256 and Path(name).is_dir():
         raise RealismError(f"'{name}' is a folder; name a recipe file in it")
-    if Path(name).exists():
+    if len(name) < 256 and Path(name).exists():
         raise RealismError(f"'{name}' is a pipe or a device; a recipe is a file")
     known = [*ours, *(e.name for e in registry.entries("recipe"))]
     raise RealismError(f"no recipe '{name}': no such file; recipes with a name: {listed(known)}{nearest(name, known)}")
@@ -57,7 +66,11 @@ def load(name: str, overrides: list[str], registry: Registry) -> Source:
     for override in overrides:
         if override not in choices:
             _override(source, override)
-    return _resolved(source, name)
+    try:
+        resolve(source)
+    except Refused as error:
+        raise RealismError(f"{name}: this is not a recipe: {error}") from None
+    return source
 
 
 def _extended(path: Path, prefix: str, before: list[Path], registry: Registry) -> Source:
@@ -66,16 +79,19 @@ def _extended(path: Path, prefix: str, before: list[Path], registry: Registry) -
     if base is None:
         return source
     if not isinstance(base, str):
-        source.problem(("extends",), f"expected the name or path of one recipe, not {shown(base)}")
+        source.lose(("extends",), f"expected the name or path of one recipe, not {shown(base)}")
         return source
     beside = path.parent / base
     try:
-        found = beside if beside.is_file() else find_recipe(base, registry)
+        found = beside if is_file(beside) else find_recipe(base, registry)
     except RealismError as error:
-        source.problem(("extends",), str(error))
+        source.lose(("extends",), str(error))
         return source
     if found.resolve() in [p.resolve() for p in (*before, path)]:
-        source.problem(("extends",), f"'{base}' extends this recipe in turn; one of the two must stand alone")
+        source.lose(("extends",), f"'{base}' extends this recipe in turn; one of the two must stand alone")
+        return source
+    if len(before) >= MOST_EXTENDED:
+        source.lose(("extends",), f"more than {MOST_EXTENDED} recipes extend one another; write them as fewer")
         return source
     return merge(_extended(found, f"{found.name}:", [*before, path], registry), source)
 
@@ -88,16 +104,19 @@ def _override(source: Source, text: str) -> None:
         if not sign or not re.search(r"[^.\[\]\s]", name):
             raise ValueError("expected key=value, such as generator.steps=8")
         keys = _keys(name, source)
+        inner = Source({})
         try:
-            read = yaml.load(value, Loader=Loader)  # a SafeLoader
-        except (yaml.YAMLError, ValueError, RecursionError):
+            read = read_value(value, keys, lambda _: COMMAND_LINE, inner)
+        except yaml.YAMLError:
             raise ValueError(f"{shown(value)} is no YAML value; put it in quotes") from None
         _put(source.data, keys, read)
     except ValueError as error:
-        source.problems.append(Problem(COMMAND_LINE, name or text, str(error), getattr(error, "hint", "")))
+        source.note(Problem(COMMAND_LINE, name or text, str(error), getattr(error, "hint", "")))
         return
-    source.places = {k: v for k, v in source.places.items() if k[: len(keys)] != keys}
-    source.broken = {k for k in source.broken if k[: len(keys)] != keys}
+    source.places = {k: v for k, v in source.places.items() if k[: len(keys)] != keys} | inner.places
+    source.broken = {k for k in source.broken if k[: len(keys)] != keys} | inner.broken
+    for problem in inner.problems:
+        source.note(problem)
     for i in range(1, len(keys) + 1):
         source.places.setdefault(keys[:i], COMMAND_LINE)
 
@@ -105,6 +124,8 @@ def _override(source: Source, text: str) -> None:
 def _keys(name: str, source: Source) -> Key:
     """ "generator.size" -> ("parts", "generator", "size"). Raises ValueError for what no recipe has."""
     keys = tuple(int(k) if re.fullmatch(r"[0-9]{1,6}", k) else k for k in re.split(r"[.\[\]]+", name) if k)
+    if len(keys) > MOST_LEVELS or CONTROL.search(name):
+        raise ValueError("no recipe has such a key")
     parts = source.data.get("parts")
     parts = parts if isinstance(parts, dict) else {}
     if keys[0] not in TOP and keys[0] in parts:
@@ -135,69 +156,3 @@ def _put(holder: Any, keys: Key, value: Any) -> None:
         if isinstance(holder, dict) and holder.get(key) is None:
             holder[key] = {}
         holder = holder[key]
-
-
-def _resolved(source: Source, name: str) -> Source:
-    data = _checked(source.data, (), source)
-    left = [MOST_VALUES]
-    try:
-        source.data = _plain(OmegaConf.create(data), (), source, left)
-    except (RecursionError, OverflowError):
-        raise RealismError(f"{name}: interpolations make it endless; one of them holds itself") from None
-    except (OmegaConfBaseException, ValueError) as error:
-        raise RealismError(f"{name}: {str(error).splitlines()[0]}") from None
-    return source
-
-
-def _checked(value: Any, key: Key, source: Source) -> Any:
-    """A copy without the texts that cannot be resolved: only `${key}` is allowed, as a resolver could read the
-    environment or run code."""
-    if isinstance(value, dict):
-        return {k: _checked(v, (*key, k), source) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_checked(v, (*key, i), source) for i, v in enumerate(value)]
-    if value == "???":
-        source.lose(key, "'???' is to be filled in: give it in the recipe or as key=value")
-        return value
-    if isinstance(value, str) and "${" in INTERPOLATION.sub("", value):
-        source.lose(
-            key, f"{shown(value)} is not allowed: only ${{key}} with a key of this recipe, such as ${{parts.x.y}}"
-        )
-        return None
-    return value
-
-
-def _plain(config: DictConfig | ListConfig, key: Key, source: Source, left: list[int]) -> Any:
-    """Plain data with interpolations resolved; `left` counts how many values it may still have."""
-    keys: Any = list(config.keys()) if isinstance(config, DictConfig) else range(len(config))
-    result: dict[Any, Any] = {}
-    for k in keys:
-        here = (*key, k)
-        left[0] -= 1
-        if left[0] < 0:
-            raise OverflowError
-        try:
-            value = config[k]
-        except MissingMandatoryValue:  # it, or what it stands for, is '???', which is a problem where it is written
-            source.broken.add(here)
-            value = None
-        except OmegaConfBaseException as error:
-            source.lose(here, f"{_text(config, k)} leads nowhere: {_reason(error, here, source)}")
-            value = None
-        result[k] = _plain(value, here, source, left) if isinstance(value, DictConfig | ListConfig) else value
-    return list(result.values()) if isinstance(config, ListConfig) else result
-
-
-def _text(config: DictConfig | ListConfig, key: Any) -> str:
-    node: Any = config._get_node(key)
-    return shown(node._value())
-
-
-def _reason(error: OmegaConfBaseException, here: Key, source: Source) -> str:
-    missing = re.search(r"Interpolation key '(.*)' not found", str(error))
-    if isinstance(error, InterpolationKeyError) and missing:
-        key = missing[1]
-        return f"no key '{key}' in this recipe{nearest(key, [dotted(k) for k in source.places if k != here])}"
-    if "Recursive" in str(error) or "parent node" in str(error):
-        return "it stands for itself"
-    return str(error).splitlines()[0]

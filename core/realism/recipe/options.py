@@ -6,11 +6,14 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from realism.base.errors import listed, nearest, shown
 from realism.parts.base import Part
 from realism.plugins.registry import a_part
+
+if TYPE_CHECKING:
+    from pydantic_core import SchemaValidator
 
 Resolve = Callable[[Any, type[Part]], Part]
 Only = Callable[[type[Part]], Part | None]
@@ -64,11 +67,43 @@ class Option:
         plain = get_origin(self.hint) not in (list, tuple, dict)
         return inner[0] if plain and len(inner) == 1 and _is_part(inner[0]) else None
 
+    @functools.cached_property
+    def validator(self) -> SchemaValidator:
+        """Reads its value."""
+        from pydantic import TypeAdapter
+        from pydantic_core import SchemaValidator
+
+        return SchemaValidator(_strict(TypeAdapter(self.hint).core_schema))
+
     @property
     def group(self) -> type | None:
         """The dataclass that holds further options, when it is one and no part."""
         grouped = isinstance(self.hint, type) and is_dataclass(self.hint) and not _is_part(self.hint)
         return self.hint if grouped else None
+
+
+def _strict(schema: Any) -> Any:
+    """The schema of an option, in which neither `true` is a number nor "5", nor 1 `true`; and none is infinite."""
+    from pydantic_core import core_schema
+
+    if isinstance(schema, list):
+        return [_strict(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {k: v if k == "keys_schema" else _strict(v) for k, v in schema.items()}  # keys are always texts
+    match schema.get("type"):
+        case "int":
+            return core_schema.no_info_before_validator_function(whole, schema | {"strict": True})  # type: ignore[arg-type]
+        case "bool":
+            return schema | {"strict": True}
+        case "float":
+            return schema | {"strict": True, "allow_inf_nan": False}
+    return schema
+
+
+def whole(value: Any) -> Any:
+    """1e3 as 1000."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _is_part(hint: Any) -> bool:
@@ -184,11 +219,9 @@ def _unmade(name: str, error: Exception) -> Mistake:
 
 def _value(option: Option, given: Mapping[str, Any], resolve: Resolve, only: Only) -> dict[str, Any]:
     """The value of an option by its name; empty where the default of the dataclass holds."""
-    from pydantic import TypeAdapter
-
     family = option.part_class
     if option.name in given:
-        return {option.name: TypeAdapter(option.hint).validate_python(given[option.name], context=resolve)}
+        return {option.name: option.validator.validate_python(given[option.name], context=resolve)}
     if family is not None and isinstance(option.default, str):
         return {option.name: resolve(option.default, family)}
     if option.default is not MISSING:

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from realism.base.errors import RealismError, listed, nearest, shown
-from realism.parts import Part
+from realism.base.files import digest
+from realism.parts import Part, Tunable, parts_of
 from realism.plugins.registry import PART_FAMILIES, Registry, a_part
 from realism.recipe.options import Broken, Wrong, kind_of, read_options
 from realism.recipe.source import Key, Source
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+MOST_LEVELS = 20
+"""Parts that hold one another in a row."""
 
 
 class PartMaker:
@@ -29,6 +32,8 @@ class PartMaker:
         self.given: dict[str, Any] = parts
         self.made: dict[str, Part | None] = {}
         self._making: list[str] = []
+        self._level = 0
+        self._in_places: dict[str, Part] = {}
 
     def named(self, name: str, key: Key) -> Part | None:
         """The part of that name in the recipe, made at first need; None if it is wrong."""
@@ -52,6 +57,8 @@ class PartMaker:
         try:
             if isinstance(spec, str):
                 return self._resolve(spec, family)
+            if self.source.is_broken((*key, "use")):
+                return None
             use = self._use(spec, family)
             at = (*key, "use")
             cls = self._class(use, family)
@@ -61,7 +68,14 @@ class PartMaker:
             self.source.problem(at, str(error), getattr(error, "hint", ""))
             return None
         options = {k: v for k, v in spec.items() if k != "use"}
-        return self.make(cls, use, options, key, name or use)
+        if self._level >= MOST_LEVELS:
+            self.source.problem(key, f"more than {MOST_LEVELS} parts hold one another")
+            return None
+        self._level += 1
+        try:
+            return self.make(cls, use, options, key, name or use)
+        finally:
+            self._level -= 1
 
     def _use(self, spec: Any, family: type[Part]) -> str:
         if not isinstance(spec, Mapping):
@@ -120,17 +134,25 @@ class PartMaker:
         return part
 
     def _in_place(self, spec: Mapping[str, Any], family: type[Part]) -> Part | None:
-        """A part that has no name in the recipe. Raises ValueError with all that is wrong with it."""
-        before = len(self.source.problems)
-        part = self.spec(spec, (), family)
-        wrong = self.source.problems[before:]
-        del self.source.problems[before:]
+        """A part that has no name in the recipe; equal ones are one, so that it is loaded once. Raises ValueError with
+        all that is wrong with it."""
+        written = digest(spec)
+        if isinstance(known := self._in_places.get(written), family):
+            return known
+        outer, self.source.problems = self.source.problems, {}
+        try:
+            part = self.spec(spec, (), family)
+            wrong = list(self.source.problems)
+        finally:
+            self.source.problems = outer
         if wrong:
             if set(spec) == {"use"} and not any(p.key in ("", "use") for p in wrong):
                 said = f"'{spec['use']}' needs options: " + "; ".join(p.message for p in wrong)
             else:
                 said = "; ".join(f"{p.key}: {p.message}" if p.key else p.message for p in wrong)
             raise Wrong(said, wrong[0].hint)
+        if part is not None and not any(isinstance(one, Tunable) for one in parts_of(part)):
+            self._in_places[written] = part
         return part
 
     def _only(self, family: type[Part]) -> Part | None:

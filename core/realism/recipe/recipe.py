@@ -11,9 +11,10 @@ from realism.base.errors import Problem, RecipeError, listed, nearest, shown
 from realism.parts import Part, Prompts, Step
 from realism.plugins.registry import Registry
 from realism.recipe.flow import check_flow
-from realism.recipe.load import TOP, load
+from realism.recipe.load import TOP, is_file, load
+from realism.recipe.options import whole
 from realism.recipe.parts import PartMaker
-from realism.recipe.source import Key, Source
+from realism.recipe.source import Key, Source, TooMany
 from realism.recipe.steps import StepMaker
 
 RECIPE_NAME = re.compile(r"\w[\w ./-]{0,99}")
@@ -41,15 +42,21 @@ class Recipe:
 
 def read_recipe(name: str, overrides: list[str], registry: Registry) -> Recipe:
     """Read and check a recipe. Raises RecipeError with everything wrong with it, or RealismError if there is none."""
+    try:
+        return _read(name, overrides, registry)
+    except TooMany as error:
+        raise RecipeError(name, sorted(error.problems, key=_by_place), more=True) from None
+
+
+def _read(name: str, overrides: list[str], registry: Registry) -> Recipe:
     source = load(name, overrides, registry)
     reader = _Reader(source, registry)
-    plain = re.sub(r"[^\w ./-]+", "-", Path(name).stem if Path(name).is_file() else name).lstrip(" .-/")[:100]
+    plain = re.sub(r"[^\w ./-]+", "-", Path(name).stem if is_file(Path(name)) else name).lstrip(" .-/")[:100]
     choices = source.data.get("choose")
-    named = [str(v) for v in choices.values()] if isinstance(choices, dict) else []
+    named = [str(v) for v in choices.values() if not isinstance(v, dict | list)] if isinstance(choices, dict) else []
     recipe = reader.recipe("-".join([plain or "recipe", *named])[:100])
     if source.problems:
-        unique = list(dict.fromkeys(source.problems))
-        raise RecipeError(name, sorted(unique, key=_by_place))
+        raise RecipeError(name, sorted(source.problems, key=_by_place))
     return replace(recipe, overrides=tuple(overrides))
 
 
@@ -71,7 +78,9 @@ class _Reader:
                 self.source.problem((key,), f"a recipe has no key '{key}'{nearest(key, TOP)}", f"keys: {listed(TOP)}")
         for part in self.parts.given:
             self.parts.named(part, ("parts", part))
-        steps = [*self._prompts(), *StepMaker(self.parts).steps(data.get("steps"))]
+        prompts = self._prompts()
+        others = StepMaker(self.parts).steps(data.get("steps"))
+        steps = [*prompts, *others]
         data["name"] = self._text("name") or name
         if not RECIPE_NAME.fullmatch(data["name"]):
             allowed = "letters, digits, space and _ . / -, the first a letter or digit, at most 100"
@@ -87,9 +96,15 @@ class _Reader:
             parts={k: v for k, v in self.parts.made.items() if v is not None},
             steps=tuple(step for step, _ in steps),
         )
-        if not self.source.problems:
+        if self._has_all(prompts):
             check_flow(steps, self.source)
         return recipe
+
+    def _has_all(self, prompts: list[tuple[Step, Key]]) -> bool:
+        """Whether nothing is missing before the first step that is wrong, so that what those lack is no mere follow-up
+        of another mistake."""
+        data, extends = self.source.data, self.source.is_broken(("extends",))
+        return not extends and data.keys() <= set(TOP) and bool(prompts or data.get("prompts") is None)
 
     def _prompts(self) -> list[tuple[Step, Key]]:
         """The step that reads what the key `prompts` names, if there is one."""
@@ -106,7 +121,7 @@ class _Reader:
         return "" if value is None else str(value)
 
     def _whole(self, key: str, default: int, allowed: range, said: str) -> int:
-        value = self.source.data.get(key, default)
+        value = whole(self.source.data.get(key, default))
         if type(value) is int and value in allowed:
             return value
         self.source.problem((key,), f"{shown(value)} is not allowed: expected {said}")

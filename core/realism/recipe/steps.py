@@ -8,12 +8,15 @@ from typing import Any
 
 from realism.base.errors import RealismError, listed, nearest, shown
 from realism.parts import Composite, Step, Trainer
-from realism.recipe.options import options_of
+from realism.recipe.options import Wrong, options_of, whole
 from realism.recipe.parts import PartMaker
 from realism.recipe.source import Key
 
+BRACES = re.compile(r"\{(\w+)\}")
 MOST_STEPS = 10_000
 MOST_TIMES = 1000
+MOST_FILLED = 3_000_000
+"""Characters that all repeats may make, each value counted as one more."""
 
 
 class StepMaker:
@@ -21,24 +24,44 @@ class StepMaker:
 
     def __init__(self, parts: PartMaker):
         self._parts, self.source, self.registry = parts, parts.source, parts.registry
+        self._left = MOST_FILLED
 
     def steps(self, entries: Any) -> list[tuple[Step, Key]]:
-        """All steps, each with the key that names it."""
+        """The steps before the first that is wrong, or all, each with the key that names it; problems of the others are
+        noted as well."""
+        if (size := _size(entries)) > MOST_STEPS:
+            key: Key = ("steps",)
+            for i, entry in enumerate(entries):
+                if _size([entry]) > MOST_STEPS:
+                    key, size = ("steps", i, "repeat"), _size([entry])
+                    self._fills(entry["repeat"], key)
+                    break
+            self.source.problem(key, f"this makes {size:,} steps of the recipe; {MOST_STEPS:,} are allowed")
+            return []
         made: list[tuple[Step, Key]] = []
+        whole = True
         for step, key in self._steps(entries, ("steps",)):
-            if isinstance(step, Step):
-                made.append((step, key))
+            if step is None or not whole:
+                whole = False
                 continue
             try:
-                made.extend((one, key) for one in step.steps([earlier for earlier, _ in made]))
+                steps = [step] if isinstance(step, Step) else step.steps([earlier for earlier, _ in made])
             except ValueError as error:
                 self.source.problem(key, str(error))
+                whole = False
+                continue
+            made.extend((one, key) for one in steps)
+            if len(made) > MOST_STEPS:
+                self.source.problem(key, f"with this, the recipe has more than {MOST_STEPS:,} steps")
+                break
         return made
 
-    def _steps(self, entries: Any, key: Key) -> Iterator[tuple[Step | Composite, Key]]:
+    def _steps(self, entries: Any, key: Key) -> Iterator[tuple[Step | Composite | None, Key]]:
+        """All steps below a key; None where one is wrong."""
         if not isinstance(entries, list) or not entries:
             given = "" if entries is None else f", not {shown(entries)}"
             self.source.problem(key, f"expected a list of steps, such as '- generate: {{}}'{given}")
+            yield None, key
             return
         for i, entry in enumerate(entries):
             here = (*key, i)
@@ -49,35 +72,70 @@ class StepMaker:
                 entry = {entry: None}
             if not isinstance(entry, Mapping) or not entry:
                 self.source.problem(here, f"expected a verb with its options, not {shown(entry)}")
+                yield None, here
             elif len(entry) != 1:
                 advice = "begin each verb with '-', and indent its options below it"
                 self.source.problem(here, f"expected one verb, not {len(entry)} keys ({', '.join(entry)})", advice)
+                yield None, here
             else:
                 verb, options = next(iter(entry.items()))
-                if (step := self._step(verb, options, (*here, verb))) is not None:
-                    yield step, (*here, verb)
+                yield self._step(verb, options, (*here, verb)), (*here, verb)
 
-    def _repeat(self, entry: Mapping[str, Any], key: Key) -> Iterator[tuple[Step | Composite, Key]]:
+    def _repeat(self, entry: Mapping[str, Any], key: Key) -> Iterator[tuple[Step | Composite | None, Key]]:
+        before = len(self.source.problems)
         fills = self._fills(entry["repeat"], (*key, "repeat"))
         unknown = [k for k in entry if k not in ("repeat", "steps")]
         for other in unknown:
             message = f"repeat has no option '{other}'{nearest(other, ['steps'])}"
             self.source.problem((*key, other), message, "options: repeat, steps")
         if "steps" not in entry and unknown:
+            yield None, key
             return
         written = entry.get("steps")
-        if (size := len(fills) * _size(written)) > MOST_STEPS:
-            message = f"this makes {size:,} steps of the recipe; {MOST_STEPS:,} are allowed"
-            self.source.problem((*key, "repeat"), message)
-            return
         self._misspelt(written, fills[0], (*key, "steps"))
+        if len(self.source.problems) > before:
+            yield None, key
         for fill in fills:
-            yield from self._steps(_filled(written, fill), (*key, "steps"))
+            try:
+                filled = self._filled(written, fill)
+            except Wrong as error:
+                self.source.problem((*key, "repeat"), str(error))
+                yield None, key
+                return
+            yield from self._steps(filled, (*key, "steps"))
+
+    def _filled(self, written: Any, fill: Mapping[str, Any]) -> Any:
+        """What is written below `repeat`, with {iteration} and the like filled in. A text that is nothing else becomes
+        the value itself, which may be a number. Raises Wrong where that makes too much."""
+        self._count(1)
+        if isinstance(written, str):
+            if (whole := BRACES.fullmatch(written)) and whole[1] in fill and whole[1] != "iteration":
+                self._count(_characters(fill[whole[1]]))
+                return fill[whole[1]]
+            return BRACES.sub(lambda found: self._text(found, fill), written)
+        if isinstance(written, dict):
+            inner = fill
+            if "repeat" in written:  # what a repeat below fills in itself is left to it
+                values = written["repeat"] if isinstance(written["repeat"], list) else []
+                own = {"iteration", "value", *(name for v in values if isinstance(v, dict) for name in v)}
+                inner = {name: value for name, value in fill.items() if name not in own}
+            return {k: self._filled(v, fill if k == "repeat" else inner) for k, v in written.items()}
+        return [self._filled(v, fill) for v in written] if isinstance(written, list) else written
+
+    def _text(self, found: re.Match[str], fill: Mapping[str, Any]) -> str:
+        text = str(fill.get(found[1], found[0]))
+        self._count(len(text))
+        return text
+
+    def _count(self, characters: int) -> None:
+        self._left -= characters
+        if self._left < 0:
+            raise Wrong(f"what is repeated makes more than {MOST_FILLED:,} characters of the recipe")
 
     def _misspelt(self, written: Any, fill: Mapping[str, Any], key: Key) -> None:
         """Note what is in braces below `repeat` and is nearly a name that is filled in."""
         if isinstance(written, str):
-            for name in re.findall(r"\{(\w+)\}", written):
+            for name in BRACES.findall(written):
                 if name not in fill and (near := nearest(name, fill)):
                     self.source.problem(key, f"'{{{name}}}' is not filled in{near}", f"filled in: {listed(fill)}")
         elif isinstance(written, Mapping):
@@ -89,6 +147,7 @@ class StepMaker:
 
     def _fills(self, times: Any, key: Key) -> list[dict[str, Any]]:
         """What is filled in for each round: `iteration` from 1, and `value`, or the keys of the value if it has any."""
+        times = whole(times)
         if type(times) is int and 1 <= times <= MOST_TIMES:
             return [{"iteration": i} for i in range(1, times + 1)]
         if isinstance(times, list) and 1 <= len(times) <= MOST_TIMES and not any(isinstance(v, list) for v in times):
@@ -134,32 +193,20 @@ class StepMaker:
 
 
 def _size(entries: Any) -> int:
-    """How many steps a list stands for, repeats counted."""
+    """How many steps a list stands for, repeats counted; none is less than one, as it takes its time."""
     if not isinstance(entries, list):
         return 1
     repeats = [e for e in entries if isinstance(e, Mapping) and "repeat" in e]
-    return len(entries) - len(repeats) + sum(_times(e["repeat"]) * _size(e.get("steps")) for e in repeats)
+    return max(1, len(entries) - len(repeats) + sum(_times(e["repeat"]) * _size(e.get("steps")) for e in repeats))
+
+
+def _characters(value: Any) -> int:
+    if isinstance(value, dict | list):
+        return 1 + sum(_characters(v) for v in (value.values() if isinstance(value, dict) else value))
+    return len(value) if isinstance(value, str) else 1
 
 
 def _times(repeat: Any) -> int:
-    return len(repeat) if isinstance(repeat, list) else max(1, repeat) if type(repeat) is int else 1
-
-
-def _filled(written: Any, fill: Mapping[str, Any]) -> Any:
-    """What is written below `repeat`, with {iteration} and the like filled in. A text that is nothing else becomes the
-    value itself, which may be a number."""
-    if isinstance(written, str):
-        for name, value in fill.items():
-            if written == f"{{{name}}}" and name != "iteration":
-                return value
-            if f"{{{name}}}" in written:
-                written = written.replace(f"{{{name}}}", str(value))
-        return written
-    if isinstance(written, dict):
-        inner = fill
-        if "repeat" in written:  # what a repeat below fills in itself is left to it
-            values = written["repeat"] if isinstance(written["repeat"], list) else []
-            own = {"iteration", "value", *(name for v in values if isinstance(v, dict) for name in v)}
-            inner = {name: value for name, value in fill.items() if name not in own}
-        return {k: _filled(v, fill if k == "repeat" else inner) for k, v in written.items()}
-    return [_filled(v, fill) for v in written] if isinstance(written, list) else written
+    """How often; once, where that is wrong."""
+    times = len(repeat) if isinstance(repeat, list) else whole(repeat)
+    return times if type(times) is int and 1 <= times <= MOST_TIMES else 1

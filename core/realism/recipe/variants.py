@@ -9,6 +9,7 @@ from realism.base.errors import listed, nearest, shown
 from realism.recipe.source import Key, Source, merge
 
 UNCHANGEABLE = ("choose", "extends", "variants")
+MOST_AXES = 50
 
 
 def chosen(source: Source) -> Source:
@@ -22,6 +23,9 @@ def chosen(source: Source) -> Source:
         if not isinstance(value, Mapping):
             source.problem((key,), f"expected a mapping of axes, such as generator, not {shown(value)}")
             return source
+    if len(variants) > MOST_AXES:
+        source.problem(("variants",), f"{len(variants):,} axes are too many: {MOST_AXES} are allowed")
+        return source
     for axis in choose:
         if axis not in variants:
             hint = f"axes: {listed(variants)}"
@@ -35,10 +39,11 @@ def chosen(source: Source) -> Source:
 
 def _piece(source: Source, axis: str, pieces: Any, name: Any) -> Source | None:
     key: Key = ("variants", axis)
+    name = str(name) if isinstance(name, bool | int | float) else name
     if not isinstance(pieces, Mapping) or not pieces:
         source.problem(key, f"expected names with pieces of a recipe, not {shown(pieces)}")
         return None
-    if name not in pieces:
+    if isinstance(name, dict | list) or name not in pieces:
         known = f"there are: {listed(pieces)}"
         said = f"no variant {shown(name)}{nearest(str(name), pieces)}" if name is not None else "a variant is needed"
         source.lose(("choose", axis), said, known)

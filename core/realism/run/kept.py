@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from realism.base.errors import RealismError
 from realism.data.state import State
 from realism.parts import Step
 from realism.parts.embedder import Embedder
 from realism.plugins.registry import Registry
 from realism.recipe.parts import PartMaker
+from realism.recipe.reader import read_yaml
 from realism.recipe.source import Source
 from realism.run.done import written_by
 from realism.run.progress import Bar, View
@@ -92,10 +92,9 @@ def report_step(data: Mapping[str, Any], registry: Registry) -> Step:
 def _recipe(path: Path) -> dict[str, Any]:
     """The recipe as it ran; nothing if that cannot be read."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
-        data = None
-    return data if isinstance(data, dict) else {}
+        return read_yaml(path, "line ").data
+    except RealismError:
+        return {}
 
 
 def _steps(entries: Any) -> Iterator[tuple[str, Any]]:

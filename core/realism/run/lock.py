@@ -9,7 +9,7 @@ from pathlib import Path
 
 import filelock
 
-from realism.base.errors import RealismError
+from realism.base.errors import RealismError, printable
 from realism.base.files import tidy
 from realism.run.progress import View
 
@@ -40,6 +40,13 @@ def in_use(folder: Path) -> bool:
         return True
 
 
+class Lines(logging.Formatter):
+    """Lines of the log, which a terminal may show as they are."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 @contextmanager
 def locked(folder: Path, view: View) -> Iterator[None]:
     """Make the folder, and hold it; what is logged goes into its log.txt, warnings to the view as well.
@@ -66,7 +73,7 @@ def locked(folder: Path, view: View) -> Iterator[None]:
         raise _strange(strange[0], folder)
     log = logging.getLogger("realism")
     handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s"))
     notes = Notes(view)
     log.addHandler(handler)
     log.addHandler(notes)

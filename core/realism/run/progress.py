@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from realism.base.errors import printable
+
 
 class Bar:
     """The progress of one step. Call it with how many more items are done; kept ones do not count for the pace."""
@@ -44,7 +46,7 @@ class View:
     def say(self, text: str) -> None:
         """Print a line."""
         if not self.quiet:
-            self.console.print(text, markup=False)
+            self.console.print(printable(text), markup=False)
 
     @contextmanager
     def step(self, title: str) -> Iterator[Bar]:

@@ -16,8 +16,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from realism.base.errors import RealismError, listed, nearest, sentence
 from realism.base.files import digest, write_text
 from realism.data.artifacts import Artifact
@@ -27,6 +25,7 @@ from realism.parts.embedder import Embedder
 from realism.parts.step import Step, all_reads
 from realism.parts.work import StepRecord
 from realism.plugins.manager import Plugins
+from realism.recipe.reader import written
 from realism.recipe.recipe import Recipe
 from realism.run.begun import Begun, threads
 from realism.run.code import code_of
@@ -62,7 +61,7 @@ class Run:
     """The titles of steps to do anew, though they are done."""
     steps: list[StepRecord] = field(default_factory=list)
     error: str = ""
-    _visited: list[Path] = field(default_factory=list)
+    _visited: dict[Path, None] = field(default_factory=dict)
     _held: list[Part] = field(default_factory=list)
     _began: datetime = field(default_factory=lambda: datetime.now().astimezone())
     _before: RunRecord | None = None
@@ -95,6 +94,10 @@ class Run:
         return digest(self.recipe.data)
 
     def versions(self) -> dict[str, str]:
+        return self._versions
+
+    @functools.cached_property
+    def _versions(self) -> dict[str, str]:
         found = {"python": platform.python_version()}
         for name in LIBRARIES:
             try:
@@ -142,7 +145,7 @@ class Run:
             self._note("at work")
             error: BaseException | None = None
             try:
-                write_text(self.folder / "recipe.yaml", yaml.safe_dump(self.recipe.data, sort_keys=False))
+                write_text(self.folder / "recipe.yaml", written(self.recipe.data))
                 self._calls.tell("realism_run_start")
                 state = self._steps()
                 self._write_aside()
@@ -172,7 +175,8 @@ class Run:
             for step in self.recipe.steps:
                 if step.scope != "run":
                     state = self._step(step, state, seed)
-                    self._note("at work")
+                    if not self.steps[-1].kept:  # an earlier run.json tells of those that are
+                        self._note("at work")
             states.append(state)
         state = pooled(states, self.folder / "steps")
         for step in self.recipe.steps:
@@ -199,7 +203,7 @@ class Run:
         begun = Begun(self._read_by(step, state), threads())
         if not shared:
             self._refresh(title, folder, begun)
-        self._visited.append(folder)
+        self._visited[folder] = None
         kept = (folder / DONE).exists() and step.scope != "run" and self._is_whole(title, folder)
         record = StepRecord(title, self._relative(folder), fingerprint, kept, seed)
         if shared and kept:
@@ -321,7 +325,7 @@ class Run:
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(["id", "step", "reason"])
-        for folder in dict.fromkeys(self._visited):
+        for folder in self._visited:
             for row in asides(folder):
                 writer.writerow([row.id, row.step, row.reason])
         write_text(self.folder / "aside.csv", text.getvalue())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from realism.base.errors import RealismError, nearest
 from realism.base.plain import is_unicode, readable
@@ -24,7 +24,7 @@ class ClassPrompts(Prompts):
     template: str = "A photo of a {subject}"
     """The text; `{subject}` stands for the subject, with spaces for its underscores; "a" before it becomes "an" where
     the name wants it."""
-    per_class: Annotated[int, Ge(1)] = 1
+    per_class: Annotated[int, Ge(1), Le(10_000)] = 1
     """How many prompts of the same text each subject gets (with ids, and so seeds, of their own)."""
     novel: list[str] = field(default_factory=list)
     """Subjects that the generator has never seen, as the images name them: `case` in the metadata of their prompts is

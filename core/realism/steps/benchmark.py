@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated
 
-from annotated_types import Ge, MinLen
+from annotated_types import Ge, Le, MinLen
 
 from realism.parts import Composite, Prompts, Retriever, Reward, Step
 from realism.parts.step import NONE, called_twice
@@ -32,7 +32,7 @@ class Benchmark(Composite):
     """The benchmarks."""
     rewards: list[Reward] = field(default_factory=list)
     """What judges the pictures; the rewards that scored before, if none is named."""
-    per_prompt: Annotated[int, Ge(1)] = 4
+    per_prompt: Annotated[int, Ge(1), Le(10_000)] = 4
     """How many pictures of each prompt."""
     diversity: Retriever | None = None
     """The encoder in which to measure how unlike one another the pictures of one prompt are."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, takewhile
 
 from realism.data.artifacts import Artifact, Measures, Samples, Scores, Selection
 from realism.measuring.arms import gather
@@ -75,15 +75,14 @@ class Evaluate(Step):
 
     def reads(self, there: Artifacts) -> list[Artifact]:
         samples = samples_of(there, self.arms)
-        arms = [one.arm for one in samples]
-        scores = [scores for scores in Scores.among(there) if scores.arm in arms]
+        scores = [scores for one in samples for scores in Scores.among(there, one.arm)]
         return [*samples, *([Samples(self.control)] if self.control else []), *scores, *self._untold(there)]
 
     def _untold(self, there: Artifacts) -> list[Selection]:
         """The selections that no other `evaluate` has told of."""
-        made = list(there)
-        told = [i for i, one in enumerate(made) if isinstance(one, Measures) and one != Measures(self.name)]
-        return Selection.among(made[told[-1] :] if told else made)
+        told = [one for one in Measures.among(there) if one != Measures(self.name)][-1:]
+        untold = takewhile(lambda one: one not in told, reversed(list(there)))
+        return [one for one in untold if isinstance(one, Selection)][::-1]
 
     def writes(self, there: Artifacts) -> list[Artifact]:
         return [Measures(self.name)]

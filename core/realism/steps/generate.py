@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from realism.base.errors import RealismError
 from realism.base.tables import chunks, count_rows, read_part
@@ -53,7 +53,7 @@ class Generate(Step):
     """What makes the pictures."""
     name: str = "samples"
     """What to call these pictures, as an arm, in later steps and in the report."""
-    per_prompt: Annotated[int, Ge(1)] = 1
+    per_prompt: Annotated[int, Ge(1), Le(10_000)] = 1
     """How many pictures for each prompt."""
     references: str = ""
     """Which references the generator is given: those of this name, or none; by default those found last."""
@@ -62,7 +62,7 @@ class Generate(Step):
     name."""
     learnt: bool = True
     """Whether the generator draws with what it has learnt in steps before, or with the weights it came with."""
-    shard: Annotated[int, Ge(1)] = 64
+    shard: Annotated[int, Ge(1), Le(10_000)] = 64
     """How many pictures are written down at a time: a killed run makes at most so many anew."""
 
     def title(self) -> str:

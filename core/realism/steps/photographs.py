@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, NamedTuple
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from realism.base.files import digest
 from realism.base.plain import readable
@@ -44,7 +44,7 @@ class Photographs(Step):
     """The real images, with subjects named as in the prompts."""
     name: str = "real"
     """What to call them, as an arm."""
-    per_prompt: Annotated[int, Ge(1)] = 1
+    per_prompt: Annotated[int, Ge(1), Le(10_000)] = 1
     """How many for each prompt."""
 
     scope = "recipe"

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from realism.base.tables import count_rows
 from realism.data.artifacts import (
@@ -29,6 +28,7 @@ from realism.measuring.groups import Shares, group_of
 from realism.measuring.scores import Scored, scored
 from realism.parts.step import Artifacts, Step, arms
 from realism.parts.work import Work
+from realism.recipe.reader import written
 from realism.report.view import ExhibitsView, PictureView, PromptView, ReportView, StepView
 from realism.run.notes import notes_of
 from realism.run.work import asides
@@ -43,8 +43,8 @@ PICTURES_SHOWN = 8
 class WriteReport(Step):
     """Write report.html into the run's folder: one file with the pictures side by side, the measures and the recipe."""
 
-    prompts: Annotated[int, Ge(0)] = 24
-    """How many prompts to show with their pictures, equally many of each group."""
+    prompts: Annotated[int, Ge(0), Le(500)] = 24
+    """How many prompts to show with their pictures, equally many of each group. At most 500: the page is one file."""
     by: str = ""
     """The key of the prompts' metadata, or `subject`, to group by; by default the first that `evaluate` grouped by."""
 
@@ -84,7 +84,7 @@ class WriteReport(Step):
         return ReportView(
             name=run.name,
             fingerprint=run.fingerprint,
-            recipe=yaml.safe_dump(dict(run.data), sort_keys=False),
+            recipe=written(dict(run.data)),
             description=run.description,
             arms=tuple(arm for arm in arms(state) if arm in drew or not drew),
             prompts=views,
@@ -169,8 +169,8 @@ def _prompt_views(rows: list[PromptRow], by: str, work: Work) -> Iterator[Prompt
 def _heatmaps(work: Work, arm: str, ids: set[str]) -> dict[str, dict[str, Path]]:
     """The heatmaps of these samples of an arm, by sample and by name (`critic.dark`)."""
     found: dict[str, dict[str, Path]] = {}
-    for maps in Maps.among(work.state):
-        for row in work.read(maps) if maps.arm == arm else ():
+    for maps in Maps.among(work.state, arm):
+        for row in work.read(maps):
             if row.id in ids:
                 found.setdefault(row.id, {})[f"{maps.reward}.{row.name}"] = work.root / row.image
     return found

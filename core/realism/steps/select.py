@@ -84,9 +84,9 @@ class Select(Step):
         names = [*names, *([self.best] if self.best else [])]
         needed = [Scores(one.arm, name) for one in samples for name in names]
         kept = [Scores(one.arm, name) for one in samples for name in rewards_of(there, one.arm)]
-        maps = [one for samples_of_arm in samples for one in _maps(samples_of_arm.arm, there)]
+        maps = [one for samples_of_arm in samples for one in Maps.among(there, samples_of_arm.arm)]
         arms = [self.name or one.arm for one in samples]
-        before = [one for one in Selection.among(there) if one.arm in arms]  # they number this one
+        before = [one for arm in arms for one in Selection.among(there, arm)[-1:]]  # it numbers this one
         return list(dict.fromkeys([*samples, *needed, *kept, *maps, *before]))
 
     def writes(self, there: Artifacts) -> list[Artifact]:
@@ -94,7 +94,7 @@ class Select(Step):
         for arm in (one.arm for one in samples_of(there, self.arms)):
             name = self.name or arm
             scores = [Scores(name, reward) for reward in rewards_of(there, arm)]
-            maps = [Maps(name, one.reward) for one in _maps(arm, there)]
+            maps = [Maps(name, one.reward) for one in Maps.among(there, arm)]
             made += [Samples(name), *scores, *maps, *_told(name, there)]
         return made
 
@@ -119,8 +119,8 @@ class Select(Step):
 
     def _keep_maps(self, arm: str, samples: Path, work: Work) -> None:
         """The heatmaps of what is kept go along with it."""
-        ids = {sample.id for sample in read(samples, Sample)} if _maps(arm, work.state) else set()
-        for maps in _maps(arm, work.state):
+        ids = {sample.id for sample in read(samples, Sample)} if Maps.among(work.state, arm) else set()
+        for maps in Maps.among(work.state, arm):
             rows = (row for row in work.read(maps) if row.id in ids)
             work.write(made := Maps(self.name or arm, maps.reward), [])  # there may be none
             for number, some in enumerate(chunks(rows, SHARD)):
@@ -154,10 +154,6 @@ class Select(Step):
         )
 
 
-def _maps(arm: str, there: Artifacts) -> list[Maps]:
-    return [maps for maps in Maps.among(there) if maps.arm == arm]
-
-
 def _rank(score: Score) -> float:
     return score.value if score.higher_is_better else -score.value
 
@@ -177,5 +173,5 @@ def _example(judged: Judged) -> Exhibit:
 
 def _told(arm: str, there: Artifacts) -> tuple[Selection, Exhibits]:
     """What tells of a selection: verdicts and examples. Rounds of one arm are counted."""
-    number = 1 + sum(one.arm == arm for one in Selection.among(there))
+    number = 1 + len(Selection.among(there, arm))
     return Selection(arm, number), Exhibits(f"{arm}, selection {number}")

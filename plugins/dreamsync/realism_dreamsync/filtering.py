@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from realism.base.errors import RealismError
 from realism.base.tables import Row, chunks, count_rows, read
 from realism.data.artifacts import Artifact, Prompts
@@ -48,9 +48,9 @@ class FilterQuestions(Step):
 
     writer: LanguageModel
     """Judges the questions."""
-    attempts: Annotated[int, Ge(1)] = 3
+    attempts: Annotated[int, Ge(1), Le(100)] = 3
     """How often to ask about a question before it is set aside."""
-    shard: Annotated[int, Ge(1)] = 256
+    shard: Annotated[int, Ge(1), Le(10_000)] = 256
     """How many questions are asked about, and written down, at a time."""
 
     scope = "recipe"

@@ -53,26 +53,26 @@ class WritePrompts(Step):
 
     writer: LanguageModel
     """Writes the prompts. Give it a temperature, or its lists will be much alike."""
-    count: Annotated[int, Ge(1)] = 1000
+    count: Annotated[int, Ge(1), Le(1_000_000)] = 1000
     """How many prompts to write."""
     seeds: Prompts | None = None
     """Where the seed prompts come from; by default fifteen that come with the plugin."""
-    rounds: Annotated[int, Ge(1)] = 3
+    rounds: Annotated[int, Ge(1), Le(1000)] = 3
     """How often the seed prompts change."""
-    shown: Annotated[int, Ge(1)] = 5
+    shown: Annotated[int, Ge(1), Le(1000)] = 5
     """How many seed prompts each list is written in the manner of."""
-    each: Annotated[int, Ge(1)] = 10
+    each: Annotated[int, Ge(1), Le(1000)] = 10
     """How many prompts to ask for at a time."""
     categories: list[str] = field(default_factory=lambda: list(CATEGORIES))
     """What matters in a list's prompts is drawn from these; by default the twelve of TIFA."""
-    words: tuple[Annotated[int, Ge(1)], Annotated[int, Ge(1)]] = (8, 25)
+    words: tuple[Annotated[int, Ge(1), Le(1000)], Annotated[int, Ge(1), Le(1000)]] = (8, 25)
     """About how many words a prompt should have, drawn from this range for each list."""
     alike: Annotated[float, Gt(0), Le(1)] = 0.7
     """A prompt is dropped that shares so many of its pairs of neighbouring words with another (intersection by union);
     1 drops only repetitions."""
-    attempts: Annotated[int, Ge(1)] = 3
+    attempts: Annotated[int, Ge(1), Le(100)] = 3
     """How often to ask for a list before it is set aside."""
-    shard: Annotated[int, Ge(1)] = 16
+    shard: Annotated[int, Ge(1), Le(10_000)] = 16
     """How many lists are asked for, and written down, at a time."""
 
     def title(self) -> str:

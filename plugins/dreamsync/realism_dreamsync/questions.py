@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from realism.base.tables import chunks, count_rows
 from realism.data import artifacts
 from realism.data.artifacts import Artifact
@@ -38,11 +38,11 @@ class WriteQuestions(Step):
     which."""
     demonstrations: Prompts | None = None
     """Prompts with `questions` in their metadata, to show how it is done; by default some that come with the plugin."""
-    shown: Annotated[int, Ge(0)] = 15
+    shown: Annotated[int, Ge(0), Le(1000)] = 15
     """How many of the demonstrations to show, the first ones."""
-    attempts: Annotated[int, Ge(1)] = 3
+    attempts: Annotated[int, Ge(1), Le(100)] = 3
     """How often to ask for a prompt's questions before the prompt is set aside."""
-    shard: Annotated[int, Ge(1)] = 64
+    shard: Annotated[int, Ge(1), Le(10_000)] = 64
     """How many prompts are asked about, and written down, at a time."""
 
     scope = "recipe"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from realism.data.types import Prompt, Record
 from realism.parts import Images, Prompts
 from realism.sources.image_folder import ImageFolder
@@ -29,7 +29,7 @@ class GardenPrompts(Prompts):
 
     split: Literal["train", "validation", "test"] = "test"
     """Which of the three sets; no text is in two of them."""
-    per_case: Annotated[int, Ge(1)] = 36
+    per_case: Annotated[int, Ge(1), Le(10_000)] = 36
     """How many prompts of each case."""
     cases: tuple[Literal["known", "novel", "novel-hard"], ...] = ("known", "novel", "novel-hard")
     """Which cases. In novel-hard, the picture nearest to the text shows another species in the same scene."""
@@ -58,7 +58,7 @@ class GardenDatabase(Images):
     """plain: all species, novel ones in plain scenes only; hard: few novel ones, distractors in the scenes of the first
     36 hard prompts of validation and of test, near-duplicates and a corrupted file; held-out: all species in all
     scenes, none of them in the others."""
-    per_species: Annotated[int, Ge(1)] = 50
+    per_species: Annotated[int, Ge(1), Le(100_000)] = 50
     """How many pictures of each species, about."""
 
     def inputs(self) -> list[Path]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from realism.base.files import fingerprint_path
 from realism.parts import Index, Projection, Retriever, Tunable
 
@@ -30,7 +30,7 @@ class Projected(Projection, Tunable):
 
     encoder: Retriever
     """The pre-trained dual encoder, which is not changed."""
-    width: Annotated[int, Ge(1)] = 512
+    width: Annotated[int, Ge(1), Le(65_536)] = 512
     """Hidden units of the MLP."""
     index: Index = "auto"  # type: ignore[assignment]
     """What searches the images it has encoded."""

@@ -48,7 +48,7 @@ class Reflect(Step):
     """What embeds; the database must be indexed with it."""
     text: str = "a photo of a {subject}"
     """The text of a database image: columns in braces, such as {subject} or {caption}. The image is its positive."""
-    drafts: Annotated[int, Ge(1)] = 4
+    drafts: Annotated[int, Ge(1), Le(100)] = 4
     """Pictures to draw of each different text; the images that share a text take them in turn."""
     own_class: Literal["exclude", "allow"] = "exclude"
     """Whether an image of the subject of the positive, or of its text if it has none, may be its negative. allow is

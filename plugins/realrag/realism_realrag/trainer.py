@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from realism.base.errors import RealismError
 from realism.data.artifacts import Artifact, Index
 from realism.databases.database import Database
@@ -44,9 +44,9 @@ class Reflective(Trainer):
     """tau of eq. 7 and 8."""
     text: str = "a photo of a {subject}"
     """The text of a database image, its positive: columns in braces, such as {subject} or {caption}."""
-    epochs: Annotated[int, Ge(1)] = 10
+    epochs: Annotated[int, Ge(1), Le(100_000)] = 10
     """How often each image is seen."""
-    batch_size: Annotated[int, Ge(2)] = 64
+    batch_size: Annotated[int, Ge(2), Le(100_000)] = 64
     """Images at a time, about: no two with the same text, as each would be a false negative of the other, so there are
     fewer where texts are few."""
     learning_rate: Annotated[float, Gt(0)] = 1e-3
