@@ -6,6 +6,7 @@ import difflib
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 HINT_WIDTH = 100
@@ -25,6 +26,16 @@ class Problem:
     key: str
     message: str
     hint: str = ""
+
+
+def damaged(path: Path) -> RealismError:
+    """What to say of a file of a run that cannot be read: to remove the folder of the step that wrote it."""
+    return RealismError(f"'{path}' is damaged; remove the folder '{step_of(path) or path.parent}' and run again")
+
+
+def step_of(path: Path) -> Path | None:
+    """The folder of the step that wrote a file of a run; None if no step did."""
+    return next((folder for folder in path.parents if folder.parent.name == "steps"), None)
 
 
 class RecipeError(RealismError):

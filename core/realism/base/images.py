@@ -15,6 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from realism.base.errors import RealismError
 from realism.base.files import write_aside
+from realism.base.machine import of_machine
 from realism.base.tars import read_member, split_member
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
@@ -60,7 +61,7 @@ def read_image(path: Path | str, max_side: int | None = None, most_pixels: int =
 
     path may lead into a plain tar: /data/00000.tar/000123.jpg. max_side: images with a longer side (pixels) are shrunk
     to it, in proportion; None leaves all as they are. Raises UnreadableImage, and nothing else, for whatever is wrong
-    with the file; TooLarge is the kind for more than `most_pixels`.
+    with the file; TooLarge is the kind for more than `most_pixels`. Raises OSError where too many files are open.
     """
     path = Path(path)
     try:
@@ -75,6 +76,8 @@ def read_image(path: Path | str, max_side: int | None = None, most_pixels: int =
     except UnidentifiedImageError:
         raise UnreadableImage(path, "it is no image of a known format") from None
     except Exception as error:
+        if of_machine(error) and not isinstance(error, PermissionError):
+            raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UnreadableImage(path, reason) from error
 

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 
-from realism.base.errors import RealismError
+from realism.base.errors import damaged
 from realism.base.files import write_aside
+from realism.base.machine import of_machine
 
 if TYPE_CHECKING:
     import pyarrow
@@ -84,8 +85,10 @@ def read_part(path: Path, kind: type[R]) -> list[R]:
 
     try:
         return [kind.from_cells(cells) for cells in pyarrow.parquet.read_table(path).to_pylist()]
-    except (pyarrow.ArrowException, OSError, TypeError, ValueError):
-        raise _damaged(path) from None
+    except (pyarrow.ArrowException, OSError, TypeError, ValueError) as error:
+        if of_machine(error):
+            raise
+        raise damaged(path) from None
 
 
 def read(folder: Path, kind: type[R]) -> Iterator[R]:
@@ -106,14 +109,10 @@ def rows_in(path: Path) -> int:
 
     try:
         return int(pyarrow.parquet.read_metadata(path).num_rows)
-    except (pyarrow.ArrowException, OSError):
-        raise _damaged(path) from None
-
-
-def _damaged(path: Path) -> RealismError:
-    """What to say of a part that cannot be read: to remove the folder of the step that wrote it."""
-    step = next((folder for folder in path.parents if folder.parent.name == "steps"), path.parent)
-    return RealismError(f"'{path}' is damaged; remove the folder '{step}' and run again")
+    except (pyarrow.ArrowException, OSError) as error:
+        if of_machine(error):
+            raise
+        raise damaged(path) from None
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -11,12 +11,7 @@ from realism.plugins.manager import plugins
 from realism.recipe.recipe import Recipe, read_recipe
 from realism.run.progress import View
 from realism.run.run import Run
-
-
-class Stopped(RealismError):
-    """The user stopped a run."""
-
-    exit_code = 130
+from realism.run.signals import Stopped
 
 
 def _read(name: str, overrides: list[str], view: View) -> Recipe:
@@ -35,8 +30,8 @@ def run_recipe(name: str, overrides: list[str], out: Path | None, quiet: bool) -
     view.say(f"{folder}  recipe {run.fingerprint[:4]}{again}")
     try:
         run.execute()
-    except KeyboardInterrupt:
-        raise Stopped("stopped; the same command goes on from here") from None
+    except KeyboardInterrupt as stop:
+        raise Stopped(stop, "; the same command goes on from here") from None
     aside = sum(1 for _ in (folder / "aside.csv").open()) - 1
     if aside:
         view.say(f"{aside} set aside ({folder / 'aside.csv'})")

@@ -15,9 +15,11 @@ from realism.base.duplicates import perceptual_hash, pixel_hash
 from realism.base.files import digest
 from realism.base.image_cache import ImageCache, image_key
 from realism.base.images import UnreadableImage, read_images
-from realism.base.tables import chunks
+from realism.base.tables import chunks, parts, read_part
 from realism.data.rows import Aside, RecordRow
+from realism.parts.calls import records_of
 from realism.parts.retriever import Projection, Retriever
+from realism.parts.returned import hold, rows_error
 from realism.parts.sources import Images
 
 SHARD = 512
@@ -88,9 +90,24 @@ class Embedder:
     ) -> tuple[list[KeyedRow], list[Aside]]:
         """See to it that the images have vectors, and with `look` perceptual hashes. Returns the records whose images
         can be read, and what is set aside."""
-        source = _source(encoder)
-        kept = source._memory.kept if isinstance(source._memory, VectorMemory) else None
+        source, kept = _source(encoder), self.kept_vectors(encoder)
         return self._read(records, step, kept, lambda _, images: source.encode_images(images), look)
+
+    def forget_lost(self, table: Path, kept: ImageCache | None, look: bool = False) -> None:
+        """Remove the parts of a table (of `KeyedRow`) with images of which nothing is kept any more, as when somebody
+        has removed the run's folder `embeddings` while the step was half done: `Work.map` makes them again.
+
+        kept: the vectors there should be, None for none; look: whether there should be perceptual hashes."""
+        needed = [cache for cache in (kept, self._looks if look else None) if cache is not None]
+        for path in parts(table):
+            keys = [row.key for row in read_part(path, KeyedRow)]
+            if not all(cache.has(keys).all() for cache in needed):
+                path.unlink()
+
+    def kept_vectors(self, encoder: Retriever) -> ImageCache | None:
+        """Where the vectors are kept that an encoder's come from; None outside of a run."""
+        memory = _source(encoder)._memory
+        return memory.kept if isinstance(memory, VectorMemory) else None
 
     def look(self, records: Sequence[RecordRow], step: str) -> tuple[list[KeyedRow], list[Aside]]:
         """As `embed`, without vectors but with perceptual hashes."""
@@ -109,7 +126,9 @@ class Embedder:
     def vectors(self, encoder: Retriever, keys: Sequence[str] | np.ndarray) -> np.ndarray:
         """The vectors (n, d) float32 of images that have been embedded."""
         if isinstance(encoder, Projection):
-            return encoder.project(self.vectors(encoder.encoder, keys))
+            rows = encoder.project(self.vectors(encoder.encoder, keys))
+            hold(encoder, rows_error("project", rows, len(keys)))
+            return rows
         assert isinstance(encoder._memory, VectorMemory), "the retriever is used outside of a run"
         return encoder._memory.kept.take(keys)
 
@@ -168,4 +187,4 @@ def _keyed(row: RecordRow, key: str) -> KeyedRow:
 
 def rows_of(images: Images) -> Iterator[RecordRow]:
     """The records of a collection as rows of a table."""
-    return (RecordRow(r.id, str(r.path.absolute()), r.subject, dict(r.metadata)) for r in images.records())
+    return (RecordRow(r.id, str(r.path.absolute()), r.subject, dict(r.metadata)) for r in records_of(images))

@@ -25,6 +25,13 @@ class Notes(logging.Handler):
             self._view.say(f"  note: {record.getMessage()}")
 
 
+class LogFile(logging.FileHandler):
+    """A log for which a run does not stop: on a full disk it lacks lines, and the step says that the disk is full."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
 @contextmanager
 def locked(folder: Path, view: View) -> Iterator[None]:
     """Make the folder, and hold it; what is logged goes into its log.txt, warnings to the view as well.
@@ -45,7 +52,7 @@ def locked(folder: Path, view: View) -> Iterator[None]:
             f"another process is at work in '{folder}'; wait for it, or choose another folder with --out"
         ) from None
     log = logging.getLogger("realism")
-    handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+    handler = LogFile(folder / "log.txt", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     notes = Notes(view)
     log.addHandler(handler)

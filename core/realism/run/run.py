@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import logging
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from realism.base.errors import RealismError, listed
+from realism.base.errors import RealismError
 from realism.base.files import digest, write_json, write_text
 from realism.base.tables import parts, read, write_part
 from realism.data.artifacts import Artifact, Measures
@@ -23,8 +24,9 @@ from realism.data.rows import Measure
 from realism.data.state import State
 from realism.parts import Part, parts_of
 from realism.parts.embedder import Embedder
-from realism.parts.step import Step, all_reads
+from realism.parts.step import Step, all_reads, all_writes
 from realism.parts.work import StepRecord
+from realism.plugins.faults import faults_told
 from realism.plugins.manager import Plugins
 from realism.recipe.recipe import Recipe
 from realism.run.fingerprint import describe, step_fingerprint
@@ -124,21 +126,26 @@ class Run:
             self._calls.tell("realism_run_start")
             error: BaseException | None = None
             try:
-                return self._steps()
+                with faults_told(self.plugins.registry, self.folder):
+                    state = self._steps()
+                    self._write_aside()
+                    return state
             except BaseException as caught:
                 error = caught
-                logging.getLogger("realism").error("stopped: %s", caught)
+                said = caught if isinstance(caught, KeyboardInterrupt) else f"stopped: {caught}"
+                logging.getLogger("realism").error(str(said) or "stopped")
+                with contextlib.suppress(OSError, RealismError):  # what stopped it is what is to be mended
+                    self._write_aside()
                 self._calls.tell("realism_error", error=caught)
                 raise
             finally:
-                self._write_aside()
                 self._calls.tell("realism_run_end", error=error)
 
     def report(self) -> None:
         """Write the report of what is done so far, without doing more."""
         kind = self.plugins.registry.get("report", "step").load()
         report = next((step for step in self.recipe.steps if isinstance(step, kind)), None) or kind()
-        with locked(self.folder, self.view):
+        with locked(self.folder, self.view), faults_told(self.plugins.registry, self.folder):
             states: dict[int, State] = {}
             for record in self._records():
                 self._visited.append(self.folder / record.folder)
@@ -238,18 +245,10 @@ class Run:
             self.view.step(step.title()) as bar,
         ):
             work = StepWork(self, state, step.title(), folder, bar, seed, self._embedder, depends)
-            try:
-                step.run(work)
-            except SystemExit as error:
-                raise RealismError(
-                    f"step '{step.title()}' tried to end the program ({error}), which no part may"
-                ) from error
-            except Exception as error:
-                error.add_note(f"step '{step.title()}', which uses {_classes([step, *used])}")
-                raise
+            step.run(work)
             self._embedder.flush()
             work.note_time()
-        made = list(step.writes(state))
+        made = all_writes(step, state)
         for artifact in made:
             if not (folder / artifact.place).exists():
                 raise RealismError(f"step '{step.title()}' says that it writes {artifact}, but has not")
@@ -279,11 +278,6 @@ class Run:
             for row in asides(folder):
                 writer.writerow([row.id, row.step, row.reason])
         write_text(self.folder / "aside.csv", text.getvalue())
-
-
-def _classes(parts: Sequence[Part]) -> str:
-    """Who wrote them: module and class of each."""
-    return listed({f"{type(part).__module__}:{type(part).__qualname__}" for part in parts})
 
 
 def is_whole(folder: Path) -> bool:

@@ -19,6 +19,7 @@ from realism.data.artifacts import Artifact, Prompts, References, Samples
 from realism.data.rows import Aside, PromptRow, Reference, Sample
 from realism.data.types import Prompt, Request, request_seed
 from realism.parts import Generator
+from realism.parts.calls import drawn
 from realism.parts.step import NONE, Artifacts, Step, name_error
 from realism.parts.work import Shard, Work
 
@@ -125,7 +126,7 @@ class Generate(Step):
 
         aside: list[Aside] = []
         ready = list(self._requests(jobs, seed, aside))
-        images = self.generator.generate([request for _, request in ready]) if ready else []
+        images = drawn(self.generator, [request for _, request in ready]) if ready else []
         samples = [
             self._sample(job, request, (folder / f"{_name(job)}.png").relative_to(root), image)
             for (job, request), image in zip(ready, images, strict=True)

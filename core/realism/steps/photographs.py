@@ -16,6 +16,7 @@ from realism.data.artifacts import Artifact, Prompts, Samples
 from realism.data.rows import Aside, PromptRow, Sample
 from realism.data.types import Record
 from realism.parts import Images
+from realism.parts.calls import records_of
 from realism.parts.step import Artifacts, Step, name_error
 from realism.parts.work import Shard, Work
 
@@ -68,7 +69,7 @@ class Photographs(Step):
     def _of_prompts(self, work: Work) -> Iterator[Job]:
         wanted = {row.subject for row in work.read(Prompts())}
         shown: dict[str, list[Record]] = {}
-        for record in self.images.records():
+        for record in records_of(self.images):
             for subject in {record.subject, ""} & wanted:
                 shown.setdefault(subject, []).append(record)
         for prompt in work.read(Prompts()):
@@ -78,7 +79,7 @@ class Photographs(Step):
                 yield Job(prompt, number, there[(first + number) % len(there)] if number < len(there) else None)
 
     def _by_themselves(self) -> Iterator[Job]:
-        for r in self.images.records():
+        for r in records_of(self.images):
             text = str(r.metadata.get("caption") or r.subject)
             yield Job(PromptRow(r.id, text, r.subject, dict(r.metadata)), 0, r)
 

@@ -18,6 +18,7 @@ from realism.data.rows import Aside, Exhibit, RecordRow
 from realism.data.types import Prompt, Request, request_seed
 from realism.databases.database import Database
 from realism.parts import Generator, Retriever
+from realism.parts.calls import drawn
 from realism.parts.step import Artifacts, Step
 from realism.parts.work import Shard, Table, Work
 
@@ -118,7 +119,7 @@ class Reflect(Step):
 
         prompts = [_prompt(text, subject) for text, subject, _ in jobs]
         seeds = [request_seed(seed, p.id, n) for p, (_, _, n) in zip(prompts, jobs, strict=True)]
-        images = self.generator.generate([Request(p, s) for p, s in zip(prompts, seeds, strict=True)])
+        images = drawn(self.generator, [Request(p, s) for p, s in zip(prompts, seeds, strict=True)])
         names = [f"{digest(text)[:16]}-{n}" for text, _, n in jobs]
         paths = [folder / "images" / f"{name}.png" for name in names]
         write_images(paths, images)
