@@ -183,4 +183,5 @@ def _told(error: Exception) -> tuple[int, str]:
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return 2, f"realism: {place}{error.strerror or error}"
-    return 1, f"realism: unexpected {type(error).__name__}: {error}; --debug shows the line, for a report of it"
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return 1, f"realism: unexpected {said}; --debug shows the line, for a report of it"

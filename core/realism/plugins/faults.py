@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from inspect import CO_VARARGS
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -64,7 +65,7 @@ def fault_of(error: BaseException, registry: Registry) -> PartFault | None:
     broken = isinstance(error, BrokenContract)
     did = "breaks its contract" if broken else f"failed {on}".strip()
     said = error.said if isinstance(error, BrokenContract) else said_by(error)[:LONGEST]
-    unexpected = "unexpected " if ours and not broken else ""
+    unexpected = "unexpected " if ours and not broken and isinstance(error, Exception) else ""
     end = "for a report of it" if ours else "which is the plugin's" if plugin else "which is that of the part"
     return PartFault(f"{_who(part, plugin, registry)} {did}: {unexpected}{said}; --debug shows the line, {end}")
 
@@ -88,9 +89,16 @@ def _frames(error: BaseException) -> Iterator[FrameType]:
 
 def _subject(frame: FrameType) -> Part | None:
     """The part whose method a frame is, or that a function is first given."""
-    code = frame.f_code
-    first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+    first = next(iter(_given(frame)), None)
     return first if isinstance(first, Part) else None
+
+
+def _given(frame: FrameType) -> Sequence[Any]:
+    """The values of a function's arguments by position."""
+    code, values = frame.f_code, frame.f_locals
+    count = code.co_argcount
+    others = code.co_varnames[count + code.co_kwonlyargcount] if code.co_flags & CO_VARARGS else ""
+    return [*(values.get(name) for name in code.co_varnames[:count]), *values.get(others, ())]
 
 
 def _culprit(frames: Sequence[FrameType], registry: Registry) -> tuple[str, Part | None]:
@@ -148,8 +156,7 @@ def _items(frames: Sequence[FrameType], part: Part | None) -> str:
     """What a part was given, in words: "on 8 pictures (prompts a, b, c, ...)"; "" if that is not known."""
     for frame in frames:
         if part is not None and _subject(frame) is part:
-            names = frame.f_code.co_varnames[1 : frame.f_code.co_argcount]
-            if told := next(filter(None, (_told(frame.f_locals.get(name)) for name in names)), ""):
+            if told := next(filter(None, map(_told, _given(frame)[1:])), ""):
                 return told
     return ""
 

@@ -1,0 +1,146 @@
+"""Faults of strangers' code and of the machine end in words, and a run that was mended goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import kill
+import numpy as np
+import pytest
+import toys
+from PIL import Image
+from realism import Scores
+from realism.base.errors import RealismError
+from realism.data.types import Record
+from realism.plugins.faults import PartFault
+from world import RAG, ROOT
+
+
+class Odd(BaseException):
+    """What is no Exception, as trio's and asyncio's ways to cancel are not."""
+
+
+def leave(*_):
+    sys.exit(0)
+
+
+def fail(*_):
+    raise ValueError("no such\ncolour")
+
+
+ENDS = {
+    "exit": (leave, "it tried to end the program (SystemExit: 0), which no plugin may"),
+    "odd": (lambda *_: (_ for _ in ()).throw(Odd("away")), "Odd: away"),
+    "cancelled": (lambda *_: (_ for _ in ()).throw(asyncio.CancelledError()), "CancelledError"),
+    "generator exit": (lambda *_: (_ for _ in ()).throw(GeneratorExit()), "GeneratorExit"),
+    "end of file": (lambda *_: (_ for _ in ()).throw(EOFError("short")), "EOFError: short"),
+}
+"""Ways to end a program without a word, and how each is told."""
+
+
+@pytest.mark.parametrize("way", ENDS)
+def test_a_part_cannot_end_a_run_without_a_word(way, realism, write_recipe, monkeypatch):
+    end, said = ENDS[way]
+    monkeypatch.setattr(toys.ToyReward, "score", end)
+    code, printed = realism("run", str(write_recipe()), "-q", "--out", "out")
+    assert code == 1 and printed.startswith("realism: reward 'colour' of plugin 'toys' failed on 5 pictures")
+    assert said in printed and "\n" not in printed
+    assert said in Path("out/log.txt").read_text()
+
+
+WHERE = {
+    "options_error": ("ToyReward", "check", "parts.colour  toy_colour cannot be made: "),
+    "inputs": ("ToyReward", "run", "reward 'colour' of plugin 'toys' failed"),
+    "meanings": ("ToyReward", "check", "steps[4].score  score cannot be made: "),
+    "prompts": ("ToyPrompts", "run", "source of prompts 'toy_prompts' of plugin 'toys' failed in step 'prompts'"),
+    "generate": ("ToyGenerator", "run", "generator 'generator' of plugin 'toys' failed"),
+    "embed_images": ("ToyRetriever", "run", "retriever 'retriever' of plugin 'toys' failed"),
+    "encode_texts": ("ToyRetriever", "run", "retriever 'retriever' of plugin 'toys' failed"),
+    "preprocessing": ("ToyRetriever", "run", "retriever 'retriever' of plugin 'toys' failed in step 'evaluate'"),
+    "build": ("ToyIndex", "run", "index 'toy_index' of plugin 'toys' failed"),
+    "search": ("ToyIndex", "run", "index 'toy_index' of plugin 'toys' failed"),
+    "measure": ("ToyDistance", "run", "metric 'toy_distance' of plugin 'toys' failed in step 'evaluate'"),
+    "release": ("ToyReward", "run", "reward 'colour' of plugin 'toys' failed"),
+}
+"""Methods of parts: whose, the command that comes to call it, and how it is told."""
+
+
+@pytest.mark.parametrize("method", WHERE)
+@pytest.mark.parametrize("end", [leave, fail])
+def test_whatever_method_fails_or_exits_its_part_is_named_and_the_exit_code_is_not_0(
+    method, end, realism, write_recipe, monkeypatch
+):
+    kind, command, said = WHERE[method]
+    monkeypatch.setattr(getattr(toys, kind), method, end)
+    code, printed = realism(command, str(write_recipe()), *(["-q", "--out", "out"] if command == "run" else []))
+    assert code in (1, 2) and said in printed, printed
+    assert ("SystemExit: 0" if end is leave else "ValueError: no such colour") in printed
+    assert "for a report" not in printed and "Traceback" not in printed
+
+
+def closed() -> Image.Image:
+    image = Image.new("RGB", (8, 8))
+    image.close()
+    return image
+
+
+def huge() -> Image.Image:
+    """A picture that says it has more pixels than can be kept."""
+    image = Image.new("RGB", (8, 8))
+    image._size = (20_000, 20_000)
+    return image
+
+
+def spoilt(change):
+    """What a good part gives, changed."""
+    return lambda good: lambda self, *given: change(good(self, *given))
+
+
+PICTURES = "generator 'generator' of plugin 'toys' breaks its contract: "
+CONTRACTS = [
+    ("ToyGenerator.generate", lambda made: None, PICTURES + "generate gave nothing, not a list of pictures"),
+    ("ToyGenerator.generate", lambda made: made[1:], PICTURES + "5 requests gave 4 pictures"),
+    ("ToyGenerator.generate", lambda made: np.stack(made), PICTURES + "generate gave a ndarray, not a list of"),
+    ("ToyGenerator.generate", lambda made: [np.asarray(i) for i in made], PICTURES + "a picture is a ndarray, not an"),
+    ("ToyGenerator.generate", lambda made: [i.convert("RGBA") for i in made], PICTURES + "a picture is RGBA, not RGB"),
+    ("ToyGenerator.generate", lambda made: [i.convert("L") for i in made], PICTURES + "a picture is L, not RGB"),
+    ("ToyGenerator.generate", lambda made: [closed() for _ in made], PICTURES + "a picture cannot be read, as if it"),
+    ("ToyGenerator.generate", lambda made: [huge() for _ in made], PICTURES + "a picture has 20000 x 20000 pixels"),
+    ("ToyRetriever.embed_images", lambda rows: rows.astype(float), "embed_images gave float64, not float32"),
+    ("ToyRetriever.embed_images", lambda rows: 2 * rows, "embed_images gave a row of length 2, not 1"),
+    ("ToyRetriever.embed_images", lambda rows: rows[1:], "embed_images gave the shape "),
+    ("ToyRetriever.embed_images", lambda rows: rows * np.nan, "embed_images gave a row that is not finite"),
+    ("ToyRetriever.encode_texts", lambda rows: rows.tolist(), "encode_texts gave a list, not an array of NumPy"),
+    ("ToyRetriever.encode_texts", lambda rows: np.pad(rows, ((0, 0), (0, 2))), "texts have 5 numbers, images 3"),
+    ("ToyIndex.search", lambda found: found[1], "search gave a ndarray, not two arrays: similarities and rows"),
+    ("ToyIndex.search", lambda found: (found[0], found[1] + 99), "of an index of 24 rows"),
+    ("ToyIndex.search", lambda found: (found[0][1:], found[1][1:]), "search gave the shapes (11, 1) and (11, 1), not"),
+    ("ToyIndex.search", lambda found: (found[0] * np.nan, found[1]), "search gave a similarity that is not a number"),
+    ("ToyReward.score", lambda said: said.values, "score gave a Tensor, not Scores"),
+    ("ToyReward.score", lambda said: Scores(said.values[1:]), "5 pictures gave the shape (4,), not (5,)"),
+    ("ToyDistance.measure", lambda value: float("nan"), "measure gave nan"),
+    ("ToyDistance.measure", lambda value: complex(value), "measure gave a complex, not a number"),
+    ("ToyDistance.measure", lambda value: None, "measure gave nothing, not a number"),
+    ("ToyDistance.measure", lambda value: "1.0", "measure gave a str, not a number"),
+    ("ToyPrompts.prompts", lambda value: None, "prompts gave nothing, not prompts"),
+]
+
+
+@pytest.mark.parametrize(("method", "change", "said"), CONTRACTS)
+def test_what_a_part_should_not_return_is_told_with_its_plugin(method, change, said, run, write_recipe, monkeypatch):
+    kind, name = method.split(".")
+    good = getattr(getattr(toys, kind), name)
+    monkeypatch.setattr(getattr(toys, kind), name, spoilt(change)(good))
+    with pytest.raises(PartFault) as caught:
+        run(write_recipe())
+    assert said in str(caught.value) and "of plugin 'toys' breaks its contract: " in str(caught.value)
+    monkeypatch.undo()
+    run(write_recipe())
