@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
-import shutil
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-import kill
 import numpy as np
 import pytest
 import toys
 from PIL import Image
 from realism import Scores
-from realism.base.errors import RealismError
-from realism.data.types import Record
 from realism.plugins.faults import PartFault
-from world import RAG, ROOT
 
 
 class Odd(BaseException):

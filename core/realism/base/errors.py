@@ -30,7 +30,14 @@ class Problem:
 
 def damaged(path: Path) -> RealismError:
     """What to say of a file of a run that cannot be read: to remove the folder of the step that wrote it."""
-    return RealismError(f"'{path}' is damaged; remove the folder '{step_of(path) or path.parent}' and run again")
+    otherwise = f"remove the folder '{path.parent}' and run again"
+    return RealismError(f"'{path}' is damaged; {remedy(path, otherwise)}")
+
+
+def remedy(path: Path, otherwise: str) -> str:
+    """What to do about a file of a run that is spoilt: have the step that wrote it done anew. otherwise: what to do if
+    no step wrote it."""
+    return f"remove the folder '{step}' and run again" if (step := step_of(path)) else otherwise
 
 
 def step_of(path: Path) -> Path | None:

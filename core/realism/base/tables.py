@@ -84,7 +84,8 @@ def read_part(path: Path, kind: type[R]) -> list[R]:
     import pyarrow.parquet
 
     try:
-        return [kind.from_cells(cells) for cells in pyarrow.parquet.read_table(path).to_pylist()]
+        with pyarrow.parquet.ParquetFile(path) as file:
+            return [kind.from_cells(cells) for cells in file.read().to_pylist()]
     except (pyarrow.ArrowException, OSError, TypeError, ValueError) as error:
         if of_machine(error):
             raise

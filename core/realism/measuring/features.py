@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from realism.base.errors import RealismError
+from realism.base.errors import RealismError, remedy
 from realism.base.features import Rows
 from realism.base.files import digest
 from realism.base.tables import chunks, read
@@ -27,7 +27,8 @@ def features_of_samples(encoder: Retriever, arm: str, work: Work) -> Rows:
     found, _ = features_of(encoder, rows, f"arm-{arm}", work)
     gone = sum(1 for _ in work.read(Samples(arm))) - len(found)
     if gone:
-        raise RealismError(f"{work.title}: {gone} images of arm '{arm}' cannot be read any more; make them again")
+        again = remedy(work.root / next(work.read(Samples(arm))).image, "put them back")
+        raise RealismError(f"{work.title}: {gone} images of arm '{arm}' cannot be read any more; {again}")
     return found
 
 

@@ -154,11 +154,8 @@ def _title(step: Step) -> str:
 
 def _items(frames: Sequence[FrameType], part: Part | None) -> str:
     """What a part was given, in words: "on 8 pictures (prompts a, b, c, ...)"; "" if that is not known."""
-    for frame in frames:
-        if part is not None and _subject(frame) is part:
-            if told := next(filter(None, map(_told, _given(frame)[1:])), ""):
-                return told
-    return ""
+    own = [frame for frame in frames if part is not None and _subject(frame) is part]
+    return next((told for frame in own for given in _given(frame)[1:] if (told := _told(given))), "")
 
 
 def _told(given: Any) -> str:

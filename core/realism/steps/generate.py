@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
-from realism.base.errors import RealismError
+from realism.base.errors import damaged
 from realism.base.tables import chunks, count_rows, read_part
 from realism.data.artifacts import Artifact, Prompts, References, Samples
 from realism.data.rows import Aside, PromptRow, Reference, Sample
@@ -111,7 +111,7 @@ class Generate(Step):
         references = work.parts(slot) if slot else []
         prompts = work.parts(Prompts(self.prompts))
         if slot and len(references) != len(prompts):
-            raise RealismError(f"the references in '{work.path(slot)}' are not whole; remove that folder and run again")
+            raise damaged(work.path(slot))
         for number, path in enumerate(prompts):
             found: dict[str, list[Reference]] = {}
             for row in read_part(references[number], Reference) if references else []:

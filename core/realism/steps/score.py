@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import MinLen
 
 from realism import parts
+from realism.base.errors import RealismError, remedy
 from realism.base.tables import read_part, write_part
 from realism.data.artifacts import Artifact, Maps, Scores
 from realism.data.rows import Aside, Heatmap, Sample, Score
@@ -168,12 +169,12 @@ def _decimals(values: torch.Tensor) -> list[float]:
 
 
 def _read(paths: Iterable[Path | str], max_side: int | None = None) -> list[Image.Image]:
-    """Images that the run itself has written or found before; raises UnreadableImage if one is gone."""
+    """Images that the run itself has written or found before; raises RealismError if one is gone."""
     from realism.base.images import UnreadableImage, read_images
 
     images = []
     for image in read_images(paths, max_side=max_side):
         if isinstance(image, UnreadableImage):
-            raise image
+            raise RealismError(f"{image}; {remedy(image.path, 'put it back, or index the database anew')}")
         images.append(image)
     return images
