@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
+import kill
 import numpy as np
 import pytest
 import toys
 from PIL import Image
 from realism import Scores
 from realism.plugins.faults import PartFault
+from world import RAG, ROOT
 
 
 class Odd(BaseException):
@@ -134,3 +140,74 @@ def test_what_a_part_should_not_return_is_told_with_its_plugin(method, change, s
     assert said in str(caught.value) and "of plugin 'toys' breaks its contract: " in str(caught.value)
     monkeypatch.undo()
     run(write_recipe())
+
+
+@pytest.fixture
+def process(write_recipe, tmp_path):
+    """Start a run in a process of its own, in a world where the toys are installed, and wait until it draws."""
+    info = tmp_path / "site" / "toys-0.1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toys\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text("[realism]\ntoys = toys\n")
+    paths = os.pathsep.join([str(info.parent), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    recipe = str(write_recipe(RAG.replace("{use: toy}", "{use: toy, pause: 0.1}")))
+
+    def start(out: Path, waits_for: str = "steps/generate-none-*/samples/none/part-00000.parquet", **options):
+        options = {"stderr": subprocess.PIPE, "text": True, "env": environment} | options
+        started = subprocess.Popen(kill.command(recipe, out), **options)
+        while waits_for and not list(out.glob(waits_for)):
+            assert started.poll() is None, started.communicate()
+            time.sleep(0.02)
+        return started
+
+    return start
+
+
+SIGNALS = [([signal.SIGINT, signal.SIGINT], 130), ([signal.SIGTERM, signal.SIGINT], 143), ([signal.SIGHUP], 129)]
+
+
+def test_a_signal_stops_a_run_with_one_line_and_the_same_command_goes_on(process, tmp_path):
+    for number, (signals, code) in enumerate(SIGNALS):
+        out = tmp_path / f"out{number}"
+        run = process(out)
+        for one in signals:
+            run.send_signal(one)
+            time.sleep(0.1)
+        said = run.communicate()[1]
+        name = signal.Signals(signals[0]).name
+        assert (run.returncode, said) == (code, f"realism: stopped by {name}; the same command goes on from here\n")
+        log = (out / "log.txt").read_text().splitlines()
+        assert [line.split(" ", 2)[2] for line in log if " ERROR " in line] == [f"ERROR stopped by {name}"]
+        assert not list(out.rglob("*.writing")) and not list(out.glob("steps/generate-none-*/done.json"))
+    assert process(out, "").wait() == 0
+
+    def nohup():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    calm = process(tmp_path / "calm", preexec_fn=nohup)
+    calm.send_signal(signal.SIGHUP)
+    assert calm.wait() == 0, "a signal that a run was started to ignore has stopped it"
+    assert kill.contents(out) == kill.contents(tmp_path / "calm")
+
+
+@pytest.fixture
+def handlers():
+    """Signals are handled after the test as before it: a process that was stopped ignores them, as it ends."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_stop_that_a_part_makes_something_else_of_is_still_one(realism, write_recipe, monkeypatch, handlers):
+    def score(self, pictures):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+        except KeyboardInterrupt:
+            raise ValueError("scoring failed") from None
+
+    monkeypatch.setattr(toys.ToyReward, "score", score)
+    code, said = realism("run", str(write_recipe()), "-q", "--out", "out")
+    assert (code, said) == (143, "realism: stopped by SIGTERM; the same command goes on from here")

@@ -14,6 +14,7 @@ from realism.base.files import write_aside
 from realism.base.machine import of_machine
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow
 
 T = TypeVar("T")
@@ -87,6 +88,18 @@ def read_part(path: Path, kind: type[R]) -> list[R]:
         with pyarrow.parquet.ParquetFile(path) as file:
             return [kind.from_cells(cells) for cells in file.read().to_pylist()]
     except (pyarrow.ArrowException, OSError, TypeError, ValueError) as error:
+        if of_machine(error):
+            raise
+        raise damaged(path) from None
+
+
+def read_vectors(path: Path) -> np.ndarray:
+    """The array of a file that a step wrote. Raises RealismError if it is damaged."""
+    import numpy as np
+
+    try:
+        return np.asarray(np.load(path))
+    except (OSError, ValueError, EOFError) as error:
         if of_machine(error):
             raise
         raise damaged(path) from None

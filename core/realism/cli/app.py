@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from realism.base.errors import RealismError
-from realism.run.signals import Stopped, stopped_by_signals
+from realism.base.signals import Stopped, stopped_by_signals
 
 if TYPE_CHECKING:
     from realism.plugins.registry import Entry

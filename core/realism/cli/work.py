@@ -7,11 +7,11 @@ from pathlib import Path
 import yaml
 
 from realism.base.errors import RealismError
+from realism.base.signals import Stopped
 from realism.plugins.manager import plugins
 from realism.recipe.recipe import Recipe, read_recipe
 from realism.run.progress import View
 from realism.run.run import Run
-from realism.run.signals import Stopped
 
 
 def _read(name: str, overrides: list[str], view: View) -> Recipe:

@@ -12,6 +12,7 @@ from typing import Any
 
 from realism.base.errors import RealismError
 from realism.base.machine import machine_error
+from realism.base.signals import Stopped
 from realism.data.types import Picture, Prompt, Request
 from realism.parts import Chat, Part, Step
 from realism.parts.returned import BrokenContract
@@ -72,11 +73,9 @@ def fault_of(error: BaseException, registry: Registry) -> PartFault | None:
 
 def _stop(error: BaseException | None) -> KeyboardInterrupt | None:
     """The user's stop that an error is, or was made of: Lightning, for one, makes an exit of it."""
-    for _ in range(20):
-        if error is None or isinstance(error, KeyboardInterrupt):
-            return error
+    while error is not None and not isinstance(error, KeyboardInterrupt | Stopped):
         error = error.__cause__ or error.__context__
-    return None
+    return error if isinstance(error, KeyboardInterrupt) else None
 
 
 def _frames(error: BaseException) -> Iterator[FrameType]:

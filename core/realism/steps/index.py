@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 
 from realism.base.duplicates import BITS, Alike
 from realism.base.errors import RealismError
 from realism.base.files import renamed_folder, write_aside
-from realism.base.tables import chunks, part_path, parts, write_part
+from realism.base.tables import chunks, part_path, parts, read_vectors, write_part
 from realism.data import artifacts
 from realism.data.artifacts import Artifact
 from realism.data.rows import Aside, RecordRow
@@ -28,9 +28,6 @@ from realism.parts.sources import EmbeddedImages
 from realism.parts.step import Artifacts, Step
 from realism.parts.work import Shard, Table, Work
 from realism.run.fingerprint import describe, encoder_of, learnt_by
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass
@@ -86,14 +83,14 @@ class BuildIndex(Step):
         self._tell(left_out, leaked, encoded, work)
         made = self._write(encoded, left_out, folder)
         with renamed_folder(folder / "index") as searched:
-            self.retriever.index.build((_vectors(path) for path in made), searched)
+            self.retriever.index.build((read_vectors(path) for path in made), searched)
         Manifest(
             retriever=self.retriever.part_name,
             encoder=encoder_of(self.retriever),
             learnt=learnt_by(self.retriever, work.state),
             vectors=f"{self.images.part_name}, by {self.images.encoder}" if foreign else "the retriever",  # type: ignore[attr-defined]
             rows=len(encoded) - len(left_out),
-            width=int(_vectors(made[0]).shape[1]),
+            width=int(read_vectors(made[0]).shape[1]),
             left_out={"leaks": leaked, "duplicates": len(left_out) - leaked},
             evaluated=[images.part_name for images in self._evaluated(work)],
             versions=work.run.versions(),
@@ -196,9 +193,3 @@ def _row(record: Record) -> RecordRow:
 
 def _database_row(row: RecordRow) -> DatabaseRow:
     return DatabaseRow(row.id, row.path, str(row.metadata.get("caption", "")), row.subject, row.metadata)
-
-
-def _vectors(path: Path) -> np.ndarray:
-    import numpy as np
-
-    return np.asarray(np.load(path))

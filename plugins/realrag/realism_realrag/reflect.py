@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Le
 from realism.base.files import digest, write_aside
-from realism.base.tables import chunks, parts, read, read_part
+from realism.base.tables import chunks, parts, read, read_part, read_vectors
 from realism.data import artifacts
 from realism.data.artifacts import Artifact, Exhibits
 from realism.data.rows import Aside, Exhibit, RecordRow
@@ -191,9 +191,8 @@ class _Drafts:
 
 @functools.lru_cache(maxsize=16)
 def _part(table: Path, vectors: Path) -> tuple[list[Draft], np.ndarray]:
-    import numpy as np
 
-    return read_part(table, Draft), np.load(vectors)
+    return read_part(table, Draft), read_vectors(vectors)
 
 
 def _prompt(text: str, subject: str) -> Prompt:
