@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +19,10 @@ import pytest
 import toys
 from PIL import Image
 from realism import Scores
+from realism.plugins import manager
 from realism.plugins.faults import PartFault
+from realism.plugins.manager import installed
+from realism_retrievers.flat import Flat
 from world import RAG, ROOT
 
 
@@ -153,9 +159,11 @@ def process(write_recipe, tmp_path):
     environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     recipe = str(write_recipe(RAG.replace("{use: toy}", "{use: toy, pause: 0.1}")))
 
-    def start(out: Path, waits_for: str = "steps/generate-none-*/samples/none/part-00000.parquet", **options):
+    def start(
+        out: Path, waits_for: str = "steps/generate-none-*/samples/none/part-00000.parquet", prefix=(), **options
+    ):
         options = {"stderr": subprocess.PIPE, "text": True, "env": environment} | options
-        started = subprocess.Popen(kill.command(recipe, out), **options)
+        started = subprocess.Popen([*prefix, *kill.command(recipe, out)], **options)
         while waits_for and not list(out.glob(waits_for)):
             assert started.poll() is None, started.communicate()
             time.sleep(0.02)
@@ -211,3 +219,173 @@ def test_a_stop_that_a_part_makes_something_else_of_is_still_one(realism, write_
     monkeypatch.setattr(toys.ToyReward, "score", score)
     code, said = realism("run", str(write_recipe()), "-q", "--out", "out")
     assert (code, said) == (143, "realism: stopped by SIGTERM; the same command goes on from here")
+
+
+def fails(number, place=""):
+    """A call of the system that fails so, where the path has `place` in it."""
+    return lambda good: lambda file, *rest: refuse(number) if place in path_of(file) else good(file, *rest)
+
+
+def path_of(file) -> str:
+    return os.readlink(f"/proc/self/fd/{file}") if isinstance(file, int) else str(file)
+
+
+def refuse(number):
+    raise OSError(number, os.strerror(number))
+
+
+MACHINE = {
+    "a table": (
+        errno.ENOSPC,
+        "/samples/none/",
+        "samples/none/part-00000.parquet' cannot be written, as the disk is full",
+    ),
+    "a picture": (errno.ENOSPC, ".png.writing", ".png' cannot be written, as the disk is full: make room there, then"),
+    "run.json": (errno.ENOSPC, ".run.json", "run.json' cannot be written, as the disk is full: make room there, then"),
+    "a quota": (errno.EDQUOT, "/scores/", "cannot be written, as the quota is used up: make room there, then the same"),
+    "read-only": (errno.EROFS, "/measures/", "cannot be written, as its disk is read-only: change that, then the same"),
+    "files": (errno.EMFILE, "/references/", "too many files are open at once: raise the limit, as in 'ulimit -n 8192'"),
+}
+
+
+@pytest.mark.parametrize("what", MACHINE)
+def test_a_fault_of_the_machine_is_told_and_once_mended_the_same_command_goes_on(
+    what, realism, write_recipe, monkeypatch
+):
+    number, place, said = MACHINE[what]
+    recipe = str(write_recipe())
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", fails(number, place)(os.fsync))
+        code, printed = realism("run", recipe, "-q", "--out", "out")
+    assert code == 2 and said in printed and printed.count("\n") == 0, printed
+    assert said in Path("out/log.txt").read_text() and not list(Path("out").rglob("*.writing"))
+    assert realism("run", recipe, "-q", "--out", "out") == (0, "")
+    assert realism("run", recipe, "-q", "--out", "calm") == (0, "")
+    assert kill.contents(Path("out")) == kill.contents(Path("calm"))
+
+
+def test_a_run_whose_folder_is_removed_says_so(realism, write_recipe, monkeypatch):
+    def score(self, pictures):
+        shutil.rmtree("out")
+        return good(self, pictures)
+
+    good = toys.ToyReward.score
+    monkeypatch.setattr(toys.ToyReward, "score", score)
+    code, said = realism("run", str(write_recipe()), "-q", "--out", "out")
+    assert (code, said) == (
+        2,
+        "realism: the folder 'out' was removed while the run was at work; run again to begin anew",
+    )
+
+
+def test_an_image_is_not_set_aside_because_too_many_files_are_open(realism, write_recipe, monkeypatch):
+    good = Path.open
+    few = lambda path, *a, **k: refuse(errno.EMFILE) if "database/" in str(path) else good(path, *a, **k)  # noqa: E731
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "open", few)
+        code, said = realism("run", str(write_recipe()), "-q", "--out", "out")
+    assert code == 2 and said.startswith("realism: too many files are open at once")
+    assert realism("run", str(write_recipe()), "-q", "--out", "out") == (0, "")
+
+
+def full_disk() -> bool:
+    """Whether a small disk can be made here, in a namespace of its own."""
+    made = "mount -t tmpfs -o size=1m x /mnt"
+    return shutil.which("unshare") is not None and not subprocess.run(["unshare", "-rm", "sh", "-c", made]).returncode
+
+
+@pytest.mark.skipif(not full_disk(), reason="no disk can be mounted here")
+def test_a_disk_that_is_really_full_is_told(process, tmp_path):
+    small = f'mount -t tmpfs -o size=150k small {tmp_path / "small"} && exec "$@"'
+    (tmp_path / "small").mkdir()
+    run = process(tmp_path / "small" / "run", "", prefix=["unshare", "-rm", "sh", "-c", small, "sh"])
+    said = run.communicate()[1]
+    assert run.returncode == 2 and "cannot be written, as the disk is full: make room there, then the same" in said
+    assert said.count("\n") == 1
+
+
+DAMAGES = {
+    "half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "garbage": lambda path: path.write_bytes(bytes(range(200))),
+    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "folder": lambda path: (path.unlink(), path.mkdir()),
+}
+STATES = {
+    "indexed": ("ToyRetriever", "encode_texts", ["index.json", "vectors.f32", "manifest.json", "prompts/part-*"]),
+    "embedded": (Flat, "build", ["img_emb/*.npy", "encoded/part-*", "keys-*.npy", "values-*.npy", "metadata/part-*"]),
+    "scored": ("ToyDistance", "measure", ["samples/none/part-*", "scores/none/*/part-*", "features/*/part-*"]),
+    "drawn": ("ToyReward", "score", ["generate-*/images/*.png", "timing.json", "run.json", "references/*/part-*"]),
+}
+"""States in which a run was stopped, by the method that failed there, and files that are then damaged."""
+
+
+def go_on(realism, recipe: str) -> list[str]:
+    """Run until the end, doing as the sentences say; what they said."""
+    told = []
+    while (ended := realism("run", recipe, "-q", "--out", "out"))[0]:
+        told.append(ended[1])
+        place = Path(re.search(r"remove the folder '(.*?)'", ended[1])[1])
+        assert place.is_relative_to("out") and place.exists() and len(told) < 4, told
+        shutil.rmtree(place)
+    return told
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_after_a_file_was_damaged_a_run_mends_itself_or_says_what_to_remove(state, realism, write_recipe, monkeypatch):
+    kind, method, globs = STATES[state]
+    before = manager.installed()
+    monkeypatch.setattr(manager, "installed", lambda: [*before, *(p for p in installed() if p.name == "retrievers")])
+    manager.plugins.cache_clear()
+    recipe = str(write_recipe(RAG.replace("toy_retriever}", "toy_retriever, index: flat}")))
+    assert realism("run", recipe, "-q", "--out", "calm") == (0, "")
+    calm = kill.contents(Path("calm/steps"))
+    with monkeypatch.context() as broken:
+        broken.setattr(getattr(toys, kind) if isinstance(kind, str) else kind, method, fail)
+        assert realism("run", recipe, "-q", "--out", "stopped")[0] == 1
+    for number, glob in enumerate(globs):
+        name, damage = list(DAMAGES.items())[number % len(DAMAGES)]
+        shutil.rmtree("out", ignore_errors=True)
+        shutil.copytree("stopped", "out")
+        (path, *_) = sorted(Path("out").rglob(glob))
+        damage(path)
+        told = go_on(realism, recipe)
+        there = kill.contents(Path("out/steps"))
+        spoilt = {f"out/steps/{place}" for place in calm if calm[place] != there.get(place)}
+        assert spoilt <= {str(path)}, (name, told)  # what nobody reads again stays as it is
+
+
+def test_embeddings_may_be_removed_while_a_step_is_half_done(realism, write_recipe, monkeypatch):
+    recipe = str(write_recipe())
+    for kind, method in (("ToyIndex", "build"), ("ToyDistance", "measure")):
+        with monkeypatch.context() as broken:
+            broken.setattr(getattr(toys, kind), method, fail)
+            assert realism("run", recipe, "-q", "--out", "out")[0] == 1
+        shutil.rmtree("out/embeddings")
+    assert realism("run", recipe, "-q", "--out", "out") == (0, "")
+    assert realism("run", recipe, "-q", "--out", "calm") == (0, "")
+    assert kill.contents(Path("out/steps")) == kill.contents(Path("calm/steps"))
+
+
+def test_a_damaged_checkpoint_and_damaged_weights_are_told(realism, write_recipe, monkeypatch):
+    import toys_learning
+
+    text = RAG.replace("  colour:", "  learner: {use: toy_learner}\n  colour:")
+    text = text.replace("generate: {name", "generate: {generator: generator, name")
+    train = "  - train: {trainer: toy_trainer, generator: learner}\n  - generate: {generator: learner, name: learnt, references: none}\n"
+    recipe = str(write_recipe(text.partition("  - score")[0].replace("shard: 5", "shard: 6") + train))
+    with monkeypatch.context() as broken:
+        broken.setattr(toys_learning.ToyTrainer, "save", fail)
+        broken.setattr(toys_learning.ToyTrainer, "checkpoint_every", 4)
+        code, said = realism("run", recipe, "-q", "--out", "out")
+    assert code == 1, said
+    assert said.startswith("realism: trainer 'toy_trainer' of plugin 'toys' failed in step 'train learner'")
+    (last,) = Path("out").rglob("last.ckpt")
+    DAMAGES["half"](last)
+    with monkeypatch.context() as broken:
+        broken.setattr(toys_learning.ToyLearner, "generate", fail)
+        assert realism("run", recipe, "-q", "--out", "out")[0] == 1
+    assert f"the checkpoint '{last}' is damaged; the fit begins anew" in Path("out/log.txt").read_text()
+    (weights,) = Path("out").rglob("grey.safetensors")
+    DAMAGES["half"](weights)
+    (told,) = go_on(realism, recipe)
+    assert told.startswith(f"realism: '{weights}' is damaged; remove the folder '")

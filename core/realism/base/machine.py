@@ -31,9 +31,9 @@ def machine_error(error: BaseException, folder: Path) -> MachineError | None:
     """An error that a run met as one of the machine, with what to do; None if it is none. folder: the run's."""
     number = error.errno if isinstance(error, OSError) else None
     place = error.filename if isinstance(error, OSError) and error.filename else folder
-    if number in (errno.ENOENT, None) and not folder.exists():
+    if not (folder / ".lock").exists():  # which is held as long as a run is at work
         return MachineError(f"the folder '{folder}' was removed while the run was at work; run again to begin anew")
-    if number in FULL or (number is None and isinstance(error, OSError | RuntimeError) and _is_full(folder)):
+    if number in FULL or (number is None and not isinstance(error, RealismError) and _is_full(folder)):
         said = "the quota is used up" if number == errno.EDQUOT else "the disk is full"
         return MachineError(f"'{place}' cannot be written, as {said}: make room there, {GOES_ON}")
     if number in (errno.EMFILE, errno.ENFILE):

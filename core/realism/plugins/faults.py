@@ -44,9 +44,10 @@ def faults_told(registry: Registry, folder: Path | None = None) -> Iterator[None
     except BaseException as error:
         if stop := _stop(error):
             raise stop from None
-        if isinstance(error, RealismError) and not isinstance(error, BrokenContract):
+        told = machine_error(error, folder) if folder else None
+        if told is None and isinstance(error, RealismError) and not isinstance(error, BrokenContract):
             raise
-        told = (machine_error(error, folder) if folder else None) or fault_of(error, registry)
+        told = told or fault_of(error, registry)
         if told is None:
             raise
         raise told from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+import zipfile
 from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,9 @@ class Train(Step):
         module, data = self.trainer.module(), self.trainer.data(work)
         hold(self.trainer, _fit_error(module, data))
         last = work.folder / "checkpoints" / "last.ckpt"
+        goes_on = zipfile.is_zipfile(last)
+        if last.exists() and not goes_on:
+            work.warn(f"{work.title}: the checkpoint '{last}' is damaged; the fit begins anew")
         steps, by_epoch = self.trainer.length(len(data)), self.trainer.checkpoint_every is None
         hold(self.trainer, _length_error(steps, len(data) if by_epoch else 1))
         fit = lightning.Trainer(
@@ -63,7 +67,7 @@ class Train(Step):
             enable_model_summary=False,
             **self.trainer.fit_options(),
         )
-        fit.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+        fit.fit(module, data, ckpt_path=str(last) if goes_on else None, weights_only=True)
         with renamed_folder(work.folder / Weights(self.trainer.trains.part_name).place) as folder:
             self.trainer.save(module, folder)
             hold(self.trainer, None if any(folder.iterdir()) else "save wrote nothing")
