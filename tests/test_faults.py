@@ -226,8 +226,8 @@ def fails(number, place=""):
     return lambda good: lambda file, *rest: refuse(number) if place in path_of(file) else good(file, *rest)
 
 
-def path_of(file) -> str:
-    return os.readlink(f"/proc/self/fd/{file}") if isinstance(file, int) else str(file)
+def path_of(file: int) -> str:
+    return str(Path(f"/proc/self/fd/{file}").readlink())
 
 
 def refuse(number):
@@ -371,7 +371,8 @@ def test_a_damaged_checkpoint_and_damaged_weights_are_told(realism, write_recipe
 
     text = RAG.replace("  colour:", "  learner: {use: toy_learner}\n  colour:")
     text = text.replace("generate: {name", "generate: {generator: generator, name")
-    train = "  - train: {trainer: toy_trainer, generator: learner}\n  - generate: {generator: learner, name: learnt, references: none}\n"
+    train = "  - train: {trainer: toy_trainer, generator: learner}\n"
+    train += "  - generate: {generator: learner, name: learnt, references: none}\n"
     recipe = str(write_recipe(text.partition("  - score")[0].replace("shard: 5", "shard: 6") + train))
     with monkeypatch.context() as broken:
         broken.setattr(toys_learning.ToyTrainer, "save", fail)

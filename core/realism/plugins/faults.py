@@ -44,13 +44,13 @@ def faults_told(registry: Registry, folder: Path | None = None) -> Iterator[None
     except BaseException as error:
         if stop := _stop(error):
             raise stop from None
-        told = machine_error(error, folder) if folder else None
-        if told is None and isinstance(error, RealismError) and not isinstance(error, BrokenContract):
+        if folder and (told := machine_error(error, folder)):
+            raise told from error
+        if isinstance(error, RealismError) and not isinstance(error, BrokenContract):
             raise
-        told = told or fault_of(error, registry)
-        if told is None:
-            raise
-        raise told from error
+        if fault := fault_of(error, registry):
+            raise fault from error
+        raise
 
 
 def fault_of(error: BaseException, registry: Registry) -> PartFault | None:
