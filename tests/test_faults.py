@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import re
 import shutil
@@ -272,10 +273,8 @@ def test_a_run_whose_folder_is_removed_says_so(realism, write_recipe, monkeypatc
     good = toys.ToyReward.score
     monkeypatch.setattr(toys.ToyReward, "score", score)
     code, said = realism("run", str(write_recipe()), "-q", "--out", "out")
-    assert (code, said) == (
-        2,
-        "realism: the folder 'out' was removed while the run was at work; run again to begin anew",
-    )
+    gone = f"the folder '{Path('out').absolute()}' was removed while the run was at work; run again to begin anew"
+    assert (code, said) == (2, f"realism: {gone}")
 
 
 def test_an_image_is_not_set_aside_because_too_many_files_are_open(realism, write_recipe, monkeypatch):
@@ -325,7 +324,7 @@ def go_on(realism, recipe: str) -> list[str]:
     while (ended := realism("run", recipe, "-q", "--out", "out"))[0]:
         told.append(ended[1])
         place = Path(re.search(r"remove the folder '(.*?)'", ended[1])[1])
-        assert place.is_relative_to("out") and place.exists() and len(told) < 4, told
+        assert place.is_relative_to(Path("out").absolute()) and place.exists() and len(told) < 4, told
         shutil.rmtree(place)
     return told
 
@@ -380,13 +379,31 @@ def test_a_damaged_checkpoint_and_damaged_weights_are_told(realism, write_recipe
         code, said = realism("run", recipe, "-q", "--out", "out")
     assert code == 1, said
     assert said.startswith("realism: trainer 'toy_trainer' of plugin 'toys' failed in step 'train learner'")
-    (last,) = Path("out").rglob("last.ckpt")
+    (last,) = Path("out").absolute().rglob("last.ckpt")
     DAMAGES["half"](last)
     with monkeypatch.context() as broken:
         broken.setattr(toys_learning.ToyLearner, "generate", fail)
         assert realism("run", recipe, "-q", "--out", "out")[0] == 1
     assert f"the checkpoint '{last}' is damaged; the fit begins anew" in Path("out/log.txt").read_text()
-    (weights,) = Path("out").rglob("grey.safetensors")
+    (weights,) = Path("out").absolute().rglob("grey.safetensors")
     DAMAGES["half"](weights)
     (told,) = go_on(realism, recipe)
     assert told.startswith(f"realism: '{weights}' is damaged; remove the folder '")
+
+
+def test_a_part_that_prints_logs_and_changes_the_working_folder_breaks_no_run(realism, write_recipe, monkeypatch):
+    def score(self, pictures):
+        print("scoring", len(pictures))
+        logging.getLogger("stranger").error("all is lost")
+        os.chdir("/")
+        return good(self, pictures)
+
+    good = toys.ToyReward.score
+    recipe = str(write_recipe())
+    with monkeypatch.context() as odd:
+        odd.setattr(toys.ToyReward, "score", score)
+        assert realism("run", recipe, "-q", "--out", "out")[0] == 0
+    said = "WARNING score: a part changed the working folder to '/', which no part may"
+    assert said in Path("out/log.txt").read_text() and Path.cwd() == Path(recipe).parent
+    assert realism("run", recipe, "-q", "--out", "calm") == (0, "")
+    assert kill.contents(Path("out/steps")) == kill.contents(Path("calm/steps"))

@@ -6,9 +6,10 @@ import contextlib
 import functools
 import json
 import logging
+import os
 import platform
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -122,6 +123,7 @@ class Run:
     def execute(self) -> State:
         """Do all steps, keeping those that are done. Raises RealismError for what the user can mend."""
         with locked(self.folder, self.view):
+            self.folder = self.folder.absolute()  # whatever a part makes of the working folder
             write_text(self.folder / "recipe.yaml", yaml.safe_dump(self.recipe.data, sort_keys=False))
             self._calls.tell("realism_run_start")
             error: BaseException | None = None
@@ -245,7 +247,8 @@ class Run:
             self.view.step(step.title()) as bar,
         ):
             work = StepWork(self, state, step.title(), folder, bar, seed, self._embedder, depends)
-            step.run(work)
+            with self._same_place(step):
+                step.run(work)
             self._embedder.flush()
             work.note_time()
         made = all_writes(step, state)
@@ -256,6 +259,17 @@ class Run:
         count = f"{timing['items']:,} {timing['unit']}, " if timing["items"] else ""
         self.view.say(f"  {step.title():<24} {count}{timing['seconds']:.1f} s")
         return made
+
+    @contextlib.contextmanager
+    def _same_place(self, step: Step) -> Iterator[None]:
+        """The working folder is afterwards what it was: relative paths of recipe and run begin there."""
+        began = Path.cwd()
+        try:
+            yield
+        finally:
+            if (now := Path.cwd()) != began:
+                os.chdir(began)
+                self.warn(f"{step.title()}: a part changed the working folder to '{now}', which no part may")
 
     def _summary(self) -> dict[str, Any]:
         steps = [vars(record) for record in self.steps]
