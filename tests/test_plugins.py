@@ -36,6 +36,21 @@ BROKEN = {
         "realism_run_start has no argument 'rn'; it may take: run",
     ),
     "forgets": ("def realism_register(registry): ...", "'forgets' has no hook; put @hook above its realism_register"),
+    "interrupts": ("raise GeneratorExit", "GeneratorExit"),
+    "ends": (GOOD + "raise SystemExit(0)", "it tried to end the program (SystemExit: 0), which no plugin may"),
+    "wraps": (
+        "from realism import hook\n@hook(wrapper=True)\ndef realism_run_start(run): return (yield)",
+        "realism_run_start is a wrapper around other plugins' hooks; take a plain function, with @hook alone",
+    ),
+    "wraps_so": (
+        "from realism import hook\n@hook(hookwrapper=True)\ndef realism_register(registry): yield",
+        "realism_register is a wrapper around other plugins' hooks",
+    ),
+    "waits": (
+        "from realism import hook\n@hook\nasync def realism_run_start(run): ...",
+        "realism_run_start would never be run, as it is 'async' or has a 'yield'; take a plain function",
+    ),
+    "yields": ("from realism import hook\n@hook\ndef realism_images_made(images): yield", "would never be run, as"),
     "stops": (GOOD + "registry.reward('half', 'm:M')\n    raise ValueError('half way')", "ValueError: half way"),
 }
 """Modules that cannot be plugins, and why."""
@@ -45,12 +60,17 @@ REFUSED = {
         "plugin 'takes' registers prompts 'prompt_file', but plugin 'core' has a prompts of that name; it is left out",
     ),
     "aims": (GOOD + "registry.reward('aimless', 'm')", "registers reward 'aimless' at 'm'; expected 'module:Name'"),
+    "number": (GOOD + "registry.reward('seven', 7)", "registers reward 'seven' at 7; expected 'module:Name'"),
+    "nothing": (GOOD + "registry.step('none', None)", "registers step 'none' at nothing; expected 'module:Name'"),
+    "unnamed": (GOOD + "registry.reward(['a'], 'm:M')", "registers a reward as ['a']; expected letters, digits and"),
     "blank": (GOOD + "registry.reward('a b', 'm:M')", "registers a reward as 'a b'; expected letters, digits and"),
 }
 """Modules of which a registration is left out, and why."""
 UNLOADABLE = {
     "nowhere": ("", "ModuleNotFoundError: No module named 'nowhere_to_be'"),
     "exits": ("raise SystemExit(4)", "SystemExit: 4"),
+    "leaves": ("raise SystemExit", "it tried to end the program (SystemExit), which no plugin may"),
+    "cancels": ("import asyncio\nraise asyncio.CancelledError", "CancelledError"),
     "function": ("def Part(): ...", "TypeError: it is no class that inherits from one of realism's families"),
     "bare": (
         "from realism import Reward\nclass Part(Reward):\n    def score(self, pictures): ...",
@@ -134,7 +154,8 @@ def test_the_command_line_works_beside_broken_plugins(tmp_path: Path) -> None:
     (tmp_path / "many-1.0.dist-info" / "entry_points.txt").write_text(f"[realism]\n{points}")
 
     def say(*arguments: str) -> str:
-        environment = os.environ | {"PYTHONPATH": str(tmp_path), "COLUMNS": "500"}
+        path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+        environment = os.environ | {"PYTHONPATH": path, "COLUMNS": "500"}
         done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True, env=environment)
         assert done.returncode == 0 and not done.stderr, done.stderr
         return done.stdout
@@ -231,7 +252,49 @@ def realism_images_made(prompts): return ["too blue" if p.subject == "blue" else
     aside = (done.folder / "aside.csv").read_text().splitlines()
     assert len(aside) == 2 and aside[1].startswith("p002-") and aside[1].endswith(",generate samples,too blue")
     assert len(list(done.folder.rglob("*.png"))) == 3
-    assert "realism_images_made gave 0 answers for 3 images" in (done.folder / "log.txt").read_text()
+    said = "plugin 'miscounts' returned 0 answers for 3 images from realism_images_made; it is not used"
+    assert said in (done.folder / "log.txt").read_text()
+
+
+ANSWERS = {
+    "{}": "a dict, not a list with a reason or None for each image,",
+    "(None for p in prompts)": "a generator, not a list with a reason or None for each image,",
+    "'blue'": "a str, not a list with a reason or None for each image,",
+    "[7 for p in prompts]": "a list with a int in it, where each is a reason or None,",
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_an_answer_of_the_wrong_kind_is_named_once_and_not_used(
+    answer: str, write: Callable[..., EntryPoint], write_recipe: Callable[..., Path], run: Callable[..., Run]
+) -> None:
+    text = f"from realism import hook\n@hook\ndef realism_images_made(prompts): return {answer}"
+    world = [*CORE, EntryPoint("toys", "toys", "realism"), write("answers", text)]
+    done = run(write_recipe(RECIPE), plugins=Plugins(world))
+    lines = [line for line in (done.folder / "log.txt").read_text().splitlines() if "'answers'" in line]
+    assert len(lines) == 1
+    assert lines[0].endswith(f"plugin 'answers' returned {ANSWERS[answer]} from realism_images_made; it is not used")
+    assert len(list(done.folder.rglob("*.png"))) == 4
+
+
+def test_hooks_may_exit_ask_to_come_first_and_have_arguments_of_their_own(
+    write: Callable[..., EntryPoint], write_recipe: Callable[..., Path], run: Callable[..., Run], tmp_path: Path
+) -> None:
+    text = "from realism import hook\n@hook{}\ndef realism_images_made(prompts, own=3): return ['{}'] * len(prompts)"
+    early = write("early", text.format("(tryfirst=True)", "first"))
+    late = write("late", text.format("", "second"))
+    exits = "import sys\nfrom realism import hook\n@hook\ndef realism_register(): ...\n"
+    exits += "@hook\ndef realism_step_start(step): sys.exit(0)\n@hook\ndef realism_run_end(): return 1"
+    world = [*CORE, EntryPoint("toys", "toys", "realism"), early, late, write("exits", exits)]
+    plugins = Plugins(world)
+    assert not plugins.problems
+    with pytest.raises(RealismError, match="all 4 items were set aside"):
+        run(write_recipe(RECIPE), "limits.aside=1", plugins=plugins, out="out")
+    folder = tmp_path / "out"
+    assert [line.split(",")[-1] for line in (folder / "aside.csv").read_text().splitlines()[1:]] == ["first"] * 4
+    log = (folder / "log.txt").read_text()
+    assert "plugin 'exits' failed in realism_step_start: it tried to end the program (SystemExit: 0)" in log
+    assert "plugin 'exits' returned a int from realism_run_end, which takes no answer" in log
 
 
 def test_a_new_plugin_is_used_by_name(
@@ -253,12 +316,14 @@ def test_a_new_plugin_is_used_by_name(
     assert list(Path("out/steps").glob("score-*/scores/samples/*/*.parquet"))
 
 
-def test_an_error_of_a_part_is_said_with_the_step_and_the_class(realism, write_recipe, monkeypatch):
+def test_an_error_of_a_part_is_said_with_its_plugin_and_what_it_was_at_work_on(realism, write_recipe, monkeypatch):
     monkeypatch.setattr(toys.ToyReward, "score", lambda self, pictures: 1 / 0)
     code, said = realism("run", str(write_recipe()), "-q", "--out", "out")
     assert code == 1 and len(said.splitlines()) == 1
-    assert "unexpected ZeroDivisionError" in said and "in step 'score', which uses" in said
-    assert "toys:ToyReward" in said and "toys:ToyLikeness" in said
+    assert said == (
+        "realism: reward 'colour' of plugin 'toys' failed on 5 pictures (prompts p000, p001, p002, ...) of arm 'none' "
+        "in step 'score': ZeroDivisionError: division by zero; --debug shows the line, which is the plugin's"
+    )
 
 
 @pytest.mark.slow

@@ -165,7 +165,8 @@ def test_a_reward_that_breaks_its_contract_is_named(run, write_recipe, monkeypat
     monkeypatch.setattr(toys.ToyCritic, "score", lambda self, pictures: said(good(self, pictures)))
     with pytest.raises(RealismError) as error:
         run(write_recipe(CRITIC.replace("per_prompt: 3", "shard: 6")))
-    assert str(error.value).startswith("reward 'critic' breaks its contract: ") and sentence in str(error.value)
+    assert str(error.value).startswith("reward 'critic' of plugin 'toys' breaks its contract: ")
+    assert sentence in str(error.value)
 
 
 def test_a_reward_that_changes_references_spoils_no_others_scores(run, write_recipe, monkeypatch):

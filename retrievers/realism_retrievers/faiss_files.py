@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from realism.base.errors import RealismError
+from realism.base.errors import RealismError, remedy
 from realism.base.files import write_aside, write_json
 
 from realism_retrievers.faiss_exact import BLOCK, import_faiss
 
 ABOUT = "index.json"
 VECTORS = "vectors.f32"
+AGAIN = "build the index again"
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,16 @@ def read_about(folder: Path) -> About:
     """What index.json says. Raises RealismError if it is not there, damaged, or says more than the files hold."""
     path = folder / ABOUT
     if not path.is_file():
-        raise RealismError(f"no index in {folder}: build it first")
+        raise RealismError(f"no index in {folder}; {remedy(folder, AGAIN)}")
     try:
         about = About(**json.loads(path.read_text(encoding="utf-8")))
         needed = {VECTORS: 4 * about.rows * about.width, **({about.file: about.bytes} if about.file else {})}
     except (ValueError, TypeError) as error:
-        raise RealismError(f"{path} is damaged; build the index again") from error
+        raise RealismError(f"{path} is damaged; {remedy(folder, AGAIN)}") from error
     for name, size in needed.items():
         # what is mapped beyond the end of a file ends the process, so sizes are looked at before
         if not (folder / name).is_file() or (folder / name).stat().st_size < size:
-            raise RealismError(f"{folder / name} is not whole; build the index again")
+            raise RealismError(f"{folder / name} is not whole; {remedy(folder, AGAIN)}")
     return about
 
 
@@ -123,7 +124,7 @@ def read_structure(folder: Path, about: About, mapped: bool) -> Any:
     try:
         return faiss.read_index(str(folder / about.file), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
     except RuntimeError as error:
-        raise RealismError(f"{folder / about.file} is not whole; build the index again") from error
+        raise RealismError(f"{folder / about.file} is not whole; {remedy(folder, AGAIN)}") from error
 
 
 def open_index(folder: Path) -> Opened:

@@ -8,6 +8,7 @@ import re
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
@@ -38,6 +39,23 @@ class Problem:
     key: str
     message: str
     hint: str = ""
+
+
+def damaged(path: Path) -> RealismError:
+    """What to say of a file of a run that cannot be read: to remove the folder of the step that wrote it."""
+    otherwise = f"remove the folder '{path.parent}' and run again"
+    return RealismError(f"'{path}' is damaged; {remedy(path, otherwise)}")
+
+
+def remedy(path: Path, otherwise: str) -> str:
+    """What to do about a file of a run that is spoilt: have the step that wrote it done anew. otherwise: what to do if
+    no step wrote it."""
+    return f"remove the folder '{step}' and run again" if (step := step_of(path)) else otherwise
+
+
+def step_of(path: Path) -> Path | None:
+    """The folder of the step that wrote a file of a run; None if no step did."""
+    return next((folder for folder in path.parents if folder.parent.name == "steps"), None)
 
 
 class RecipeError(RealismError):

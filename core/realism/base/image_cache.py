@@ -11,6 +11,7 @@ import numpy as np
 
 from realism.base.errors import RealismError
 from realism.base.files import write_aside
+from realism.base.machine import of_machine
 from realism.base.tars import split_member
 
 OPEN = 16
@@ -159,5 +160,7 @@ def _save(path: Path, values: np.ndarray) -> None:
 def _load(path: Path) -> np.ndarray:
     try:
         return np.asarray(np.load(path))
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError) as error:
+        if of_machine(error):
+            raise
         raise RealismError(f"'{path}' is damaged; remove the folder '{path.parent}' and run again") from None

@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from realism.base.errors import RealismError
 from realism.base.files import regular, write_aside
+from realism.base.machine import of_machine
 from realism.base.modes import flat, turn_of
 from realism.base.tars import read_member, split_member
 
@@ -64,8 +65,8 @@ def read_image(path: Path | str, max_side: int | None = None, most_pixels: int =
 
     path may lead into a plain tar: /data/00000.tar/000123.jpg. max_side: images with a longer side (pixels) are shrunk
     to it, in proportion; None leaves all as they are. Raises UnreadableImage, and nothing else, for whatever is wrong
-    with the file; TooLarge is the kind for more than `most_pixels`. However many threads call this, about MOST_PIXELS
-    are decoded at a time, at up to 12 bytes each.
+    with the file; TooLarge is the kind for more than `most_pixels`. Raises OSError where too many files are open.
+    However many threads call this, about MOST_PIXELS are decoded at a time, at up to 12 bytes each.
     """
     path = Path(path)
     try:
@@ -80,6 +81,8 @@ def read_image(path: Path | str, max_side: int | None = None, most_pixels: int =
     except UnidentifiedImageError:
         raise UnreadableImage(path, "it is no image of a known format") from None
     except Exception as error:
+        if of_machine(error) and not isinstance(error, PermissionError):
+            raise
         words = (isinstance(error, OSError) and error.strerror) or str(error).strip() or type(error).__name__
         raise UnreadableImage(path, words.splitlines()[0]) from error
 

@@ -9,10 +9,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 
-from realism.base.errors import RealismError
+from realism.base.errors import damaged
 from realism.base.files import write_aside
+from realism.base.machine import of_machine
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow
 
 T = TypeVar("T")
@@ -83,9 +85,24 @@ def read_part(path: Path, kind: type[R]) -> list[R]:
     import pyarrow.parquet
 
     try:
-        return [kind.from_cells(cells) for cells in pyarrow.parquet.read_table(path).to_pylist()]
-    except (pyarrow.ArrowException, OSError, TypeError, ValueError):
-        raise _damaged(path) from None
+        with pyarrow.parquet.ParquetFile(path) as file:
+            return [kind.from_cells(cells) for cells in file.read().to_pylist()]
+    except (pyarrow.ArrowException, OSError, TypeError, ValueError) as error:
+        if of_machine(error):
+            raise
+        raise damaged(path) from None
+
+
+def read_vectors(path: Path) -> np.ndarray:
+    """The array of a file that a step wrote. Raises RealismError if it is damaged."""
+    import numpy as np
+
+    try:
+        return np.asarray(np.load(path))
+    except (OSError, ValueError, EOFError) as error:
+        if of_machine(error):
+            raise
+        raise damaged(path) from None
 
 
 def read(folder: Path, kind: type[R]) -> Iterator[R]:
@@ -106,14 +123,10 @@ def rows_in(path: Path) -> int:
 
     try:
         return int(pyarrow.parquet.read_metadata(path).num_rows)
-    except (pyarrow.ArrowException, OSError):
-        raise _damaged(path) from None
-
-
-def _damaged(path: Path) -> RealismError:
-    """What to say of a part that cannot be read: to remove the folder of the step that wrote it."""
-    step = next((folder for folder in path.parents if folder.parent.name == "steps"), path.parent)
-    return RealismError(f"'{path}' is damaged; remove the folder '{step}' and run again")
+    except (pyarrow.ArrowException, OSError) as error:
+        if of_machine(error):
+            raise
+        raise damaged(path) from None
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from realism.base.errors import RealismError, printable, sentence
+from realism.base.signals import Stopped, stopped_by_signals
 
 if TYPE_CHECKING:
     from realism.plugins.registry import Entry
@@ -30,12 +32,29 @@ class Group(TyperGroup):
         entry = None if own else plugins().registry.find(name, "command")
         return _command(entry) if entry else own
 
+    def invoke(self, ctx: Any) -> Any:
+        """Carry out a command. A part or a plugin that fails, or tries to end the program, is named; what ends as it
+        likes is the command of a plugin."""
+        from realism.plugins.faults import faults_told
+        from realism.plugins.manager import plugins
+
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise Stopped(stop) from None
+        except BaseException as error:
+            ends = isinstance(error, SystemExit | typer.Abort) or hasattr(error, "exit_code")
+            if ends and ctx.invoked_subcommand not in self.commands:
+                raise
+            with faults_told(plugins().registry):
+                raise
+
 
 def _command(entry: Entry) -> Any:
     """A plugin's group of commands. One that cannot be loaded says so when it is called or listed, and no sooner."""
     try:
         return typer.main.get_command(entry.load())
-    except Exception as error:
+    except Exception as error:  # of ours: what the plugin's module raises is a RealismError
         trouble = error if isinstance(error, RealismError) else RealismError(f"command '{entry.name}': {error}")
 
     def say() -> None:
@@ -195,14 +214,16 @@ def new_plugin(
 
 def main() -> None:
     """Run the command line. A user's mistake ends in one sentence and exit code 2."""
-    try:
-        app(prog_name="realism")
-    except Exception as error:
-        if "--debug" in sys.argv:
-            raise
-        code, said = _told(error)
-        print(printable(said), file=sys.stderr)
-        raise SystemExit(code) from None
+    with stopped_by_signals():
+        try:
+            app(prog_name="realism")
+        except Exception as error:
+            if "--debug" in sys.argv:
+                raise
+            code, said = _told(error)
+            with contextlib.suppress(OSError, ValueError):  # the terminal may be gone
+                print(printable(said), file=sys.stderr)
+            raise SystemExit(code) from None
 
 
 def _told(error: Exception) -> tuple[int, str]:

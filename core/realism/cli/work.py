@@ -6,6 +6,7 @@ from pathlib import Path
 
 from realism.base.errors import RealismError
 from realism.base.permissions import allow
+from realism.base.signals import Stopped
 from realism.cli.runs import RUNS, find_run
 from realism.plugins.manager import plugins
 from realism.recipe.reader import written
@@ -15,12 +16,6 @@ from realism.run.fingerprint import setting
 from realism.run.lock import locked
 from realism.run.progress import View
 from realism.run.run import Run
-
-
-class Stopped(RealismError):
-    """The user stopped a run."""
-
-    exit_code = 130
 
 
 def _read(name: str, overrides: list[str], view: View, allowed: list[str]) -> Recipe:
@@ -42,8 +37,8 @@ def run_recipe(
     view.say(f"{folder}  recipe {run.fingerprint[:4]}{again}")
     try:
         run.execute()
-    except KeyboardInterrupt:
-        raise Stopped("stopped; the same command goes on from here") from None
+    except KeyboardInterrupt as stop:
+        raise Stopped(stop, "; the same command goes on from here") from None
     aside = sum(1 for _ in (folder / "aside.csv").open()) - 1
     if aside:
         view.say(f"{aside} set aside ({folder / 'aside.csv'})")

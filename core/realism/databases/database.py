@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realism.base.errors import RealismError, shown
+from realism.base.errors import RealismError, damaged, shown
 from realism.base.files import digest, write_json
+from realism.base.machine import of_machine
 from realism.base.tables import Row, parts, read_part, rows_in
 from realism.data import artifacts
 from realism.data.condition import Condition
@@ -20,6 +21,8 @@ from realism.data.rows import RecordRow
 from realism.data.state import State
 from realism.data.types import Hit, Record
 from realism.parts import Retriever
+from realism.parts.calls import encoded_texts, found_rows
+from realism.parts.returned import BrokenContract
 from realism.run.fingerprint import encoder_of, learnt_by
 
 if TYPE_CHECKING:
@@ -70,10 +73,10 @@ class Manifest:
         """What the folder says. Raises RealismError if it says nothing that can be read."""
         try:
             return cls(**json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            raise RealismError(
-                f"'{folder}' has no {MANIFEST} that can be read; remove that folder and index again"
-            ) from None
+        except (OSError, ValueError, TypeError) as error:
+            if of_machine(error):
+                raise
+            raise damaged(folder / MANIFEST) from None
 
     def refusal(self, retriever: Retriever, learnt: Mapping[str, str] | None) -> str | None:
         """One sentence if the vectors are not those of this retriever, else None. learnt: as `learnt_by` gives it;
@@ -194,8 +197,10 @@ class Database:
             if refusal := self.manifest.refusal(retriever, self._learnt):
                 raise RealismError(refusal)
             self._accepted = retriever
-        queries = retriever.encode_texts(texts)
-        similarities, rows = retriever.index.search(self.folder / "index", queries, k, allowed)
+        queries = encoded_texts(retriever, texts)
+        if queries.shape[1] != self.manifest.width:
+            raise BrokenContract(retriever, f"texts have {queries.shape[1]} numbers, images {self.manifest.width}")
+        similarities, rows = found_rows(retriever.index, self.folder / "index", queries, k, len(self), allowed)
         return [
             [Hit(self.record(int(row)), float(s)) for s, row in zip(line, found, strict=True) if row >= 0]
             for line, found in zip(similarities, rows, strict=True)

@@ -19,6 +19,7 @@ from realism.base.tables import chunks, parts, read, read_part
 from realism.data.rows import RecordRow
 from realism.databases.leaks import Leaks
 from realism.parts import Images, Index, Retriever
+from realism.parts.calls import found_rows
 from realism.parts.embedder import AT_ONCE, MAX_SIDE, SHARD, Embedder, KeyedRow, rows_of
 from realism.parts.sources import EmbeddedImages
 from realism.parts.work import Shard, Table, Work
@@ -69,6 +70,7 @@ def leaks_of(encoded: Encoded, sets: Sequence[Images], encoder: Retriever, work:
     for i, images in enumerate(sets):
         # what cannot be read is left to the step that evaluates with it, which counts it
         look = partial(_looked_at, work.embedder)
+        work.embedder.forget_lost(work.folder / f"evaluated-{i}", None, look=True)
         table = work.map(Table(KeyedRow, f"evaluated-{i}"), chunks(rows_of(images), SHARD), look, unit="images")
         evaluated += [(images.part_name, row) for row in read(table, KeyedRow)]
     if not evaluated:
@@ -111,7 +113,7 @@ def duplicates_of(
         index.build((encoded.vectors(block) for _, block in encoded.blocks() if block), made)
     hashes = np.concatenate([encoded.hashes(block) for _, block in encoded.blocks() if block])
     blocks = (encoded.vectors(block) for _, block in encoded.blocks() if block)
-    group = groups(blocks, hashes, lambda queries, k: index.search(folder, queries, k), alike)
+    group = groups(blocks, hashes, lambda queries, k: found_rows(index, folder, queries, k, len(hashes)), alike)
     shutil.rmtree(folder)
     first: dict[int, int] = {}
     found: dict[int, str] = {}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from realism.base.errors import RealismError
+from realism.base.errors import RealismError, remedy
 from realism.base.features import Rows
 from realism.base.files import digest
 from realism.base.tables import chunks, read
@@ -27,7 +27,8 @@ def features_of_samples(encoder: Retriever, arm: str, work: Work) -> Rows:
     found, _ = features_of(encoder, rows, f"arm-{arm}", work)
     gone = sum(1 for _ in work.read(Samples(arm))) - len(found)
     if gone:
-        raise RealismError(f"{work.title}: {gone} images of arm '{arm}' cannot be read any more; make them again")
+        again = remedy(work.root / next(work.read(Samples(arm))).image, "put them back")
+        raise RealismError(f"{work.title}: {gone} images of arm '{arm}' cannot be read any more; {again}")
     return found
 
 
@@ -42,6 +43,7 @@ def features_of(encoder: Retriever, rows: Iterable[RecordRow], name: str, work: 
     key = digest([describe(encoder, {}), name])[:12]  # two arms, or two encoders, may have names that look alike
     place = f"features/{re.sub(r'[^A-Za-z0-9]+', '-', f'{encoder.part_name}-{name}')}-{key}"
     embed = partial(_embed, work.embedder, encoder, work.title)
+    work.embedder.forget_lost(work.folder / place, work.embedder.kept_vectors(encoder))
     table = work.map(Table(KeyedRow, place), chunks(rows, SHARD), embed, unit="images")
     keys = np.fromiter((row.key.encode() for row in read(table, KeyedRow)), "S32")
 

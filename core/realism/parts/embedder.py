@@ -12,16 +12,17 @@ import numpy as np
 from PIL import Image
 
 from realism.base.duplicates import perceptual_hashes, pixel_hash
-from realism.base.errors import RealismError
 from realism.base.files import digest
 from realism.base.image_cache import ImageCache, image_key
 from realism.base.images import UnreadableImage, read_images
 from realism.base.plain import readable
-from realism.base.tables import chunks
+from realism.base.tables import chunks, parts, read_part
 from realism.data.rows import Aside, RecordRow
 from realism.data.types import Record
-from realism.data.writable import name_problem, record_problem
+from realism.data.writable import name_problem
+from realism.parts.calls import records_of
 from realism.parts.retriever import Projection, Retriever
+from realism.parts.returned import hold, rows_error
 from realism.parts.sources import Images
 
 SHARD = 512
@@ -92,9 +93,24 @@ class Embedder:
     ) -> tuple[list[KeyedRow], list[Aside]]:
         """See to it that the images have vectors, and with `look` perceptual hashes. Returns the records whose images
         can be read, and what is set aside."""
-        source = _source(encoder)
-        kept = source._memory.kept if isinstance(source._memory, VectorMemory) else None
+        source, kept = _source(encoder), self.kept_vectors(encoder)
         return self._read(records, step, kept, lambda _, images: source.encode_images(images), look)
+
+    def forget_lost(self, table: Path, kept: ImageCache | None, look: bool = False) -> None:
+        """Remove the parts of a table (of `KeyedRow`) with images of which nothing is kept any more, as when somebody
+        has removed the run's folder `embeddings` while the step was half done: `Work.map` makes them again.
+
+        kept: the vectors there should be, None for none; look: whether there should be perceptual hashes."""
+        needed = [cache for cache in (kept, self._looks if look else None) if cache is not None]
+        for path in parts(table):
+            keys = [row.key for row in read_part(path, KeyedRow)]
+            if not all(cache.has(keys).all() for cache in needed):
+                path.unlink()
+
+    def kept_vectors(self, encoder: Retriever) -> ImageCache | None:
+        """Where the vectors are kept that an encoder's come from; None outside of a run."""
+        memory = _source(encoder)._memory
+        return memory.kept if isinstance(memory, VectorMemory) else None
 
     def look(self, records: Sequence[RecordRow], step: str) -> tuple[list[KeyedRow], list[Aside]]:
         """As `embed`, without vectors but with perceptual hashes."""
@@ -113,7 +129,9 @@ class Embedder:
     def vectors(self, encoder: Retriever, keys: Sequence[str] | np.ndarray) -> np.ndarray:
         """The vectors (n, d) float32 of images that have been embedded."""
         if isinstance(encoder, Projection):
-            return encoder.project(self.vectors(encoder.encoder, keys))
+            rows = encoder.project(self.vectors(encoder.encoder, keys))
+            hold(encoder, rows_error("project", rows, len(keys)))
+            return rows
         assert isinstance(encoder._memory, VectorMemory), "the retriever is used outside of a run"
         return encoder._memory.kept.take(keys)
 
@@ -175,12 +193,9 @@ def _keyed(row: RecordRow, key: str) -> KeyedRow:
 
 def rows_of(images: Images) -> Iterator[RecordRow]:
     """The records of a collection as rows of a table; see `row_of`."""
-    return (row_of(images, record) for record in images.records())
+    return map(row_of, records_of(images))
 
 
-def row_of(images: Images, record: Record) -> RecordRow:
-    """A record of a collection as a row, whose id, path and subject may still be no Unicode: the embedder sets it aside
-    then. Raises RealismError if the collection gives something else than a record."""
-    if problem := record_problem(record):
-        raise RealismError(f"images '{images.part_name}': {problem}")
+def row_of(record: Record) -> RecordRow:
+    """A record as a row, whose id, path and subject may still be no Unicode: the embedder sets it aside then."""
     return RecordRow(record.id, str(record.path.absolute()), record.subject, dict(record.metadata))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from realism.base.errors import RealismError
 from realism.parts.base import Part
+from realism.parts.returned import hold, rows_error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +63,12 @@ class Retriever(Part):
 
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
         """RGB images of any size -> (n, d) float32, each row of length 1. Row i depends on image i alone, to 1e-5."""
-        return self.embed_images(images) if self._memory is None else self._memory.rows(images, self.embed_images)
+        return self._embedded(images) if self._memory is None else self._memory.rows(images, self._embedded)
+
+    def _embedded(self, images: Sequence[Image.Image]) -> np.ndarray:
+        rows = self.embed_images(images)
+        hold(self, rows_error("embed_images", rows, len(images)))
+        return rows
 
     @abstractmethod
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from realism.data.artifacts import PLAIN, Artifact, Samples, Weights
 from realism.parts.base import Part, parts_of
+from realism.parts.returned import artifacts_error, hold
 from realism.parts.tunable import Tunable
 
 if TYPE_CHECKING:
@@ -78,7 +79,16 @@ def learnt_weights(part: Part, there: Artifacts) -> list[Artifact]:
 
 def all_reads(step: Step, there: Artifacts) -> list[Artifact]:
     """What decides a step's result: what it reads, and what its parts have learnt."""
-    return list(dict.fromkeys([*step.reads(there), *(learnt_weights(step, there) if step.learnt else ())]))
+    reads = step.reads(there)
+    hold(step, artifacts_error("reads", reads))
+    return list(dict.fromkeys([*reads, *(learnt_weights(step, there) if step.learnt else ())]))
+
+
+def all_writes(step: Step, there: Artifacts) -> list[Artifact]:
+    """What a step makes."""
+    writes = step.writes(there)
+    hold(step, artifacts_error("writes", writes))
+    return list(writes)
 
 
 def name_error(name: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
@@ -12,7 +13,7 @@ import pluggy
 
 from realism.base.errors import RealismError, listed, nearest
 from realism.plugins import hooks
-from realism.plugins.registry import Registry
+from realism.plugins.registry import Registry, said_by
 
 GROUP = "realism"
 
@@ -52,7 +53,10 @@ class Plugins:
         trouble = ""
         try:
             self._register(point)
-        except (Exception, SystemExit) as error:
+            self.registry.distributions[point.name] = f"{distribution} {version}".strip()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit and others too: it is a stranger's code
             trouble = f"plugin '{point.name}' ({distribution} {version}) is left out: {_reason(error)}"
         return Plugin(point.name, distribution, version, trouble)
 
@@ -61,12 +65,14 @@ class Plugins:
         try:
             self.manager.register(module, name=point.name)
             self.manager.check_pending()
-            if not self.manager.get_hookcallers(module):
+            callers = self.manager.get_hookcallers(module)
+            if not callers:
                 raise RealismError(f"'{point.value}' has no hook; put @hook above its realism_register")
+            if refusal := _refusal([i for c in callers for i in c.get_hookimpls() if i.plugin is module]):
+                raise RealismError(refusal)
             self.registry.plugin = point.name
-            for found in self.manager.hook.realism_register.get_hookimpls():
-                if found.plugin_name == point.name:
-                    found.function(self.registry)
+            others = [plugin for plugin in self.manager.get_plugins() if plugin is not module]
+            self.manager.subset_hook_caller("realism_register", others)(registry=self.registry)
         except BaseException:
             if self.manager.get_plugin(point.name) is module:
                 self.manager.unregister(name=point.name)
@@ -74,9 +80,20 @@ class Plugins:
             raise
 
 
+def _refusal(found: Iterable[pluggy.HookImpl]) -> str | None:
+    """One sentence if a function could not be called as a hook, each plugin by itself, else None."""
+    for one in found:
+        name = one.function.__name__
+        if one.wrapper or one.hookwrapper:
+            return f"{name} is a wrapper around other plugins' hooks; take a plain function, with @hook alone"
+        if inspect.iscoroutinefunction(one.function) or inspect.isgeneratorfunction(one.function):
+            return f"{name} would never be run, as it is 'async' or has a 'yield'; take a plain function"
+    return None
+
+
 def _reason(error: BaseException) -> str:
     """Why a plugin is left out, in one line."""
-    text = " ".join(str(error).split()) or "no message"
+    text = " ".join(str(error).split())
     if isinstance(error, pluggy.PluginValidationError):
         there = [n for n in vars(hooks) if n.startswith("realism_")]
         if unknown := re.search(r"unknown hook '(\w+)'", text):
@@ -84,7 +101,7 @@ def _reason(error: BaseException) -> str:
         if wrong := re.search(r"for hook '(\w+)'.*Argument\(s\) \{(.*?)\} are declared", text):
             allowed = listed(inspect.signature(getattr(hooks, wrong[1])).parameters)
             return f"{wrong[1]} has no argument {wrong[2]}; it may take: {allowed}"
-    return text if isinstance(error, RealismError) else f"{type(error).__name__}: {text}"
+    return text if isinstance(error, RealismError) else said_by(error)
 
 
 def installed() -> list[EntryPoint]:

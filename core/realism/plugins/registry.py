@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from realism.base.errors import RealismError, listed, nearest
+from realism.base.errors import RealismError, listed, nearest, shown
 
 NAME = re.compile(r"\w[\w./-]*")
+TARGET = re.compile(r"\w[\w.]*:\S.*")
 PART_FAMILIES = ("generator", "retriever", "index", "reward", "metric", "trainer", "language", "prompts", "images")
 """The families of parts. One part name belongs to one family only, so that a recipe needs no prefix."""
 
@@ -25,6 +26,14 @@ def a_part(family: str) -> str:
     """One of a family, as a sentence names it: "a reward", "an index", "a language model", "a source of prompts"."""
     spelled = SPELLED.get(family, family)
     return f"an {spelled}" if spelled[0] in "aeiou" else f"a {spelled}"
+
+
+def said_by(error: BaseException) -> str:
+    """An error in one line: what it is, and what it says."""
+    text = " ".join(str(error).split())
+    if isinstance(error, SystemExit):
+        return f"it tried to end the program (SystemExit{f': {text}' if text else ''}), which no plugin may"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 @dataclass(frozen=True)
@@ -44,11 +53,12 @@ class Entry:
             found = getattr(importlib.import_module(module), attribute)
             if self.family in (*PART_FAMILIES, "step"):
                 self._check(found)
-        except (Exception, SystemExit) as error:
-            reason = " ".join(str(error).split())
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit and others too: it is a stranger's code
             raise RealismError(
                 f"{self.family} '{self.name}' of plugin '{self.plugin}' cannot be loaded from '{self.target}': "
-                f"{type(error).__name__}: {reason}"
+                f"{said_by(error)}"
             ) from error
         return found
 
@@ -67,7 +77,10 @@ class Entry:
     def path(self) -> Path:
         """The file or folder behind `package:relative/path`, found without importing the package."""
         package, _, relative = self.target.partition(":")
-        found = importlib.util.find_spec(package)
+        try:
+            found = importlib.util.find_spec(package)
+        except Exception:  # what lies around the package is imported for it
+            found = None
         if found is None or not found.submodule_search_locations:
             raise RealismError(f"{self.family} '{self.name}' of plugin '{self.plugin}': no package '{package}'")
         return Path(found.submodule_search_locations[0]) / relative
@@ -82,6 +95,8 @@ class Registry:
         """The plugin that is registering now."""
         self.refused: list[str] = []
         """One sentence for each registration that was refused."""
+        self.distributions: dict[str, str] = {}
+        """The distribution that each plugin comes in, with its version: "realism-sharpness 0.3"."""
 
     def _add(self, family: str, name: str, target: str) -> None:
         if refusal := self._refusal(family, name, target):
@@ -94,7 +109,9 @@ class Registry:
             return f"a {family} as {name!r}; expected letters, digits and _ . / -"
         if taken := self.find(name, *(PART_FAMILIES if family in PART_FAMILIES else (family,))):
             return f"{family} '{name}', but plugin '{taken.plugin}' has a {taken.family} of that name"
-        return None if ":" in target else f"{family} '{name}' at '{target}'; expected 'module:Name'"
+        if not isinstance(target, str) or not TARGET.fullmatch(target):
+            return f"{family} '{name}' at {shown(target)}; expected 'module:Name'"
+        return None
 
     def forget(self, plugin: str) -> None:
         """Take out all that a plugin has registered."""

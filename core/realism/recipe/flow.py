@@ -9,7 +9,7 @@ from realism.data.artifacts import Artifact, Measures, References, Samples, Weig
 from realism.data.condition import Condition
 from realism.data.inventory import Inventory
 from realism.parts import Part, Step, Tunable, parts_of
-from realism.parts.step import all_reads
+from realism.parts.step import all_reads, all_writes
 from realism.recipe.source import Key, Source, dotted
 
 
@@ -31,7 +31,7 @@ def check_flow(steps: Sequence[tuple[Step, Key]], source: Source) -> None:
             option, colon, rest = sentence.partition(": ")
             about = colon and option in {f.name for f in fields(step)}  # type: ignore[arg-type]
             source.problem((*key, option) if about else key, rest if about else sentence)
-        made = dict.fromkeys(step.writes(there))
+        made = dict.fromkeys(all_writes(step, there))
         taught |= {part.part_name: part for part in parts_of(step) if Weights(part.part_name) in made}
         for gone in there.make(made):
             unread.pop(gone, None)

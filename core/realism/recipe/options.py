@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 
 from realism.base.errors import listed, nearest, shown
 from realism.parts.base import Part
-from realism.plugins.registry import a_part
+from realism.plugins.registry import a_part, said_by
 
 if TYPE_CHECKING:
     from pydantic_core import SchemaValidator
@@ -176,8 +176,12 @@ def read_options(
         return None, wrong
     try:
         sentence = part.options_error()
-    except Exception as error:  # a stranger's code
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a stranger's code
         return None, [_unmade(name, error)]
+    if not isinstance(sentence, str | None):
+        sentence = f"options_error of {name} gave a {type(sentence).__name__}, neither a sentence nor None"
     return (None, [((), sentence, "")]) if sentence else (part, [])
 
 
@@ -209,12 +213,14 @@ def _made(cls: type, name: str, given: Mapping[str, Any], resolve: Resolve, only
         return None, wrong
     try:
         return cls(**values), []
-    except Exception as error:  # a stranger's code
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a stranger's code
         return None, [_unmade(name, error)]
 
 
-def _unmade(name: str, error: Exception) -> Mistake:
-    return (), f"{name} cannot be made: {type(error).__name__}: {error}", ""
+def _unmade(name: str, error: BaseException) -> Mistake:
+    return (), f"{name} cannot be made: {said_by(error)}", ""
 
 
 def _value(option: Option, given: Mapping[str, Any], resolve: Resolve, only: Only) -> dict[str, Any]:

@@ -47,6 +47,13 @@ class Lines(logging.Formatter):
         return printable(super().format(record))
 
 
+class LogFile(logging.FileHandler):
+    """A log for which a run does not stop: on a full disk it lacks lines, and the step says that the disk is full."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
 @contextmanager
 def locked(folder: Path, view: View) -> Iterator[None]:
     """Make the folder, and hold it; what is logged goes into its log.txt, warnings to the view as well.
@@ -72,7 +79,7 @@ def locked(folder: Path, view: View) -> Iterator[None]:
         lock.release()
         raise _strange(strange[0], folder)
     log = logging.getLogger("realism")
-    handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+    handler = LogFile(folder / "log.txt", encoding="utf-8")
     handler.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s"))
     notes = Notes(view)
     log.addHandler(handler)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from realism.base.cut_texts import say_cut_texts
+from realism.base.errors import damaged
+from realism.base.machine import of_machine
 from realism.data.artifacts import Artifact, Weights
 from realism.data.state import Filled
 from realism.parts import Part, Projection, Retriever, Tunable
@@ -24,6 +27,8 @@ def parts_in_use(
     for part in parts:
         if isinstance(part, Tunable):
             weights = learnt.get(Weights(part.part_name))
+            if weights:
+                _check(weights.path)
             part.use_weights(weights.path if weights else None)
     for retriever in retrievers:
         made_by = describe(retriever, versions)
@@ -35,3 +40,17 @@ def parts_in_use(
         say_cut_texts()
         for retriever in retrievers:
             del retriever._memory
+
+
+def _check(folder: Path) -> None:
+    """Raises RealismError if a file of what was learnt is not whole. Its head and its size are looked at, no weight."""
+    from safetensors import SafetensorError, safe_open
+
+    for file in folder.rglob("*.safetensors"):
+        try:
+            with safe_open(file, "numpy"):
+                pass
+        except (SafetensorError, OSError) as error:
+            if of_machine(error):
+                raise
+            raise damaged(file) from None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from realism.parts.work import RunInfo
 from realism.plugins.manager import Plugins
+from realism.plugins.registry import said_by
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,30 +20,25 @@ class PluginCalls:
 
     def __init__(self, plugins: Plugins, run: RunInfo):
         self._hook, self._run = plugins.hook, run
+        self._said: set[str] = set()
 
-    def tell(self, hook: str, **arguments: Any) -> list[Any]:
-        """Call a life-cycle hook and return the answers."""
-        answers = []
-        for found in getattr(self._hook, hook).get_hookimpls():
-            wanted = {name: {"run": self._run, **arguments}[name] for name in found.argnames}
-            try:
-                answers.append(found.function(**wanted))
-            except (Exception, SystemExit) as error:
-                self._run.warn(f"plugin '{found.plugin_name}' failed in {hook}: {type(error).__name__}: {error}")
-        return answers
+    def tell(self, hook: str, **arguments: Any) -> None:
+        """Call a life-cycle hook of all plugins."""
+        for plugin, answer in self._answers(hook, arguments):
+            if answer is not None:
+                self._warn(f"plugin '{plugin}' returned a {type(answer).__name__} from {hook}, which takes no answer")
 
     def screen(
         self, step: str, images: Callable[[], Sequence[Image.Image]], prompts: Sequence[Prompt]
     ) -> list[str | None]:
         """What plugins say of images just made: for each the first reason to set it aside, or None."""
+        hook = "realism_images_made"
         reasons: list[str | None] = [None] * len(prompts)
-        if not prompts or not self._hook.realism_images_made.get_hookimpls():
+        if not prompts or not getattr(self._hook, hook).get_hookimpls():
             return reasons
-        for said in self.tell("realism_images_made", step=step, images=images(), prompts=prompts):
-            if said is not None and len(said) != len(prompts):
-                self._run.warn(
-                    f"a plugin's realism_images_made gave {len(said)} answers for {len(prompts)} images; not used"
-                )
+        for plugin, said in self._answers(hook, {"step": step, "images": images(), "prompts": tuple(prompts)}):
+            if wrong := _answer_error(said, len(prompts)):
+                self._warn(f"plugin '{plugin}' returned {wrong} from {hook}; it is not used")
             elif said is not None:
                 reasons = [a if a is not None else b for a, b in zip(reasons, said, strict=True)]
         return reasons
@@ -51,3 +47,35 @@ class PluginCalls:
         """Tell plugins what a reward has given to samples of one arm, by sample id."""
         ids, values = list(given), list(given.values())
         self.tell("realism_scores_given", step=step, arm=arm, reward=reward, ids=ids, values=values)
+
+    def _answers(self, hook: str, arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """What each plugin returns, in pluggy's order: `tryfirst`, then the last that was loaded, then the others."""
+        there = {"run": self._run, **arguments}
+        for found in reversed(getattr(self._hook, hook).get_hookimpls()):
+            wanted = {name: there[name] for name in (*found.argnames, *found.kwargnames) if name in there}
+            try:
+                answer = found.function(**wanted)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # SystemExit and others too: it is a stranger's code
+                self._warn(f"plugin '{found.plugin_name}' failed in {hook}: {said_by(error)}")
+            else:
+                yield found.plugin_name, answer
+
+    def _warn(self, text: str) -> None:
+        """Say it once, as a hook may be called for each of many shards."""
+        if text not in self._said:
+            self._said.add(text)
+            self._run.warn(text)
+
+
+def _answer_error(said: Any, n: int) -> str | None:
+    """What an answer is, in words, if it is neither None nor a reason or None for each of n images; else None."""
+    if said is None:
+        return None
+    if not isinstance(said, list | tuple):
+        return f"a {type(said).__name__}, not a list with a reason or None for each image,"
+    if len(said) != n:
+        return f"{len(said)} answers for {n} images"
+    other = next((one for one in said if not isinstance(one, str | None)), None)
+    return f"a list with a {type(other).__name__} in it, where each is a reason or None," if other is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,7 +47,8 @@ class View:
     def say(self, text: str) -> None:
         """Print a line."""
         if not self.quiet:
-            self.console.print(printable(text), markup=False)
+            with contextlib.suppress(OSError, ValueError):  # nobody may be there to read it, or a part has closed it
+                self.console.print(printable(text), markup=False)
 
     @contextmanager
     def step(self, title: str) -> Iterator[Bar]:

@@ -6,10 +6,11 @@ import contextlib
 import functools
 import json
 import logging
+import os
 import platform
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -22,8 +23,9 @@ from realism.data.artifacts import Artifact
 from realism.data.state import State
 from realism.parts import Part, Retriever, parts_of
 from realism.parts.embedder import Embedder
-from realism.parts.step import Step, all_reads
+from realism.parts.step import Step, all_reads, all_writes
 from realism.parts.work import StepRecord
+from realism.plugins.faults import faults_told
 from realism.plugins.manager import Plugins
 from realism.recipe.reader import written
 from realism.recipe.recipe import Recipe
@@ -140,20 +142,23 @@ class Run:
         code_of.cache_clear()  # in a notebook, it may have been edited since
         self._check_fresh()
         with locked(self.folder, self.view):
+            self.folder = self.folder.absolute()  # whatever a part makes of the working folder
             with contextlib.suppress(RealismError):  # it is there for the first time, or was damaged
                 self._before = read_record(self.folder)
-            self._note("at work")
             error: BaseException | None = None
             try:
-                write_text(self.folder / "recipe.yaml", written(self.recipe.data))
-                self._calls.tell("realism_run_start")
-                state = self._steps()
-                self._write_aside()
-                self._note("done")
-                return state
+                with faults_told(self.plugins.registry, self.folder):
+                    self._note("at work")
+                    write_text(self.folder / "recipe.yaml", written(self.recipe.data))
+                    self._calls.tell("realism_run_start")
+                    state = self._steps()
+                    self._write_aside()
+                    self._note("done")
+                    return state
             except BaseException as caught:
                 error = caught
-                logging.getLogger("realism").error("stopped: %s", caught)
+                said = caught if isinstance(caught, KeyboardInterrupt) else f"stopped: {caught}"
+                logging.getLogger("realism").error(str(said) or "stopped")
                 self._stopped(caught)
                 self._calls.tell("realism_error", error=caught)
                 raise
@@ -265,18 +270,11 @@ class Run:
             noted(folder),
         ):
             work = StepWork(self, state, step.title(), folder, bar, seed, self._embedder, depends)
-            try:
+            with self._same_place(step):
                 step.run(work)
-            except SystemExit as error:
-                raise RealismError(
-                    f"step '{step.title()}' tried to end the program ({error}), which no part may"
-                ) from error
-            except Exception as error:
-                error.add_note(f"step '{step.title()}', which uses {_classes([step, *used])}")
-                raise
             self._embedder.flush()
             work.note_time()
-        made = list(step.writes(state))
+        made = all_writes(step, state)
         for artifact in made:
             if not (folder / artifact.place).exists():
                 raise RealismError(f"step '{step.title()}' says that it writes {artifact}, but has not")
@@ -318,6 +316,17 @@ class Run:
         except Exception as another:
             logging.getLogger("realism").info("the report of what is done was not written: %s", sentence(another))
 
+    @contextlib.contextmanager
+    def _same_place(self, step: Step) -> Iterator[None]:
+        """The working folder is afterwards what it was: relative paths of recipe and run begin there."""
+        began = Path.cwd()
+        try:
+            yield
+        finally:
+            if (now := Path.cwd()) != began:
+                os.chdir(began)
+                self.warn(f"{step.title()}: a part changed the working folder to '{now}', which no part may")
+
     def _write_aside(self) -> None:
         import csv
         import io
@@ -329,8 +338,3 @@ class Run:
             for row in asides(folder):
                 writer.writerow([row.id, row.step, row.reason])
         write_text(self.folder / "aside.csv", text.getvalue())
-
-
-def _classes(parts: Sequence[Part]) -> str:
-    """Who wrote them: module and class of each."""
-    return listed({f"{type(part).__module__}:{type(part).__qualname__}" for part in parts})

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from realism.data.types import Prompt
 
 T = TypeVar("T")
+TIMING = "timing.json"
 GROUPS = 256
 """Groups in a shard."""
 FEW = 10
@@ -73,11 +74,7 @@ class StepWork:
         self.state, self.title, self.folder, self.seed, self.depends = state, title, folder, seed, depends
         self.root, self.embedder = run.folder, embedder
         self._began = time.monotonic()
-        self._timing = folder / "timing.json"
-        self._before: dict[str, Any] = {"seconds": 0.0, "items": 0, "unit": "items"}
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # it decides nothing
-            told = json.loads(self._timing.read_text())
-            self._before = {"seconds": float(told["seconds"]), "items": int(told["items"]), "unit": str(told["unit"])}
+        self._seconds, self._items, self._unit = read_timing(folder)
 
     def path(self, artifact: Artifact) -> Path:
         return self.state.path(artifact)
@@ -160,13 +157,10 @@ class StepWork:
 
     def note_time(self, unit: str = "") -> None:
         """Write down how long the step has taken, over all processes that worked on it, and how much it has made."""
-        timing = {
-            "seconds": round(self._before["seconds"] + time.monotonic() - self._began, 3),
-            "items": self._before["items"] + self._bar.made,
-            "unit": unit or self._before["unit"],
-        }
-        self._before["unit"] = timing["unit"]
-        write_json(self._timing, timing)
+        self._unit = unit or self._unit
+        seconds = round(self._seconds + time.monotonic() - self._began, 3)
+        timing = {"seconds": seconds, "items": self._items + self._bar.made, "unit": self._unit}
+        write_json(self.folder / TIMING, timing)
 
     def _hold_limit(self, aside: int, seen: int, total: int | None) -> None:
         limit = self._host.aside_limit
@@ -175,6 +169,15 @@ class StepWork:
                 f"{self.title}: {aside} of {seen} items were set aside, more than the share of {limit:g} that "
                 f"limits.aside allows; the reasons are in {self.folder / 'aside'}"
             )
+
+
+def read_timing(folder: Path) -> tuple[float, int, str]:
+    """How long a step has taken so far (seconds), how many items it has made, and what they are; nothing where the note
+    of it is damaged, as it decides nothing."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        told = json.loads((folder / TIMING).read_text())
+        return float(told["seconds"]), int(told["items"]), str(told["unit"])
+    return 0.0, 0, "items"
 
 
 def _kept(keep: Callable[[list[Any]], Sequence[Row]], _: int, groups: list[list[Any]]) -> Shard:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Le
 
-from realism.base.errors import RealismError
+from realism.base.errors import damaged
 from realism.base.tables import chunks, count_rows, read_part
 from realism.data.artifacts import Artifact, Prompts, References, Samples
 from realism.data.rows import NOT_KNOWN, Aside, PromptRow, Reference, Sample
 from realism.data.types import Prompt, Request, Unmade, request_seed
 from realism.parts import Generator
+from realism.parts.calls import drawn
 from realism.parts.step import NONE, Artifacts, Step, name_error
 from realism.parts.work import Shard, Work
 
@@ -116,7 +117,7 @@ class Generate(Step):
         references = work.parts(slot) if slot else []
         prompts = work.parts(Prompts(self.prompts))
         if slot and len(references) != len(prompts):
-            raise RealismError(f"the references in '{work.path(slot)}' are not whole; remove that folder and run again")
+            raise damaged(work.path(slot))
         for number, path in enumerate(prompts):
             found: dict[str, list[Reference]] = {}
             for row in read_part(references[number], Reference) if references else []:
@@ -131,7 +132,7 @@ class Generate(Step):
 
         aside: list[Aside] = []
         ready = list(self._requests(jobs, seed, aside))
-        made = self.generator.generate([request for _, request in ready]) if ready else []
+        made = drawn(self.generator, [request for _, request in ready]) if ready else []
         samples, images = [], []
         for (job, request), image in zip(ready, made, strict=True):
             if isinstance(image, Unmade):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 
@@ -14,7 +14,7 @@ from realism.base.duplicates import BITS, Alike
 from realism.base.errors import RealismError
 from realism.base.files import renamed_folder, write_aside
 from realism.base.plain import readable
-from realism.base.tables import chunks, part_path, parts, write_part
+from realism.base.tables import chunks, part_path, parts, read_vectors, write_part
 from realism.data import artifacts
 from realism.data.artifacts import Artifact
 from realism.data.rows import Aside
@@ -23,14 +23,12 @@ from realism.databases.database import DatabaseRow, Manifest
 from realism.databases.indexing import Encoded, duplicates_of, leaks_of, unit_rows, vectors_fit
 from realism.databases.leaks import evaluation_sets
 from realism.parts import Images, Retriever
+from realism.parts.calls import records_of
 from realism.parts.embedder import SHARD, Embedder, KeyedRow, VectorMemory, row_of
 from realism.parts.sources import EmbeddedImages
 from realism.parts.step import Artifacts, Step
 from realism.parts.work import Shard, Table, Work
 from realism.run.fingerprint import describe, encoder_of, learnt_by
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass
@@ -86,14 +84,14 @@ class BuildIndex(Step):
         self._tell(left_out, leaked, encoded, work)
         made = self._write(encoded, left_out, folder)
         with renamed_folder(folder / "index") as searched:
-            self.retriever.index.build((_vectors(path) for path in made), searched)
+            self.retriever.index.build((read_vectors(path) for path in made), searched)
         Manifest(
             retriever=self.retriever.part_name,
             encoder=encoder_of(self.retriever),
             learnt=learnt_by(self.retriever, work.state),
             vectors=f"{self.images.part_name}, by {self.images.encoder}" if foreign else "the retriever",  # type: ignore[attr-defined]
             rows=len(encoded) - len(left_out),
-            width=int(_vectors(made[0]).shape[1]),
+            width=int(read_vectors(made[0]).shape[1]),
             left_out={"leaks": leaked, "duplicates": len(left_out) - leaked},
             evaluated=[images.part_name for images in self._evaluated(work)],
             versions=work.run.versions(),
@@ -107,8 +105,10 @@ class BuildIndex(Step):
         """The table of records whose images can be read; vectors and perceptual hashes of all of them are kept.
 
         memory: where vectors that came with the images are kept; None if the retriever makes them."""
-        total = sum(1 for _ in self.images.records())
+        total = sum(1 for _ in records_of(self.images))
         embed = partial(self._embed_some, memory, work.embedder)
+        kept = memory.kept if memory else work.embedder.kept_vectors(self.retriever)
+        work.embedder.forget_lost(work.folder / "encoded", kept, look=True)
         table = work.map(Table(KeyedRow, "encoded"), chunks(self._listed(), SHARD), embed, total=total, unit="images")
         if not parts(table):
             raise RealismError(f"index: '{self.images.part_name}' holds no image")
@@ -117,7 +117,7 @@ class BuildIndex(Step):
     def _embed_some(
         self, memory: VectorMemory | None, embedder: Embedder, number: int, pairs: list[tuple[Record, Any]]
     ) -> Shard:
-        records = [row_of(self.images, record) for record, _ in pairs]
+        records = [row_of(record) for record, _ in pairs]
         if memory is None:
             shard = embedder.embed(self.retriever, records, "index", look=True)
             embedder.flush()
@@ -136,7 +136,7 @@ class BuildIndex(Step):
     def _listed(self) -> Iterator[tuple[Record, Any]]:
         if isinstance(self.images, EmbeddedImages):
             return self.images.embedded()
-        return ((record, None) for record in self.images.records())
+        return ((record, None) for record in records_of(self.images))
 
     def _leaks(self, encoded: Encoded, work: Work) -> dict[int, str]:
         """Rows of images that the recipe evaluates against, and which each is."""
@@ -192,9 +192,3 @@ class BuildIndex(Step):
 
 def _database_row(row: KeyedRow) -> DatabaseRow:
     return DatabaseRow(row.id, row.path, str(row.metadata.get("caption", "")), row.subject, row.metadata)
-
-
-def _vectors(path: Path) -> np.ndarray:
-    import numpy as np
-
-    return np.asarray(np.load(path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from realism.base.errors import RealismError
@@ -13,6 +13,7 @@ from realism.data.rows import Aside, PromptRow
 from realism.data.types import Prompt
 from realism.data.writable import prompt_problem
 from realism.parts import Prompts
+from realism.parts.returned import a_kind, hold
 from realism.parts.step import Artifacts, Step, name_error
 from realism.parts.work import Work
 
@@ -46,7 +47,9 @@ class ReadPrompts(Step):
         return [artifacts.Prompts(self.name)]
 
     def run(self, work: Work) -> None:
-        shards = chunks(_once(self.source.prompts()), SHARD)
+        found = self.source.prompts()
+        hold(self.source, None if isinstance(found, Iterable) else f"prompts gave {a_kind(found)}, not prompts")
+        shards = chunks(_once(found), SHARD)
         table = work.map(artifacts.Prompts(self.name), shards, _written, unit="prompts")
         if not any(table.iterdir()):
             raise RealismError(f"prompts: the source '{self.source.part_name}' holds no prompt; give it at least one")
@@ -56,7 +59,7 @@ def _written(_: int, prompts: list[PromptRow]) -> tuple[list[PromptRow], list[As
     return prompts, []
 
 
-def _once(prompts: Iterator[Prompt]) -> Iterator[PromptRow]:
+def _once(prompts: Iterable[Prompt]) -> Iterator[PromptRow]:
     seen: set[str] = set()
     for prompt in prompts:
         if wrong := prompt_problem(prompt):

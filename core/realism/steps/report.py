@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge, Le
 
@@ -31,7 +30,7 @@ from realism.parts.work import Work
 from realism.recipe.reader import written
 from realism.report.view import ExhibitsView, PictureView, PromptView, ReportView, StepView
 from realism.run.notes import notes_of
-from realism.run.work import asides
+from realism.run.work import asides, read_timing
 
 ASIDES_SHOWN = 50
 EXHIBITS_SHOWN = 12
@@ -116,14 +115,13 @@ def _measures(work: Work) -> Iterator[Measure]:
 
 def _steps(folder: Path, titles: Mapping[str, str]) -> Iterator[StepView]:
     for name, title in titles.items():
-        file = folder / name / "timing.json"
-        timing: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        seconds, items, unit = read_timing(folder / name)
         yield StepView(
             title=title,
             folder=name,
-            seconds=float(timing.get("seconds", 0)),
-            items=int(timing.get("items", 0)),
-            unit=str(timing.get("unit", "items")),
+            seconds=seconds,
+            items=items,
+            unit=unit,
             aside=sum(1 for _ in asides(folder / name)),
         )
 

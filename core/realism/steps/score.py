@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import MinLen
 
 from realism import parts
-from realism.base.errors import RealismError
+from realism.base.errors import RealismError, remedy
 from realism.base.tables import read_part, write_part
 from realism.data.artifacts import Artifact, Maps, Scores
 from realism.data.rows import Aside, Heatmap, Sample, Score
 from realism.data.types import Picture, Prompt
 from realism.parts import Reward
+from realism.parts.calls import judged
 from realism.parts.embedder import MAX_SIDE
-from realism.parts.scores import by_full_name, names_error, scores_error
+from realism.parts.scores import by_full_name, names_error
 from realism.parts.step import Artifacts, Step, called_twice, samples_of
 from realism.parts.work import Shard, Work
 from realism.steps.heatmaps import write_maps
@@ -96,14 +97,14 @@ class ScoreSamples(Step):
         pictures = _pictures(samples, root)
         against = _with_references(samples, pictures) if any(r.uses_references for r in self.rewards) else []
         for reward in self.rewards:
-            judged = [
+            seen = [
                 (s, p)
                 for s, p in zip(samples, against if reward.uses_references else pictures, strict=True)
                 if p.references or not reward.uses_references
             ]
-            of = [s for s, _ in judged]
+            of = [s for s, _ in seen]
             # each has a copy, so that one that changes its pictures spoils no other's scores
-            said = _said(reward, [_copy(p) for _, p in judged]) if judged else NOTHING
+            said = _said(reward, [_copy(p) for _, p in seen], arm) if seen else NOTHING
             if reward.map_names:
                 maps = Maps(arm, reward.part_name)
                 drawn = write_maps(folder / "heatmaps" / maps.place, root, of, said.maps)
@@ -137,12 +138,12 @@ def _with_references(samples: Sequence[Sample], pictures: Sequence[Picture]) -> 
     ]
 
 
-def _said(reward: Reward, pictures: Sequence[Picture]) -> parts.Scores:
-    """What a reward says of pictures. Raises RealismError if that is not what it promises."""
-    said = reward.score(pictures)
-    if error := scores_error(reward, said, len(pictures)):
-        raise RealismError(f"reward '{reward.part_name}' breaks its contract: {error}")
-    return said
+def _said(reward: Reward, pictures: Sequence[Picture], arm: str) -> parts.Scores:
+    try:
+        return judged(reward, pictures)
+    except BaseException as error:
+        error.add_note(f"of arm '{arm}'")  # which a fault is told with
+        raise
 
 
 def _rows(reward: Reward, samples: Sequence[Sample], said: parts.Scores) -> tuple[list[Score], list[Aside]]:
@@ -168,12 +169,12 @@ def _decimals(values: torch.Tensor) -> list[float]:
 
 
 def _read(paths: Iterable[Path | str], max_side: int | None = None) -> list[Image.Image]:
-    """Images that the run itself has written or found before; raises UnreadableImage if one is gone."""
+    """Images that the run itself has written or found before; raises RealismError if one is gone."""
     from realism.base.images import UnreadableImage, read_images
 
     images = []
     for image in read_images(paths, max_side=max_side):
         if isinstance(image, UnreadableImage):
-            raise image
+            raise RealismError(f"{image}; {remedy(image.path, 'put it back, or index the database anew')}")
         images.append(image)
     return images

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from realism.base.files import renamed_folder
 from realism.data.artifacts import Artifact, Weights
 from realism.parts import Trainer
+from realism.parts.returned import a_kind, hold
 from realism.parts.step import Artifacts, Step
 from realism.parts.work import Work
 
@@ -46,10 +48,14 @@ class Train(Step):
 
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # it greets; the run has a bar and a log
         lightning.seed_everything(work.seed, verbose=False)
-        module = self.trainer.module()
-        data = self.trainer.data(work)
+        module, data = self.trainer.module(), self.trainer.data(work)
+        hold(self.trainer, _fit_error(module, data))
         last = work.folder / "checkpoints" / "last.ckpt"
+        goes_on = zipfile.is_zipfile(last)
+        if last.exists() and not goes_on:
+            work.warn(f"{work.title}: the checkpoint '{last}' is damaged; the fit begins anew")
         steps, by_epoch = self.trainer.length(len(data)), self.trainer.checkpoint_every is None
+        hold(self.trainer, _length_error(steps, len(data) if by_epoch else 1))
         fit = lightning.Trainer(
             max_steps=-1 if by_epoch else steps,  # with both given, a resumed fit would count its epochs wrongly
             max_epochs=steps // len(data) if by_epoch else -1,
@@ -61,14 +67,27 @@ class Train(Step):
             enable_model_summary=False,
             **self.trainer.fit_options(),
         )
-        try:
-            fit.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
-        except SystemExit as error:
-            if isinstance(error.__context__, KeyboardInterrupt):  # what Lightning makes of it
-                raise KeyboardInterrupt from None
-            raise
+        fit.fit(module, data, ckpt_path=str(last) if goes_on else None, weights_only=True)
         with renamed_folder(work.folder / Weights(self.trainer.trains.part_name).place) as folder:
             self.trainer.save(module, folder)
+            hold(self.trainer, None if any(folder.iterdir()) else "save wrote nothing")
+
+
+def _fit_error(module: Any, data: Any) -> str | None:
+    """One sentence unless Lightning can fit the module on the data."""
+    import lightning
+
+    if not isinstance(module, lightning.LightningModule):
+        return f"module gave {a_kind(module)}, not a LightningModule"
+    if not isinstance(data, Sized) or not isinstance(data, Iterable):
+        return f"data gave {a_kind(data)}, not a DataLoader of known length"
+    return None if len(data) else "data gave a DataLoader without a batch"
+
+
+def _length_error(steps: Any, least: int) -> str | None:
+    if not isinstance(steps, int) or isinstance(steps, bool):
+        return f"length gave {a_kind(steps)}, not a number of steps"
+    return None if steps >= least else f"length gave {steps}, not {least} steps or more"
 
 
 def _checkpoints(folder: Path, every: int | None) -> ModelCheckpoint:

@@ -8,6 +8,7 @@ from typing import Any
 
 from realism.data.types import Request, Unmade
 from realism.parts import Generator
+from realism.parts.returned import pictures_error
 from realism.testing.material import picture, prompts
 from realism.testing.part import PartSuite, farthest
 
@@ -17,10 +18,7 @@ class GeneratorSuite(PartSuite):
 
     def test_it_makes_one_rgb_picture_a_request(self, part: Generator) -> None:
         made = part.generate(_requests(part))
-        assert len(made) == 4, f"4 requests gave {len(made)} pictures"
-        wrong = [image for image in made if not isinstance(image, Unmade) and getattr(image, "mode", None) != "RGB"]
-        assert not wrong, f"pictures should be RGB images, or Unmade(reason), not {wrong[0]}"
-        assert all(image.reason for image in made if isinstance(image, Unmade)), "Unmade should say why"
+        assert (error := pictures_error(made, 4)) is None, error
 
     def test_no_request_gives_no_picture(self, part: Generator) -> None:
         assert list(part.generate([])) == [], "an empty list of requests should give an empty list of pictures"

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from realism.base.errors import RealismError
 from realism.parts import Chat, LanguageModel
+from realism.parts.returned import replies_error
 from realism.testing.material import TEXTS, pictures
 from realism.testing.part import PartSuite
 
@@ -15,9 +16,7 @@ class LanguageModelSuite(PartSuite):
 
     def test_it_gives_one_reply_a_chat(self, part: LanguageModel) -> None:
         replies = part.reply(_chats(part))
-        assert len(replies) == 4, f"4 chats got {len(replies)} replies"
-        other = {type(reply).__name__ for reply in replies} - {"str"}
-        assert not other, f"a reply is a {'/'.join(other)}, not a str"
+        assert (error := replies_error(replies, 4)) is None, error
 
     def test_replies_have_no_white_space_at_their_ends(self, part: LanguageModel) -> None:
         untidy = [reply for reply in part.reply(_chats(part)) if reply != reply.strip()]

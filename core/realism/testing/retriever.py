@@ -9,6 +9,7 @@ import numpy as np
 
 from realism.base.errors import RealismError
 from realism.parts import Index, PixelEncoder, Retriever
+from realism.parts.returned import found_error, rows_error
 from realism.testing.material import TEXTS, picture, pictures, pixels, unit_rows
 from realism.testing.part import PartSuite, check_gradient, farthest
 
@@ -17,9 +18,9 @@ class RetrieverSuite(PartSuite):
     """The contract of `realism.Retriever`."""
 
     def test_rows_are_float32_of_length_1(self, part: Retriever) -> None:
-        for rows, n in ((part.encode_images(pictures()), 4), (part.encode_texts(TEXTS), len(TEXTS))):
-            assert rows.ndim == 2 and len(rows) == n, f"{n} items gave an array of shape {rows.shape}"
-            assert rows.dtype == np.float32, f"rows are {rows.dtype}, not float32"
+        images, texts = part.embed_images(pictures()), part.encode_texts(TEXTS)
+        for method, rows, n in (("embed_images", images, 4), ("encode_texts", texts, len(TEXTS))):
+            assert (error := rows_error(method, rows, n)) is None, error
             gap = farthest(np.linalg.norm(rows, axis=1), np.ones(n))
             assert gap < 1e-4, f"rows should have length 1; one is off by {gap:.2g}"
 
@@ -110,4 +111,6 @@ class IndexSuite(PartSuite):
     ) -> tuple[np.ndarray, np.ndarray]:
         with tempfile.TemporaryDirectory() as folder:
             part.build((rows[i : i + 200] for i in range(0, len(rows), 200)), Path(folder))
-            return part.search(Path(folder), queries, k, allowed)
+            found = part.search(Path(folder), queries, k, allowed)
+            assert (error := found_error(found, len(queries), k, len(rows), allowed)) is None, error
+            return found

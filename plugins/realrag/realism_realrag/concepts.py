@@ -16,6 +16,7 @@ from realism.data.artifacts import Artifact, Index, Prompts, References
 from realism.data.rows import NOT_KNOWN, Aside, PromptRow, Reference
 from realism.databases.database import Database
 from realism.parts import Chat, LanguageModel, Retriever
+from realism.parts.calls import replied
 from realism.parts.step import Artifacts, Step, first_arm, references_error
 from realism.parts.work import Shard, Work
 
@@ -114,7 +115,7 @@ class Concepts(Step):
         return self._references(database, wanted, captions), aside
 
     def _ask(self, chats: Sequence[Chat]) -> list[str]:
-        return self.language.reply(chats) if chats else []
+        return replied(self.language, chats) if chats else []
 
     def _references(
         self, database: Database, wanted: Sequence[tuple[PromptRow, str]], captions: Sequence[str]

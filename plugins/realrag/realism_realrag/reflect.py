@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Le
 from realism.base.files import digest, write_aside
-from realism.base.tables import chunks, parts, read, read_part
+from realism.base.tables import chunks, parts, read, read_part, read_vectors
 from realism.data import artifacts
 from realism.data.artifacts import Artifact, Exhibits
 from realism.data.rows import Aside, Exhibit, RecordRow
 from realism.data.types import Prompt, Request, Unmade, request_seed
 from realism.databases.database import Database
 from realism.parts import Generator, Retriever
+from realism.parts.calls import drawn
 from realism.parts.step import Artifacts, Step
 from realism.parts.work import Shard, Table, Work
 
@@ -118,7 +119,7 @@ class Reflect(Step):
 
         prompts = [_prompt(text, subject) for text, subject, _ in jobs]
         seeds = [request_seed(seed, p.id, n) for p, (_, _, n) in zip(prompts, jobs, strict=True)]
-        made = self.generator.generate([Request(p, s) for p, s in zip(prompts, seeds, strict=True)])
+        made = drawn(self.generator, [Request(p, s) for p, s in zip(prompts, seeds, strict=True)])
         names = [f"{digest(text)[:16]}-{n}" for text, _, n in jobs]
         aside = [Aside(n, self.title(), i.reason) for n, i in zip(names, made, strict=True) if isinstance(i, Unmade)]
         kept = [i for i, image in enumerate(made) if not isinstance(image, Unmade)]
@@ -194,9 +195,8 @@ class _Drafts:
 
 @functools.lru_cache(maxsize=16)
 def _part(table: Path, vectors: Path) -> tuple[list[Draft], np.ndarray]:
-    import numpy as np
 
-    return read_part(table, Draft), np.load(vectors)
+    return read_part(table, Draft), read_vectors(vectors)
 
 
 def _prompt(text: str, subject: str) -> Prompt:
