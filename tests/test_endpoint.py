@@ -206,6 +206,13 @@ def test_replies_beside_one_that_failed_are_kept(server):
     assert len(server.requests) == 4
 
 
+def test_chats_that_wait_behind_one_that_failed_are_not_asked(server):
+    server.failing, server.delay = [400], 0.05
+    with pytest.raises(RealismError):
+        Endpoint(server.url, "tiny", concurrency=1).reply([ROSE, BEE, Chat("sand"), Chat("sea")])
+    assert len(server.requests) <= 2
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -117,7 +117,7 @@ def test_runs_are_listed_with_how_they_stand_newest_first(folder_of, realism, mo
     assert done | {"when": ""} == {
         "run": "runs/recipe", "recipe": "recipe", "state": "done", "when": "", "time": "2 h 03 min", "settings": ""
     }  # fmt: skip
-    assert failed["state"].startswith("failed at score: unexpected ZeroDivisionError")
+    assert failed["state"].startswith("failed at score: reward 'colour' of plugin 'toys' failed on 3 pictures")
     assert (failed["settings"], failed["recipe"]) == ("seed=1 prompts.count=3", "recipe")
     assert listed(realism("runs", "runs/recipe")[1]) == [done]
 

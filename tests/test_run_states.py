@@ -57,9 +57,9 @@ def test_a_run_that_failed_says_why_and_where_and_shows_what_is_done(run, write_
 
 def test_an_error_that_nobody_expected_is_written_down_with_its_class(run, write_recipe, monkeypatch, tmp_path):
     monkeypatch.setattr(toys.ToyReward, "score", lambda self, pictures: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(RealismError):
         run(write_recipe())
-    assert told(tmp_path / "run")["error"].startswith("unexpected ZeroDivisionError: division by zero in step 'score'")
+    assert "of arm 'none' in step 'score': ZeroDivisionError: division by zero" in told(tmp_path / "run")["error"]
 
 
 def test_a_run_that_goes_on_and_ends_well_forgets_the_error(run, write_recipe, monkeypatch, tmp_path):

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -111,14 +111,16 @@ class Endpoint(LanguageModel):
         pool = ThreadPoolExecutor(self.concurrency)
         try:
             asked = {pool.submit(self._ask, chat): i for i, chat in enumerate(chats)}
-            for future in as_completed(asked):
-                if future.cancelled():
-                    continue
-                if error := future.exception():
-                    failed = failed or error
-                    pool.shutdown(wait=False, cancel_futures=True)
-                else:
-                    yield asked[future], future.result()
+            waiting = set(asked)
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in done:
+                    if error := future.exception():
+                        failed = failed or error
+                        # what is cancelled before it began is never told to be done
+                        waiting = {other for other in waiting if not other.cancel()}
+                    else:
+                        yield asked[future], future.result()
         finally:
             pool.shutdown(cancel_futures=True)
         if failed:

@@ -312,7 +312,7 @@ class Run:
             self._write_aside()
             if self.error:
                 write_report(self.folder, self.plugins.registry, View(quiet=True))
-                self.view.say(f"report of what is done: {self.folder / 'report.html'}")
+                self.view.say(f"report of what is done: {os.path.relpath(self.folder / 'report.html')}")
         except Exception as another:
             logging.getLogger("realism").info("the report of what is done was not written: %s", sentence(another))
 
