@@ -214,7 +214,7 @@ def test_a_killed_fit_goes_on_and_ends_with_equal_bytes(run, write_recipe, tmp_p
             raise RuntimeError("killed")
         return step(module, batch, number)
 
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="killed"):
+    with monkeypatch.context() as patch, pytest.raises(RealismError, match="killed"):
         patch.setattr(Learning, "training_step", killed)
         run(recipe, out="killed")
     run(recipe, out="killed")
@@ -236,7 +236,7 @@ def test_a_fit_that_was_killed_after_its_last_step_has_only_to_be_saved(run, wri
     def killed(*_):
         raise RuntimeError("killed")
 
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="killed"):
+    with monkeypatch.context() as patch, pytest.raises(RealismError, match="killed"):
         patch.setattr(LoRATrainer, "save", killed)
         run(recipe, out="killed")
     run(recipe, out="killed")

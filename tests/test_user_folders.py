@@ -91,17 +91,20 @@ class Odd(Images):
 @pytest.mark.parametrize(
     ("record", "sentence"),
     [
-        ("a.png", "images 'odd': the source gives a str, not a Record"),
-        (Record(5, Path("a.png")), "images 'odd': the id of record 5 is 5, not a text"),
-        (Record("a", "a.png"), "images 'odd': the path of record 'a' is 'a.png', not a Path"),
-        (Record("a", Path("a.png"), None), "images 'odd': the subject of record 'a' is nothing, not a text"),
+        ("a.png", "images 'odd' breaks its contract: the source gives a str, not a Record"),
+        (Record(5, Path("a.png")), "images 'odd' breaks its contract: the id of record 5 is 5, not a text"),
+        (Record("a", "a.png"), "images 'odd' breaks its contract: the path of record 'a' is 'a.png', not a Path"),
+        (
+            Record("a", Path("a.png"), None),
+            "images 'odd' breaks its contract: the subject of record 'a' is nothing",
+        ),
         (
             Record("a", Path("a.png"), "", {"k": {1, 2}}),
-            "images 'odd': record 'a' cannot be written down: Object of type set",
+            "images 'odd' breaks its contract: record 'a' cannot be written down: Object of type set",
         ),
         (
             Record("a", Path("a.png"), "", {"k": b"x"}),
-            "images 'odd': record 'a' cannot be written down: Object of type bytes",
+            "images 'odd' breaks its contract: record 'a' cannot be written down: Object of type bytes",
         ),
     ],
 )

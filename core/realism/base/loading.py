@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import RealismError
+from realism.base.machine import of_machine
 from realism.base.pretrained import quiet, read_json, said
 
 if TYPE_CHECKING:
@@ -77,6 +78,20 @@ def read_tensors(file: Path, name: str = "") -> dict[str, torch.Tensor]:
         found = load_file(file) if file.suffix == ".safetensors" else _torch_saved(file)
     check_finite(found, f"weights '{name or file}'")
     return found
+
+
+def is_whole(file: Path) -> bool:
+    """Whether a file of safetensors has its head, and the size that this tells; no tensor is read. Raises OSError where
+    the machine will not read it."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, "numpy"):
+            return True
+    except (SafetensorError, OSError) as error:
+        if of_machine(error):
+            raise
+        return False
 
 
 def check_finite(tensors: Mapping[str, torch.Tensor], whose: str) -> None:
