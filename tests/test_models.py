@@ -45,6 +45,7 @@ def test_anything_else_that_can_be_a_hub_id_is_one(name):
         ("garden/lost", "model 'garden/lost' .* which is not there; install the plugin again or build the model"),
         ("./mine", "no model folder './mine'"),
         ("/nowhere/mine", "no model folder '/nowhere/mine'"),
+        ("~nobody-here/mine", "no model folder '~nobody-here/mine'"),
         ("~/nowhere/mine", "no model folder '~/nowhere/mine'"),
         (
             "models/mine/v2",

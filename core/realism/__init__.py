@@ -74,6 +74,7 @@ def open_run(folder: str | Path, seed: int | None = None) -> OpenRun:
 
     seed: which one of a run with several; the first, if None. Raises RealismError for what is not a run's folder.
     """
+    from realism.base.files import user_path
     from realism.run.reading import OpenRun
 
-    return OpenRun(Path(folder).expanduser(), seed)
+    return OpenRun(user_path(str(folder)), seed)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from realism.base.devices import pick_device, pick_dtype
 from realism.base.errors import RealismError, nearest
+from realism.base.files import user_path
 from realism.base.openclip import HUB, LOCAL, check_openclip_folder, load_openclip
 from realism.base.pixels import Preprocessing
 from realism.plugins.models import find_model
@@ -138,7 +139,7 @@ def _source(name: str) -> str | Path:
     if name.startswith(HUB):
         return name
     if name.startswith(LOCAL):
-        folder = Path(name.removeprefix(LOCAL)).expanduser()
+        folder = user_path(name.removeprefix(LOCAL))
         if not folder.is_dir():
             raise RealismError(f"no model folder '{folder}'")
         return folder

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realism.base.errors import RealismError
+from realism.base.files import user_path
 from realism.base.loading import read_tensors
 from realism.base.pretrained import said
 from realism.plugins.models import HUB_ID, find_model
@@ -18,7 +19,7 @@ def local_weights(name: str, inside: str) -> Path | None:
     """The file of that name, or the file `inside` the folder or shipped model of that name; None for the hub's.
 
     Raises RealismError if it should be on this machine and is not."""
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.is_file():
         return path
     if name.count("/") >= 2 and not name.startswith((".", "/", "~")) and not path.is_dir():

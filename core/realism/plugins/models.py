@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from realism.base.errors import RealismError, nearest
+from realism.base.files import user_path
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
@@ -27,7 +28,7 @@ def find_model(name: str) -> str | Path:
                 "install the plugin again or build the model"
             )
         return folder
-    folder = Path(name).expanduser()
+    folder = user_path(name)
     if name and folder.is_dir():
         return folder
     shipped = [entry.name for entry in registry.entries("model")]

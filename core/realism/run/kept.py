@@ -4,7 +4,7 @@ plugins that made it are by now."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +20,13 @@ from realism.run.done import written_by
 from realism.run.progress import Bar, View
 from realism.run.record import read_record
 from realism.run.seeds import pooled
-from realism.run.work import StepWork
+from realism.run.work import NoPlugins, StepWork
 
 if TYPE_CHECKING:
-    from PIL import Image
-
-    from realism.data.types import Prompt
+    pass
 
 
-class KeptRun:
+class KeptRun(NoPlugins):
     """A run that does no more steps. To what reads it, it is a `realism.parts.work.RunInfo`."""
 
     aside_limit = 1.0
@@ -53,14 +51,6 @@ class KeptRun:
 
     def warn(self, text: str) -> None:
         logging.getLogger("realism").warning(text)
-
-    def screen(
-        self, step: str, images: Callable[[], Sequence[Image.Image]], prompts: Sequence[Prompt]
-    ) -> list[str | None]:
-        return [None] * len(prompts)
-
-    def report_scores(self, step: str, arm: str, reward: str, given: Mapping[str, float]) -> None:
-        pass
 
     def work(self, scratch: Path) -> StepWork:
         """All artifacts that are there, for a step that shows them. scratch: where measures of several seeds are

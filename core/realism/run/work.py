@@ -55,6 +55,19 @@ class Host(RunInfo, Protocol):
         """Tell plugins what a reward has given."""
 
 
+class NoPlugins:
+    """A host that asks no plugins."""
+
+    def screen(
+        self, step: str, images: Callable[[], Sequence[Image.Image]], prompts: Sequence[Prompt]
+    ) -> list[str | None]:
+        """Nothing is said against the images."""
+        return [None] * len(prompts)
+
+    def report_scores(self, step: str, arm: str, reward: str, given: Mapping[str, float]) -> None:
+        """Nobody is told."""
+
+
 class StepWork:
     """What a step is given: see `realism.parts.work.Work`. Shards are done in this process."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,19 +15,17 @@ from realism.parts.embedder import Embedder
 from realism.parts.work import StepRecord
 from realism.run.parts_in_use import parts_in_use
 from realism.run.progress import Bar
-from realism.run.work import StepWork
+from realism.run.work import NoPlugins, StepWork
 
 if TYPE_CHECKING:
-    from PIL import Image
-
-    from realism.data.types import Prompt
+    pass
 
 Given = Mapping[Artifact, Path | Sequence[Row]]
 """Artifacts that are there: each where it lies, or the rows of its table."""
 
 
 @dataclass
-class NoRun:
+class NoRun(NoPlugins):
     """Stands for a run that has done nothing, says nothing, and has no plugins."""
 
     folder: Path
@@ -48,14 +46,6 @@ class NoRun:
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)
-
-    def screen(
-        self, step: str, images: Callable[[], Sequence[Image.Image]], prompts: Sequence[Prompt]
-    ) -> list[str | None]:
-        return [None] * len(prompts)
-
-    def report_scores(self, step: str, arm: str, reward: str, given: Mapping[str, float]) -> None:
-        pass
 
 
 def work_with(root: Path, there: Given, title: str = "step", seed: int = 0) -> StepWork:
