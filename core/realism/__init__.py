@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import RealismError
 from realism.data import artifacts
@@ -33,7 +33,8 @@ from realism.parts.work import Work
 from realism.plugins.hooks import hook
 
 if TYPE_CHECKING:
-    from realism.run.reading import OpenRun
+    from realism.notebook.handles import Handle
+    from realism.notebook.running import ShownRun
 
 __all__ = [
     "Chat",
@@ -66,15 +67,27 @@ __all__ = [
     "artifacts",
     "hook",
     "open_run",
+    "part",
 ]
 
 
-def open_run(folder: str | Path, seed: int | None = None) -> OpenRun:
+def open_run(folder: str | Path, seed: int | None = None) -> ShownRun:
     """What a run has left in its folder, for notebooks and people: `open_run("runs/garden")["scores"].to_pandas()`.
 
     seed: which one of a run with several; the first, if None. Raises RealismError for what is not a run's folder.
     """
     from realism.base.files import user_path
-    from realism.run.reading import OpenRun
+    from realism.notebook.running import ShownRun
 
-    return OpenRun(user_path(str(folder)), seed)
+    return ShownRun(user_path(str(folder)), seed)
+
+
+def part(name: str, **options: Any) -> Handle:
+    """A registered part, to be used with plain texts, images, paths and arrays: `part("pickscore").score(images,
+    "a red rose").values`, `part("flux-kontext", model="garden/flux", size=64).draw("a red rose", seed=0)`.
+
+    options: as in a recipe. Raises RealismError, in the sentences of a recipe, with all that is wrong.
+    """
+    from realism.notebook.handles import part
+
+    return part(name, **options)

@@ -27,8 +27,8 @@ def _read(name: str, overrides: list[str], view: View, allowed: list[str]) -> Re
 
 def run_recipe(
     name: str, overrides: list[str], out: Path | None, fresh: list[str], allowed: list[str], quiet: bool
-) -> None:
-    """`realism run`."""
+) -> Path:
+    """`realism run`. Returns the run's folder."""
     view = View(quiet=quiet)
     recipe = _read(name, overrides, view, allowed)
     folder = out or _own_folder(recipe, name)
@@ -44,6 +44,7 @@ def run_recipe(
         view.say(f"{aside} set aside ({folder / 'aside.csv'})")
     if (folder / "report.html").exists():
         view.say(f"report: {folder / 'report.html'}")
+    return folder
 
 
 def _own_folder(recipe: Recipe, name: str) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from realism.base.errors import RealismError, listed, nearest
 from realism.data.types import Picture, Prompt
 from realism.parts.base import Part
 
@@ -36,6 +37,13 @@ class Scores:
     values: torch.Tensor | Mapping[str, torch.Tensor]
     details: Sequence[Mapping[str, Any]] = ()
     maps: Mapping[str, Sequence[np.ndarray]] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        """One of several values, by its name. Raises RealismError if there is none of that name."""
+        there = self.values if isinstance(self.values, Mapping) else {}
+        if name not in there:
+            raise RealismError(f"no value '{name}'{nearest(name, there)}; values here: {listed(there)}")
+        return there[name]
 
 
 class Reward(Part):

@@ -1,0 +1,195 @@
+"""A part by its name, with a method that takes what people have at hand."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from realism.base.errors import RealismError
+from realism.base.files import user_path
+from realism.data.types import Hit, Picture, Record, Request
+from realism.notebook.inputs import images_of, prompts_of
+from realism.notebook.shown import Gallery, table
+from realism.parts import Chat, Generator, LanguageModel, Part, Retriever, Reward, Scores
+from realism.parts.calls import drawn, encoded_texts, found_rows, judged, replied
+from realism.plugins.manager import plugins
+from realism.recipe.parts import PartMaker
+from realism.recipe.source import Source
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SHARD = 256
+"""Images of a collection that are held at a time."""
+
+
+def part(name: str, **options: Any) -> Handle:
+    """See `realism.part`. An option that takes a part takes another handle, a name, or `{"use": NAME, ...}`. All that
+    the part itself has can be reached through the handle, and the part is its `part`."""
+    registry = plugins().registry
+    source = Source({})
+    made = PartMaker(source, registry).spec({"use": name} | {k: _bare(v) for k, v in options.items()}, (), Part, name)
+    if made is None:
+        said = (f"{p.key}: {p.message}" if p.key not in ("", "use") else p.message for p in source.problems)
+        hints = (p.hint for p in source.problems if p.hint)
+        raise RealismError("; ".join([*said, *dict.fromkeys(hints)]))
+    kinds = {
+        Reward: RewardHandle,
+        Generator: GeneratorHandle,
+        Retriever: RetrieverHandle,
+        LanguageModel: LanguageHandle,
+    }
+    return next((handle for kind, handle in kinds.items() if isinstance(made, kind)), Handle)(made)
+
+
+def _bare(value: Any) -> Any:
+    if isinstance(value, Handle):
+        return value.part
+    return [_bare(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+class Handle:
+    """A part that was made; what it has itself is reached through it."""
+
+    def __init__(self, part: Part):
+        self.part = part
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "part":
+            raise AttributeError(name)
+        return getattr(self.part, name)
+
+    def __repr__(self) -> str:
+        return repr(self.part)
+
+    def _repr_html_(self) -> str:
+        own = {f.name: getattr(self.part, f.name) for f in fields(self.part) if f.init}  # type: ignore[arg-type]
+        return table(f"{self.part.family} {self.part.part_name}", own)
+
+
+class RewardHandle(Handle):
+    """A reward."""
+
+    part: Reward
+
+    def score(self, images: Any, prompts: Any = "", references: Any = ()) -> Scores:
+        """What the reward says of images: one or several, in any form that `realism.notebook.inputs.images_of` takes,
+        each with its prompt, or with the one prompt of all. references: of all of them, for a reward that compares with
+        such."""
+        shown = images_of(images)
+        against = tuple(images_of(references))
+        pictures = [Picture(i, p, against) for i, p in zip(shown, prompts_of(prompts, len(shown)), strict=True)]
+        return judged(self.part, pictures)
+
+
+class GeneratorHandle(Handle):
+    """A generator."""
+
+    part: Generator
+
+    def draw(self, prompts: Any, seed: int = 0, references: Any = ()) -> Any:
+        """The picture of a text, or those of several texts, which have the seeds `seed`, `seed + 1`, ...
+
+        references: for each of them, as many as the generator takes. Raises RealismError for a picture that was not
+        made."""
+        asked = prompts_of(prompts)
+        given = tuple(images_of(references))
+        made = drawn(self.part, [Request(prompt, seed + i, given) for i, prompt in enumerate(asked)])
+        for prompt, image in zip(asked, made, strict=True):
+            if reason := getattr(image, "reason", None):
+                raise RealismError(f"no picture was made of '{prompt.text}': {reason}")
+        alone = isinstance(prompts, str) or not isinstance(prompts, Sequence)
+        return made[0] if alone else Gallery(made, [prompt.text for prompt in asked])
+
+
+class LanguageHandle(Handle):
+    """A language model."""
+
+    part: LanguageModel
+
+    def reply(self, text: str, images: Any = (), system: str = "") -> str:
+        """The reply to a text, with images if there are some."""
+        return replied(self.part, [Chat(text, tuple(images_of(images)), system)])[0]
+
+
+class RetrieverHandle(Handle):
+    """A retriever."""
+
+    part: Retriever
+
+    def encode_images(self, images: Any) -> np.ndarray:
+        """One or several images -> (n, d) float32, each row of length 1."""
+        return self.part.encode_images(images_of(images))
+
+    def encode_texts(self, texts: Any) -> np.ndarray:
+        """A text or several -> (n, d) float32, each row of length 1."""
+        return encoded_texts(self.part, [texts] if isinstance(texts, str) else list(texts))
+
+    def index(self, folder: str | Path) -> Collection:
+        """All images below a folder, to be searched. What cannot be read is left out; `Collection.left_out` has why."""
+        return Collection(self.part, user_path(str(folder)))
+
+
+class Collection:
+    """Images of a folder, embedded and searchable."""
+
+    def __init__(self, retriever: Retriever, folder: Path):
+        self._retriever = retriever
+        self._place = tempfile.TemporaryDirectory(prefix="realism-index-")
+        self.records: list[Record] = []
+        """The images, in the order of the index."""
+        self.left_out: dict[str, str] = {}
+        """The ids of images that could not be read, and why."""
+        retriever.index.build(self._rows(folder), Path(self._place.name))
+        if not self.records:
+            raise RealismError(f"no image in '{folder}' can be read: {next(iter(self.left_out.values()), '')}")
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __repr__(self) -> str:
+        return f"{len(self)} images, searched by {self._retriever.part_name}"
+
+    def search(self, text: str, k: int = 3) -> Found:
+        """The k images that are nearest to a text, best first."""
+        queries = encoded_texts(self._retriever, [text])
+        place = Path(self._place.name)
+        similarities, rows = found_rows(self._retriever.index, place, queries, min(k, len(self)), len(self))
+        pairs = zip(similarities[0].tolist(), rows[0].tolist(), strict=True)
+        return Found([Hit(self.records[row], similarity) for similarity, row in pairs if row >= 0])
+
+    def _rows(self, folder: Path) -> Iterator[np.ndarray]:
+        from realism.base.images import UnreadableImage, read_images
+        from realism.base.tables import chunks
+        from realism.parts.embedder import MAX_SIDE
+        from realism.sources.image_folder import ImageFolder
+
+        for records in chunks(ImageFolder(str(folder)).records(), SHARD):
+            read = list(read_images((record.path for record in records), max_side=MAX_SIDE))
+            good = [(r, i) for r, i in zip(records, read, strict=True) if not isinstance(i, UnreadableImage)]
+            self.left_out |= {
+                r.id: i.reason for r, i in zip(records, read, strict=True) if isinstance(i, UnreadableImage)
+            }
+            if good:
+                self.records += [record for record, _ in good]
+                yield self._retriever.encode_images([image for _, image in good])
+
+
+class Found(list[Hit]):
+    """What was found: hits, shown side by side in a notebook."""
+
+    def _repr_html_(self) -> str:
+        captions = [f"{hit.record.id} ({hit.similarity:.3f})" for hit in self]
+        return Gallery(images_of([hit.record.path for hit in self]), captions)._repr_html_()
+
+
+HANDLES: dict[str, type[Handle]] = {
+    "reward": RewardHandle,
+    "generator": GeneratorHandle,
+    "retriever": RetrieverHandle,
+    "language": LanguageHandle,
+}
+"""By family; parts of others have a plain handle."""

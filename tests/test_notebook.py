@@ -1,0 +1,128 @@
+"""In a notebook, parts and runs are used without a recipe, with what people have at hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from realism import Prompt, RealismError
+from realism.notebook.handles import part
+from realism.notebook.inputs import images_of, prompts_of
+from realism.plugins import manager
+
+RED = Image.new("RGB", (8, 8), (220, 30, 30))
+GREEN = Image.new("RGB", (8, 8), (30, 200, 40))
+
+
+@pytest.fixture(autouse=True)
+def toys_installed(toy_plugins, monkeypatch):
+    monkeypatch.setattr(manager, "plugins", lambda: toy_plugins)
+    monkeypatch.setattr("realism.notebook.handles.plugins", lambda: toy_plugins)
+
+
+def test_a_reward_scores_an_image_with_its_text():
+    colour = part("toy_colour")
+    red, green = Prompt("r", "a red square", "red"), Prompt("g", "a green square", "green")
+    assert colour.score(RED, red).values.tolist() == [1.0]
+    assert colour.score([RED, GREEN], red).values.tolist() == [1.0, 0.0]
+    assert colour.score([RED, GREEN], [red, green]).values.tolist() == [1.0, 1.0]
+    assert colour.score([RED, GREEN], "a red square").values.shape == (2,)
+
+
+def test_values_of_several_are_had_by_name():
+    critic = part("toy_critic").score(RED, "a red square")
+    assert critic["brightness"].shape == (1,)
+    with pytest.raises(RealismError, match="no value 'brightnes'; did you mean 'brightness'"):
+        critic["brightnes"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda path: RED,
+        lambda path: path,
+        lambda path: str(path),
+        lambda path: np.asarray(RED),
+        lambda path: np.asarray(RED) / np.float32(255),
+        lambda path: torch.from_numpy(np.array(RED)).permute(2, 0, 1),
+        lambda path: torch.from_numpy(np.array(RED)).permute(2, 0, 1).float() / 255,
+        lambda path: RED.convert("RGBA"),
+    ],
+)
+def test_an_image_may_be_given_in_any_form(given, tmp_path):
+    RED.save(tmp_path / "red.png")
+    one = given(tmp_path / "red.png")
+    for images in ([one], [one, one], np.stack([one] * 2) if isinstance(one, np.ndarray) else [one]):
+        assert {image.tobytes() for image in images_of(images)} == {RED.tobytes()}
+    [alone] = images_of(one)
+    assert alone.tobytes() == RED.tobytes()
+
+
+def test_several_tensors_are_taken_at_once():
+    batch = torch.stack([torch.zeros(3, 4, 6), torch.ones(3, 4, 6)])
+    assert [image.getpixel((0, 0)) for image in images_of(batch)] == [(0, 0, 0), (255, 255, 255)]
+    assert images_of(batch)[0].size == (6, 4)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (5, "5 is no image; expected an image of Pillow, a path"),
+        (np.zeros((3, 8, 8), np.float32), "an array of shape .3, 8, 8. is no image"),
+        (np.full((8, 8, 3), 7.0), "goes from 7 to 7, not within 0 to 1"),
+        (np.zeros((8, 8, 3), np.int64), "an image of int64 is not taken; expected bytes"),
+        ("nowhere.png", "nowhere.png cannot be read: it is not there"),
+    ],
+)
+def test_what_is_no_image_is_said(given, sentence):
+    with pytest.raises(RealismError, match=sentence):
+        images_of(given)
+
+
+def test_prompts_and_images_are_as_many():
+    with pytest.raises(RealismError, match="2 prompts for 3 images; give one for each, or one for all"):
+        prompts_of(["a", "b"], 3)
+    with pytest.raises(RealismError, match="5 is no prompt; expected a text"):
+        prompts_of([5])
+
+
+def test_a_generator_draws_a_text_and_several_and_shows_them():
+    toy = part("toy", size=16)
+    assert toy.draw("a red square").size == (16, 16)
+    several = toy.draw(["a red square", "a green square <b>"], seed=3)
+    assert len(several) == 2 and "&lt;b&gt;" in several._repr_html_()
+    blue = toy.draw("a blue square", references=GREEN)
+    assert blue.getpixel((0, 0))[1] > blue.getpixel((0, 0))[2]
+    assert toy.max_references == 1 and toy.part.size == 16
+
+
+def test_a_folder_is_searched_in_two_lines(database):
+    found = part("toy_retriever").index(database).search("a green square", k=2)
+    assert [hit.record.subject for hit in found] == ["green", "green"]
+    assert found._repr_html_().count("<figure") == 2
+
+
+def test_images_that_cannot_be_read_are_left_out_and_told(database):
+    (database / "red" / "0.png").write_bytes(b"")
+    collection = part("toy_retriever").index(database)
+    assert len(collection) == 23 and collection.left_out == {"red/0.png": "the file is empty"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("toyy", {}, "nothing named 'toyy' can be used; did you mean 'toy'"),
+        ("toy", {"sise": 9}, "toy has no option 'sise'; did you mean 'size'"),
+        ("toy", {"size": "large"}, "size: 'large' is not allowed: expected a whole number"),
+        ("toy_distance", {}, "encoder: .*must be given"),
+    ],
+)
+def test_wrong_options_are_refused_in_the_sentences_of_a_recipe(name, options, sentence):
+    with pytest.raises(RealismError, match=sentence):
+        part(name, **options)
+
+
+def test_a_part_takes_a_part_and_shows_its_options():
+    distance = part("toy_distance", encoder=part("toy_retriever"))
+    assert "<th>encoder</th>" in distance._repr_html_() and "toy_retriever" in distance._repr_html_()
