@@ -269,6 +269,12 @@ def test_a_fault_of_the_machine_is_told_and_once_mended_the_same_command_goes_on
     assert kill.contents(Path("out")) == kill.contents(Path("calm"))
 
 
+def test_a_folder_that_a_part_stumbles_over_is_not_to_be_removed(realism, write_recipe, monkeypatch, database):
+    monkeypatch.setattr(toys.ToyReward, "score", lambda self, pictures: database.open())
+    code, said = realism("run", str(write_recipe()), "-q", "--out", "out")
+    assert code == 1 and "reward 'colour' of plugin 'toys' failed" in said and "remove the folder" not in said
+
+
 def test_a_run_whose_folder_is_removed_says_so(realism, write_recipe, monkeypatch):
     def score(self, pictures):
         shutil.rmtree("out")

@@ -111,6 +111,19 @@ def test_whatever_is_changed_in_a_run_is_found_by_verify(run, write_recipe, chan
     assert f"{file.name}" in str(found.value)
 
 
+def test_all_that_is_changed_is_named_at_once(run, write_recipe):
+    done = run(write_recipe())
+    files = [_replace_a_picture(done), *(last_part(done, table) for table in PARTS)]
+    for part in files[1:]:
+        part.write_bytes(b"PAR1 and no more")
+    key = next(iter(done.folder.glob("embeddings/pixels/keys-*.npy")))
+    key.write_bytes(b"")
+    with pytest.raises(RealismError) as found:
+        verify_run(done.folder)
+    assert all(file.name in str(found.value) for file in [*files, key])
+    assert "5 not as written" in str(found.value)
+
+
 def test_the_list_of_files_is_one_that_sha256sum_reads(run, write_recipe):
     step = one(run(write_recipe()), "generate-none-*")
     checked = subprocess.run(["sha256sum", "--check", "--quiet", "files.sha256"], cwd=step)
@@ -119,8 +132,9 @@ def test_the_list_of_files_is_one_that_sha256sum_reads(run, write_recipe):
 
 def test_what_is_missing_of_a_steps_pictures_is_said_when_the_run_goes_on(run, write_recipe):
     done = run(write_recipe())
-    _remove_a_picture(done)
-    with pytest.raises(RealismError, match=r"lacks 1 of its \d+ files; .*remove"):
+    gone = _remove_a_picture(done)
+    (gone.parent / ".DS_Store").write_text("another file, so that there are as many as before")
+    with pytest.raises(RealismError, match=rf"lacks 1 of its \d+ files, such as 'images/{gone.name}'; remove"):
         run(write_recipe())
 
 
@@ -237,6 +251,20 @@ def test_what_a_part_warns_of_is_kept_with_the_step(run, write_recipe, monkeypat
     notes = [json.loads(line)["text"] for line in (one(done, "score-*") / "notes.jsonl").read_text().splitlines()]
     assert notes == ["these pictures are small"]
     assert "these pictures are small" in (done.folder / "report.html").read_text().lower()
+
+
+def test_texts_that_were_cut_are_told_in_the_report(run, write_recipe, monkeypatch):
+    from realism.base.cut_texts import note_texts
+
+    score = toys.ToyReward.score
+
+    def reading(self, pictures):
+        note_texts(self.part_name, 3, [p.prompt.text for p in pictures], [True] * len(pictures))
+        return score(self, pictures)
+
+    monkeypatch.setattr(toys.ToyReward, "score", reading)
+    done = run(write_recipe())
+    assert "'colour' reads 3 tokens: 12 of 12 prompts are longer" in (one(done, "score-*") / "notes.jsonl").read_text()
 
 
 @pytest.mark.parametrize("name", [".report.html.writing", "report.html", "run.json", "aside.csv", "log.txt", ".lock"])

@@ -11,6 +11,7 @@ from pathlib import Path
 import kill
 import pytest
 import toys
+from realism import open_run
 from realism.base.errors import RealismError
 from realism.plugins.manager import Plugins, installed
 from realism.run.kept import write_report
@@ -69,6 +70,36 @@ def test_a_run_that_goes_on_and_ends_well_forgets_the_error(run, write_recipe, m
     folder = run(write_recipe()).folder
     assert (told(folder)["state"], told(folder)["error"]) == ("done", "")
     assert "asleep" not in (folder / "report.html").read_text()
+
+
+def test_a_run_that_is_stopped_before_it_has_looked_at_its_steps_still_tells_of_them(
+    run, write_recipe, monkeypatch, tmp_path
+):
+    before = told(run(write_recipe()).folder)["steps"]
+    monkeypatch.setattr("realism.run.run.Run._place", lambda *_: refuse(None, None))
+    with pytest.raises(RealismError):
+        run(write_recipe())
+    assert told(tmp_path / "run")["steps"] == before
+    assert open_run(tmp_path / "run")["samples"].to_pandas().arm.nunique() == 2
+
+
+def test_what_was_done_by_another_recipe_is_not_told_of_a_run_that_was_stopped(
+    run, write_recipe, monkeypatch, tmp_path
+):
+    run(write_recipe())
+    monkeypatch.setattr(toys.ToyReward, "score", refuse)
+    with pytest.raises(RealismError):
+        run(write_recipe(RAG.replace("{use: toy}", "{use: toy, size: 9}")))
+    assert {step["title"] for step in told(tmp_path / "run")["steps"]} == {
+        "index retriever", "prompts", "generate none", "retrieve retriever", "generate retrieved"
+    }  # fmt: skip
+
+
+def test_looking_at_a_run_writes_nothing_but_the_report(run, write_recipe, toy_plugins):
+    folder = run(write_recipe()).folder
+    shutil.rmtree(folder / "embeddings")
+    write_report(folder, toy_plugins.registry, View(quiet=True))
+    assert not (folder / "embeddings").exists()
 
 
 def test_a_report_that_cannot_be_written_hides_no_error(run, write_recipe, monkeypatch, tmp_path):

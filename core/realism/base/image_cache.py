@@ -42,12 +42,17 @@ class ImageCache:
     """
 
     def __init__(self, folder: Path):
+        """The folder is read when something is asked of it, and made when something is written."""
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self._parts = sorted(folder.glob("keys-*.npy"))
         self._waiting: dict[str, np.ndarray] = {}
         self._values = functools.lru_cache(maxsize=OPEN)(lambda part: _load(_values_of(self._parts[part])))
+
+    @functools.cached_property
+    def _parts(self) -> list[Path]:
+        """The files of keys that are known, whose keys are sorted then."""
+        self._parts = sorted(self.folder.glob("keys-*.npy"))
         self._sort()
+        return self._parts
 
     def __reduce__(self) -> tuple[type[ImageCache], tuple[Path]]:
         return ImageCache, (self.folder,)  # what waits is not taken along
@@ -70,7 +75,7 @@ class ImageCache:
         """The rows (n, ...) of images, in their order, those that other processes have written since as well.
 
         keys: texts, or an array of bytes where there are many. Raises RealismError if there is no row of one."""
-        if self._new and isinstance(keys, np.ndarray):
+        if self._parts and self._new and isinstance(keys, np.ndarray):
             self._sort()
         places, there = self._found(keys)
         if not there.all() and len(found := sorted(self.folder.glob("keys-*.npy"))) > len(self._parts):
@@ -102,29 +107,22 @@ class ImageCache:
         """Write what waits, as one part."""
         if not self._waiting:
             return
-        keys = list(self._waiting)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        number, keys = len(self._parts), list(self._waiting)
         names, values = np.array(keys, "S32"), np.stack(list(self._waiting.values()))
         path = self.folder / f"keys-{_name(names, values)}.npy"
         _save(_values_of(path), values)  # first: a file of keys says its values are there
         _save(path, names)
-        self._new |= {key: (len(self._parts), row) for row, key in enumerate(keys)}
+        self._new |= {key: (number, row) for row, key in enumerate(keys)}
         self._parts.append(path)
         self._waiting.clear()
         if len(self._new) > MOST_NEW:
             self._sort()
 
-    def changed(self) -> Iterator[str]:
-        """What has been changed since it was written, in words; all is read."""
-        for path in self._parts:
-            try:
-                same = path.stem == f"keys-{_name(_load(path), _load(_values_of(path)))}"
-            except RealismError:
-                same = False
-            if not same:
-                yield f"'{path}' or '{_values_of(path).name}' has been changed"
-
     def _found(self, keys: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Part and row (n, 2) of each image, and which of these (n,) are there, in files."""
+        if not self._parts:
+            return np.zeros((len(keys), 2), np.int64), np.zeros(len(keys), bool)
         wanted = np.asarray(keys, "S32")
         places, there = np.zeros((len(wanted), 2), np.int64), np.zeros(len(wanted), bool)
         if len(self._keys):
@@ -136,6 +134,17 @@ class ImageCache:
                 if (place := self._new.get(_text(keys[i]))) is not None:
                     places[i], there[i] = place, True
         return places, there
+
+
+def changed_parts(folder: Path) -> Iterator[str]:
+    """What of a cache's folder is not as it was written, in words; all is read."""
+    for path in sorted(folder.glob("keys-*.npy")):
+        try:
+            same = path.stem == f"keys-{_name(_load(path), _load(_values_of(path)))}"
+        except RealismError:
+            same = False
+        if not same:
+            yield f"'{path}' or '{_values_of(path).name}' has been changed"
 
 
 def _name(keys: np.ndarray, values: np.ndarray) -> str:

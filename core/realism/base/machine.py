@@ -41,7 +41,9 @@ def machine_error(error: BaseException, folder: Path) -> MachineError | None:
     if number == errno.ENOMEM or is_out_of_memory(error):
         return MachineError(f"memory ran out: take a smaller batch, size or shard, or another device, {GOES_ON}")
     if number in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST):
-        place = getattr(error, "filename2", None) or place
+        place = Path(getattr(error, "filename2", None) or place)
+        if place == folder or not place.is_relative_to(folder):
+            return None  # whatever a part wanted there
         return MachineError(f"'{place}' cannot be written: remove the folder '{place}', which is in its way, {GOES_ON}")
     if number in REFUSED and Path(place).is_relative_to(folder):
         why = "its disk is read-only" if number == errno.EROFS else "this user may not"

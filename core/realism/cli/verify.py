@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from realism.base.errors import RealismError
-from realism.base.image_cache import ImageCache
+from realism.base.image_cache import changed_parts
 from realism.cli.runs import find_run
 from realism.run.done import DONE, changed
 from realism.run.progress import View
-from realism.run.reading import OpenRun
+from realism.run.record import read_record
 
 SHOWN = 20
 """Changes that are named."""
@@ -20,7 +20,7 @@ def verify_run(folder: Path) -> None:
     """Read every file of a run's steps, and of its embeddings. Raises RealismError, naming the first of them, if some
     are not as they were written."""
     view, folder = View(), find_run(folder)
-    steps = [folder / step for step in dict.fromkeys(record.folder for record in OpenRun(folder).steps)]
+    steps = [folder / step for step in dict.fromkeys(record.folder for record in read_record(folder).steps)]
     found: list[str] = []
     with view.step("verify") as bar:
         bar.expect(len(steps) + 1)
@@ -39,4 +39,4 @@ def verify_run(folder: Path) -> None:
 
 def _changed_embeddings(folder: Path) -> Iterator[str]:
     for kept in sorted(path for path in (folder / "embeddings").glob("*") if path.is_dir()):
-        yield from ImageCache(kept).changed()
+        yield from changed_parts(kept)

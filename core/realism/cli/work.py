@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 from realism.base.errors import RealismError
@@ -39,7 +40,8 @@ def run_recipe(
         run.execute()
     except KeyboardInterrupt as stop:
         raise Stopped(stop, "; the same command goes on from here") from None
-    aside = sum(1 for _ in (folder / "aside.csv").open()) - 1
+    with (folder / "aside.csv").open(encoding="utf-8", newline="") as file:
+        aside = sum(1 for _ in csv.reader(file)) - 1
     if aside:
         view.say(f"{aside} set aside ({folder / 'aside.csv'})")
     if (folder / "report.html").exists():

@@ -21,11 +21,6 @@ class Begun:
     reads: Mapping[str, str]
     threads: int
 
-    def reads_other(self, folder: Path) -> bool:
-        """Whether the step was begun in this folder with other contents."""
-        before = _told(folder)
-        return before is not None and dict(before.reads) != dict(self.reads)
-
     def note(self, folder: Path, title: str, others: set[int], warn: Callable[[str], object]) -> None:
         """Write it down, and warn if the step was begun, or those before it were done, with another number of
         threads; others: the numbers that these were done with, emptied once it is said."""
@@ -38,6 +33,12 @@ class Begun:
             others.clear()
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / BEGUN, asdict(before or self))
+
+
+def begun_with_other(folder: Path, reads: Mapping[str, str]) -> bool:
+    """Whether a step was begun in this folder with other contents of what it reads."""
+    before = _told(folder)
+    return before is not None and dict(before.reads) != dict(reads)
 
 
 def threads() -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from realism.base.errors import RealismError
 from realism.base.files import WRITING, write_aside, write_json
 from realism.base.tables import chunks, part_path, parts, rows_in
-from realism.data.artifacts import Artifact
+from realism.data.artifacts import KINDS, Artifact
 
 DONE = "done.json"
 BEGUN = "begun.json"
@@ -64,7 +64,9 @@ def _is_told(artifact: dict[str, Any]) -> bool:
     """Whether an artifact lies below the step's folder, which a stranger may have written."""
     place = PurePosixPath(artifact["path"])
     inside = not place.is_absolute() and ".." not in place.parts and bool(place.parts)
-    return inside and all(isinstance(rows, int) for rows in artifact.get("rows", []))
+    kind = KINDS.get(artifact["kind"])
+    counted = kind is None or kind.row is None or "rows" in artifact
+    return inside and counted and all(isinstance(rows, int) for rows in artifact.get("rows", []))
 
 
 def written_by(folder: Path) -> dict[Artifact, Path]:
@@ -92,7 +94,7 @@ def lost(folder: Path) -> list[str]:
 
     Raises RealismError if other files are gone, such as pictures."""
     told, gone = told_by(folder), []
-    files = sum(1 for _ in _files(folder))
+    there = set(_files(folder))
     for one in told["artifacts"]:
         path = folder / one["path"]
         if not path.exists():
@@ -100,15 +102,24 @@ def lost(folder: Path) -> list[str]:
         for number, rows in enumerate(one.get("rows", ())):
             part = part_path(path, number)
             if _rows(part) != rows:
-                files -= part.exists()
                 part.unlink(missing_ok=True)
-                gone.append(f"'{part.relative_to(folder)}'")
-    if (lacking := told["files"] - files - len(gone)) > 0:
+                gone.append(f"'{part.relative_to(folder).as_posix()}'")
+    lacking = [name for name in _listed(folder) if name not in there and f"'{name}'" not in gone]
+    if lacking:
         raise RealismError(
-            f"'{folder}' lacks {lacking:,} of its {told['files']:,} files; remove that folder and run again, or ask "
-            "'realism verify' which they are"
+            f"'{folder}' lacks {len(lacking):,} of its {told['files']:,} files, such as '{lacking[0]}'; "
+            "remove that folder and run again"
         )
     return gone
+
+
+def _listed(folder: Path) -> Iterator[str]:
+    """The names of the files that a step has written; none if the list is gone, which `changed` tells."""
+    try:
+        with (folder / LISTING).open(encoding="utf-8", errors="surrogateescape") as listing:
+            yield from (line.rstrip("\n").split("  ", 1)[-1] for line in listing)
+    except OSError:
+        return
 
 
 def _rows(part: Path) -> int:
@@ -141,8 +152,7 @@ def changed(folder: Path) -> Iterator[str]:
                 if sha256 != was[name]:
                     yield f"'{folder / name}' has been changed"
     if sum(1 for _ in _files(folder)) > told["files"]:
-        known = set((folder / LISTING).read_text(encoding="utf-8", errors="surrogateescape").splitlines())
-        names = {line.split("  ", 1)[1] for line in known}
+        names = set(_listed(folder))
         yield from (f"'{folder / name}' was not written by the step" for name in _files(folder) if name not in names)
 
 

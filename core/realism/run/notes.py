@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections.abc import Iterator
@@ -24,8 +25,12 @@ class _Keeper(logging.Handler):
         text = record.getMessage()
         if record.levelno == logging.WARNING and text not in self._said and len(self._said) < MOST:
             self._said.add(text)
-            with self._file.open("a", encoding="utf-8", errors="replace") as file:
-                file.write(json.dumps({"text": text}) + "\n")
+            with contextlib.suppress(OSError):  # on a full disk, which the step will say
+                self._write(json.dumps({"text": text}))
+
+    def _write(self, line: str) -> None:
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
 
 
 @contextmanager

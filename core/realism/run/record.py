@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -34,7 +36,7 @@ class RunRecord:
     seeds: Annotated[tuple[int, ...], MinLen(1)]
     versions: dict[str, str]
     """Of the libraries and plugins that it was made with."""
-    steps: tuple[StepRecord, ...]
+    steps: tuple[StepRecord, ...] = ()
     """Those that were done, in order."""
     state: Standing = "done"
     step: str = ""
@@ -54,6 +56,38 @@ class RunRecord:
         """The sentence that it failed with, and in which step."""
         said = self.error
         return f"step '{self.step}': {said}" if said and self.step and self.step not in said else said
+
+
+class Journal:
+    """Keeps run.json while a run is carried out."""
+
+    def __init__(self, run: RunRecord, folder: Path):
+        """run: what does not change while it is carried out."""
+        self._run, self._folder, self._began = run, folder, datetime.now().astimezone()
+        before = None
+        with contextlib.suppress(RealismError):  # it is there for the first time, or was damaged
+            before = read_record(folder)
+        self._before = before.steps if before else ()
+        self._seconds = before.seconds if before else 0.0
+
+    def write(self, state: Standing, steps: Sequence[StepRecord], at: str = "", error: str = "") -> None:
+        """Say how the run stands, and which steps were done. at: the step it is at, or ended in.
+
+        Until it is done, steps of an earlier process that this one has not come to yet are told as well, if those
+        before them are the same: they are there to be looked at."""
+        now = datetime.now().astimezone()
+        same = [step.fingerprint for step in self._before[: len(steps)]] == [step.fingerprint for step in steps]
+        record = replace(
+            self._run,
+            steps=(*steps, *(self._before[len(steps) :] if same and state != "done" else ())),
+            state=state,
+            step=at,
+            error=error,
+            began=self._began,
+            ended=None if state == "at work" else now,
+            seconds=round(self._seconds + (now - self._began).total_seconds(), 1),
+        )
+        write_record(record, self._folder)
 
 
 def write_record(record: RunRecord, folder: Path) -> None:

@@ -7,13 +7,11 @@ import functools
 import json
 import logging
 import os
-import platform
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +27,7 @@ from realism.plugins.faults import faults_told
 from realism.plugins.manager import Plugins
 from realism.recipe.reader import written
 from realism.recipe.recipe import Recipe
-from realism.run.begun import Begun, threads
+from realism.run.begun import Begun, begun_with_other, threads
 from realism.run.code import code_of
 from realism.run.done import DONE, contents_of, lost, note_done, told_by, written_by
 from realism.run.fingerprint import describe, step_fingerprint
@@ -39,16 +37,15 @@ from realism.run.notes import noted
 from realism.run.parts_in_use import parts_in_use
 from realism.run.plugin_calls import PluginCalls
 from realism.run.progress import View
-from realism.run.record import RunRecord, Standing, read_record, write_record
+from realism.run.record import Journal, RunRecord, Standing
 from realism.run.seeds import pooled
-from realism.run.work import StepWork, asides
+from realism.run.versions import part_versions, versions_of
+from realism.run.work import StepWork, write_asides
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from realism.data.types import Prompt
-
-LIBRARIES = ("torch", "diffusers", "transformers", "open_clip_torch", "faiss-cpu", "faiss-gpu", "pillow", "numpy")
 
 
 @dataclass
@@ -65,8 +62,6 @@ class Run:
     error: str = ""
     _visited: dict[Path, None] = field(default_factory=dict)
     _held: list[Part] = field(default_factory=list)
-    _began: datetime = field(default_factory=lambda: datetime.now().astimezone())
-    _before: RunRecord | None = None
     _at: str = ""
     _threads: set[int] = field(default_factory=set)
     """With how many threads the steps that are kept were done."""
@@ -100,14 +95,7 @@ class Run:
 
     @functools.cached_property
     def _versions(self) -> dict[str, str]:
-        found = {"python": platform.python_version()}
-        for name in LIBRARIES:
-            try:
-                found[name] = version(name)
-            except PackageNotFoundError:
-                continue
-        loaded = (p for p in self.plugins.plugins if p.distribution and not p.trouble)
-        return {p.distribution: p.version for p in loaded} | found
+        return versions_of(self.plugins)
 
     def say(self, text: str) -> None:
         self.view.say(text)
@@ -133,9 +121,14 @@ class Run:
 
     @functools.cached_property
     def _part_versions(self) -> dict[str, str]:
-        """The version of the distribution behind each registered `module:Class`."""
-        of_plugin = {p.name: p.version for p in self.plugins.plugins}
-        return {e.target: of_plugin.get(e.plugin, "") for e in self.plugins.registry.entries()}
+        return part_versions(self.plugins)
+
+    @functools.cached_property
+    def _journal(self) -> Journal:
+        r = self.recipe
+        return Journal(
+            RunRecord(r.name, self.fingerprint, r.seeds, self.versions(), overrides=r.overrides), self.folder
+        )
 
     def execute(self) -> State:
         """Do all steps, keeping those that are done. Raises RealismError for what the user can mend."""
@@ -143,8 +136,6 @@ class Run:
         self._check_fresh()
         with locked(self.folder, self.view):
             self.folder = self.folder.absolute()  # whatever a part makes of the working folder
-            with contextlib.suppress(RealismError):  # it is there for the first time, or was damaged
-                self._before = read_record(self.folder)
             error: BaseException | None = None
             try:
                 with faults_told(self.plugins.registry, self.folder):
@@ -198,33 +189,29 @@ class Run:
         slug = re.sub(r"[^A-Za-z0-9]+", "-", step.title()).strip("-")
         return fingerprint, self.folder / "steps" / f"{slug}-{fingerprint[:12]}"
 
-    def _relative(self, folder: Path) -> str:
-        return folder.relative_to(self.folder).as_posix()
-
     def _step(self, step: Step, state: State, seed: int) -> State:
         fingerprint, folder = self._place(step, state, seed)
-        shared = folder in self._visited  # an earlier seed has been here, or a step that is done twice alike
         self._at = title = step.title()
-        begun = Begun(self._read_by(step, state), threads())
-        if not shared:
-            self._refresh(title, folder, begun)
+        record = partial(StepRecord, title, folder.relative_to(self.folder).as_posix(), fingerprint, seed=seed)
+        if folder in self._visited and step.scope != "run":  # by an earlier seed, or a step that is done twice alike
+            return self._filled(state, record(kept=True))
         self._visited[folder] = None
+        reads = self._read_by(step, state)
+        self._refresh(title, folder, reads)
         kept = (folder / DONE).exists() and step.scope != "run" and self._is_whole(title, folder)
-        record = StepRecord(title, self._relative(folder), fingerprint, kept, seed)
-        if shared and kept:
-            return self._filled(state, record)
         if kept:
             self.view.say(f"  {title:<24} kept")
             self._threads.add(int(told_by(folder)["threads"]))
         else:
             self._note("at work")
             self._calls.tell("realism_step_start", step=title, folder=str(folder))
+            begun = Begun(reads, threads())
             begun.note(folder, title, self._threads, self.warn)
             made = self._work(step, state, folder, seed)
             described = describe(step, self._part_versions)
             note_done(folder, fingerprint, made, step=described, versions=self.versions(), threads=begun.threads)
         self._calls.tell("realism_step_end", step=title, folder=str(folder), kept=kept)
-        return self._filled(state, record)
+        return self._filled(state, record(kept=kept))
 
     def _read_by(self, step: Step, state: State) -> dict[str, str]:
         """What stands for the contents of all that a step reads, by its place."""
@@ -232,12 +219,12 @@ class Run:
         folders = {a.place: steps / state.path(a).relative_to(steps).parts[0] for a in all_reads(step, state)}
         return {place: contents_of(folder) for place, folder in folders.items()} if step.scope != "run" else {}
 
-    def _refresh(self, title: str, folder: Path, begun: Begun) -> None:
+    def _refresh(self, title: str, folder: Path, reads: Mapping[str, str]) -> None:
         """Remove what an earlier run left of a step that is to be done anew: the user says so, or what it has read is
         no longer what it would read."""
         if title in self.fresh:
             shutil.rmtree(folder, ignore_errors=True)
-        elif begun.reads_other(folder):
+        elif begun_with_other(folder, reads):
             self.warn(f"{title}: what it reads has changed since it was done; it is done anew")
             shutil.rmtree(folder)
 
@@ -265,9 +252,9 @@ class Run:
         self._held = used
         learnt = state if step.learnt else State()
         with (
+            noted(folder),
             parts_in_use(used, learnt, self._embedder, self._part_versions),
             self.view.step(step.title()) as bar,
-            noted(folder),
         ):
             work = StepWork(self, state, step.title(), folder, bar, seed, self._embedder, depends)
             with self._same_place(step):
@@ -284,24 +271,7 @@ class Run:
         return made
 
     def _note(self, state: Standing) -> None:
-        """Write down how the run stands."""
-        now = datetime.now().astimezone()
-        before = self._before
-        record = RunRecord(
-            recipe=self.recipe.name,
-            fingerprint=self.fingerprint,
-            seeds=self.recipe.seeds,
-            versions=self.versions(),
-            steps=tuple(self.steps) if self.steps or state != "at work" or before is None else before.steps,
-            state=state,
-            step=self._at,
-            error=self.error,
-            overrides=self.recipe.overrides,
-            began=self._began,
-            ended=None if state == "at work" else now,
-            seconds=round((before.seconds if before else 0.0) + (now - self._began).total_seconds(), 1),
-        )
-        write_record(record, self.folder)
+        self._journal.write(state, self.steps, self._at, self.error)
 
     def _stopped(self, error: BaseException) -> None:
         """Write down what has ended the run, and show in its report what is done. What goes wrong with that is logged:
@@ -328,13 +298,4 @@ class Run:
                 self.warn(f"{step.title()}: a part changed the working folder to '{now}', which no part may")
 
     def _write_aside(self) -> None:
-        import csv
-        import io
-
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow(["id", "step", "reason"])
-        for folder in self._visited:
-            for row in asides(folder):
-                writer.writerow([row.id, row.step, row.reason])
-        write_text(self.folder / "aside.csv", text.getvalue())
+        write_asides(self._visited, self.folder / "aside.csv")

@@ -41,7 +41,8 @@ def pool(by_seed: Sequence[Sequence[Measure]]) -> list[Measure]:
     Intervals are mean ± t * s / sqrt(k), Student's t at 95 % with k - 1 degrees of freedom over the k seeds: what
     another seed (other noise, another training) would give on the same prompts. Where all seeds agree, that
     would have no width, and the interval is the one that the first seed has over its prompts. A share's interval
-    ends at 0 and 1. n counts images of all seeds.
+    ends at 0 and 1. n counts images of all seeds, or of one where
+    all agree, as those that no seed changes are the same.
     """
     rows: dict[tuple[str, str, str, str], list[Measure]] = {}
     for measures in by_seed:
@@ -60,7 +61,8 @@ def _of_all(rows: Sequence[Measure]) -> Measure:
     if first.get("unit") == "share":
         low, high = (float(end) for end in np.clip([low, high], 0, 1))
     difference, difference_low, difference_high = mean_interval([r.difference for r in rows])
-    if high - low < SAME:
+    same = high - low < SAME
+    if same:
         low, high = rows[0].low, rows[0].high
         detail["interval"] = "that of one seed over its prompts, as all seeds agree"
     if difference_high - difference_low < SAME:
@@ -70,7 +72,7 @@ def _of_all(rows: Sequence[Measure]) -> Measure:
         value=value,
         low=low,
         high=high,
-        n=sum(r.n for r in rows),
+        n=rows[0].n if same else sum(r.n for r in rows),
         difference=difference,
         difference_low=difference_low,
         difference_high=difference_high,

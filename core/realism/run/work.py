@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from realism.base.errors import RealismError
-from realism.base.files import write_json
+from realism.base.files import write_json, write_text
 from realism.base.tables import Row, chunks, part_path, parts, read_part, write_part
 from realism.data.artifacts import Artifact
 from realism.data.rows import Aside
@@ -201,3 +203,13 @@ def asides(folder: Path) -> Iterator[Aside]:
     """All that a step has set aside, in order."""
     tables = sorted({p.parent for p in (folder / "aside").rglob("part-*.parquet")})
     return (row for table in tables for path in parts(table) for row in read_part(path, Aside))
+
+
+def write_asides(steps: Iterable[Path], path: Path) -> None:
+    """Write what the steps in these folders have set aside into one table of CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["id", "step", "reason"])
+    for folder in steps:
+        writer.writerows([row.id, row.step, row.reason] for row in asides(folder))
+    write_text(path, text.getvalue())
