@@ -382,3 +382,13 @@ def test_the_command_line_allows_and_only_for_its_own_command(key, realism, tmp_
     assert realism("run", "recipe.yaml")[0] == 2
     [folder] = (tmp_path / "runs").iterdir()
     assert realism("report", str(folder))[0] == 0
+
+
+def test_a_name_server_that_hangs_is_not_waited_for(monkeypatch):
+    import socket
+
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(5))
+    began = time.monotonic()
+    with pytest.raises(RealismError, match=r"gave no whole reply within .* s, asked once"):
+        Endpoint("https://slow.example.org/v1", "tiny", timeout=0.5, attempts=1, cache=False).reply([Chat("a rose")])
+    assert time.monotonic() - began < 4

@@ -28,6 +28,8 @@ def test_the_interval_is_students_over_seeds():
     assert (row.value, row.low, row.high) == pytest.approx((np.mean(values), *wanted), abs=1e-12)
     assert row.difference == pytest.approx(np.mean(values) / 5)
     assert row.n == 80
+    [photographs] = pool(by_seed(*values), shared={"real"})
+    assert photographs.n == 20, "of an arm that is the same for all seeds, each image counts once"
     assert row.detail["seeds"] == [0, 1, 2, 3]
 
 

@@ -34,8 +34,10 @@ def pixel_hash(image: Image.Image) -> str:
     return hashlib.blake2b(repr(image.size).encode() + image.tobytes(), digest_size=16).hexdigest()
 
 
-def perceptual_hash(image: Image.Image) -> np.ndarray:
-    """(4,) uint64, 256 bits that change little when an image is scaled, compressed or brightened a little.
+def perceptual_hashes(image: Image.Image) -> np.ndarray:
+    """(2, 4) uint64: the perceptual hash of an image, and that of its mirror image (left is right), in which the odd
+    frequencies along the rows have the other sign. Each is 256 bits that change little when an image is scaled,
+    compressed or brightened a little.
 
     The image in grey at 64 x 64 pixels, its cosine transform, and of the 16 x 16 lowest frequencies, row by row,
     whether each is above their median. Source: Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash
@@ -46,12 +48,6 @@ def perceptual_hash(image: Image.Image) -> np.ndarray:
     Oxford's flowers, those which stand twice in the set differ by up to 8 and all others by 36 and more, nearly always
     by more than 100. A grey copy has the same hash. One turned by 90 or 180 degrees or upside down is another image.
     """
-    return perceptual_hashes(image)[0]
-
-
-def perceptual_hashes(image: Image.Image) -> np.ndarray:
-    """(2, 4) uint64: the perceptual hash of an image, and that of its mirror image (left is right), in which the odd
-    frequencies along the rows have the other sign."""
     from scipy.fft import dctn
 
     small = image.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)

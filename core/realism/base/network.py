@@ -7,9 +7,9 @@ import functools
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import httpx2
 
+T = TypeVar("T")
 BUSY = (408, 409, 425, 429)
 """Statuses of a server that may answer another time, beside all from 500 on."""
 LONGEST_PAUSE = 8.0
@@ -94,7 +95,7 @@ class Server:
 
         often = f"{self.attempts} times" if self.attempts > 1 else "once"
         try:
-            reply, data = asyncio.run(self._exchange(body))
+            reply, data = _run(self._exchange(body))
         except TimeoutError:
             sentence = f"gave no whole reply within {self.timeout:g} s, asked {often}; raise 'timeout'"
             raise _Again(RealismError(f"{self.address} {sentence}")) from None
@@ -145,6 +146,15 @@ class Server:
             return Refused(f"{elsewhere}; give '{self.option}' the address itself", status, said)
         tried = f", asked {often}" if status in BUSY or status >= 500 else ""
         return Refused(f"{self.address} answers {status}{tried}: {said}", status, said)
+
+
+def _run(exchange: Coroutine[Any, Any, T]) -> T:
+    """As asyncio.run, which would wait for a name server that hangs beyond all deadlines."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(exchange)
+    finally:
+        loop.close()
 
 
 def _message(data: bytes) -> str:

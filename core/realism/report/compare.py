@@ -128,11 +128,14 @@ def _keys(of_runs: Sequence[Mapping[tuple[str, int], object]]) -> Iterator[tuple
 
 def _table(of_runs: Sequence[Sequence[Measure]], names: Sequence[str]) -> MeasureTable:
     every = [row for rows in of_runs for row in rows]
-    scale = Scale.of(every)
+    scales = [Scale.of(rows) for rows in of_runs]  # each run with the digits that its own intervals support
     at = [{(row.group, row.arm): row for row in rows} for rows in of_runs]
     groups = ordered([row.group for row in every])
     places = sorted(ordered([(row.group, row.arm) for row in every]), key=lambda place: groups.index(place[0]))
-    lines = tuple((group, arm, tuple(_bare(rows.get((group, arm)), scale) for rows in at)) for group, arm in places)
+    lines = tuple(
+        (group, arm, tuple(_bare(rows.get((group, arm)), scale) for rows, scale in zip(at, scales, strict=True)))
+        for group, arm in places
+    )
     better = "higher is better" if every[0].higher_is_better else "lower is better"
     return MeasureTable(every[0].name, better, lines, tuple(_notes(of_runs, names)))
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from realism.base.errors import RealismError
 from realism.data.state import State
@@ -21,9 +21,6 @@ from realism.run.progress import Bar, View
 from realism.run.record import read_record
 from realism.run.seeds import pooled
 from realism.run.work import NoPlugins, StepWork
-
-if TYPE_CHECKING:
-    pass
 
 
 class KeptRun(NoPlugins):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import logging
 import os
 import re
@@ -197,7 +196,7 @@ class Run:
             return self._filled(state, record(kept=True))
         self._visited[folder] = None
         reads = self._read_by(step, state)
-        self._refresh(title, folder, reads)
+        self._refresh(step, folder, reads)
         kept = (folder / DONE).exists() and step.scope != "run" and self._is_whole(title, folder)
         if kept:
             self.view.say(f"  {title:<24} kept")
@@ -219,10 +218,10 @@ class Run:
         folders = {a.place: steps / state.path(a).relative_to(steps).parts[0] for a in all_reads(step, state)}
         return {place: contents_of(folder) for place, folder in folders.items()} if step.scope != "run" else {}
 
-    def _refresh(self, title: str, folder: Path, reads: Mapping[str, str]) -> None:
+    def _refresh(self, step: Step, folder: Path, reads: Mapping[str, str]) -> None:
         """Remove what an earlier run left of a step that is to be done anew: the user says so, or what it has read is
-        no longer what it would read."""
-        if title in self.fresh:
+        no longer what it would read. A step of the run as a whole is done anew each time."""
+        if (title := step.title()) in self.fresh or step.scope == "run":
             shutil.rmtree(folder, ignore_errors=True)
         elif begun_with_other(folder, reads):
             self.warn(f"{title}: what it reads has changed since it was done; it is done anew")
@@ -265,9 +264,7 @@ class Run:
         for artifact in made:
             if not (folder / artifact.place).exists():
                 raise RealismError(f"step '{step.title()}' says that it writes {artifact}, but has not")
-        timing = json.loads((folder / "timing.json").read_text())
-        count = f"{timing['items']:,} {timing['unit']}, " if timing["items"] else ""
-        self.view.say(f"  {step.title():<24} {count}{timing['seconds']:.1f} s")
+        self.view.say(f"  {step.title():<24} {work.told_time()}")
         return made
 
     def _note(self, state: Standing) -> None:

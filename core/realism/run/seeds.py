@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from realism.base.files import digest
 from realism.base.tables import read, write_part
-from realism.data.artifacts import Measures
+from realism.data.artifacts import Measures, Samples
 from realism.data.rows import Measure
 from realism.data.state import State
 
@@ -30,29 +30,36 @@ def pooled(states: Sequence[State], folder: Path) -> State:
             continue
         fingerprint = digest([one[measures].fingerprint for one in done])
         place = folder / f"seeds-{fingerprint[:12]}" / measures.place
-        write_part(pool([list(read(one.path(measures), Measure)) for one in done]), Measure, place, 0)
+        write_part(pool([list(read(one.path(measures), Measure)) for one in done], _shared(done)), Measure, place, 0)
         state = state.after({measures: place}, fingerprint)
     return state
 
 
-def pool(by_seed: Sequence[Sequence[Measure]]) -> list[Measure]:
+def _shared(states: Sequence[State]) -> set[str]:
+    """The arms whose samples are the same in all of these."""
+    every = [{s.arm: state[s].fingerprint for s in Samples.among(state)} for state in states]
+    return {arm for arm, fingerprint in every[0].items() if all(one.get(arm) == fingerprint for one in every)}
+
+
+def pool(by_seed: Sequence[Sequence[Measure]], shared: Collection[str] = ()) -> list[Measure]:
     """The mean over seeds of each measure and of its difference to the control, in the order of the first seed.
 
     Intervals are mean ± t * s / sqrt(k), Student's t at 95 % with k - 1 degrees of freedom over the k seeds: what
     another seed (other noise, another training) would give on the same prompts. Where all seeds agree, that
     would have no width, and the interval is the one that the first seed has over its prompts. A share's interval
-    ends at 0 and 1. n counts images of all seeds, or of one where
-    all agree, as those that no seed changes are the same.
+    ends at 0 and 1. n counts images of all seeds.
+
+    shared: arms that are the same for all seeds, such as photographs, whose images count once.
     """
     rows: dict[tuple[str, str, str, str], list[Measure]] = {}
     for measures in by_seed:
         for row in measures:
             extractor = str(row.detail.get("extractor", ""))
             rows.setdefault((row.name, row.arm, row.group, extractor), []).append(row)
-    return [_of_all(same) for same in rows.values()]
+    return [_of_all(same, same[0].arm in shared) for same in rows.values()]
 
 
-def _of_all(rows: Sequence[Measure]) -> Measure:
+def _of_all(rows: Sequence[Measure], shared: bool) -> Measure:
     seeds = [r.detail["seed"] for r in rows if "seed" in r.detail]
     first = {k: v for k, v in rows[0].detail.items() if k != "seed"}
     measured = sum(not math.isnan(r.value) for r in rows)
@@ -61,8 +68,7 @@ def _of_all(rows: Sequence[Measure]) -> Measure:
     if first.get("unit") == "share":
         low, high = (float(end) for end in np.clip([low, high], 0, 1))
     difference, difference_low, difference_high = mean_interval([r.difference for r in rows])
-    same = high - low < SAME
-    if same:
+    if high - low < SAME:
         low, high = rows[0].low, rows[0].high
         detail["interval"] = "that of one seed over its prompts, as all seeds agree"
     if difference_high - difference_low < SAME:
@@ -72,7 +78,7 @@ def _of_all(rows: Sequence[Measure]) -> Measure:
         value=value,
         low=low,
         high=high,
-        n=rows[0].n if same else sum(r.n for r in rows),
+        n=rows[0].n if shared else sum(r.n for r in rows),
         difference=difference,
         difference_low=difference_low,
         difference_high=difference_high,

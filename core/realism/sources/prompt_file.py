@@ -23,8 +23,8 @@ LONGEST_PROMPT = 100_000
 class PromptFile(AtPath, Prompts):
     """Prompts from a .jsonl, .csv or .parquet file with a column `text`, or a .txt file with one prompt a line.
 
-    Other columns: `id` (the line number if there is none), `subject`, `rewritten` (what to draw in place of the text),
-    and `metadata` (an object). Any further column goes into the metadata.
+    Other columns: `id` (if there is none, which prompt of the file it is, from 00001), `subject`, `rewritten` (what to
+    draw in place of the text), and `metadata` (an object). Any further column goes into the metadata.
     """
 
     path: str

@@ -64,8 +64,6 @@ class WriteReport(Step):
 
         view = self.view(work)
         build(view, work.root / "report.html")
-        for _, doubt in view.alerts:
-            work.say(f"IN DOUBT: {doubt}")
         for finding in headline(view).findings:
             work.say(finding.said)
 

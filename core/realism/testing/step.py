@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from realism.base.tables import Row, write_part
 from realism.data.artifacts import Artifact
@@ -16,9 +16,6 @@ from realism.parts.work import StepRecord
 from realism.run.parts_in_use import parts_in_use
 from realism.run.progress import Bar
 from realism.run.work import NoPlugins, StepWork
-
-if TYPE_CHECKING:
-    pass
 
 Given = Mapping[Artifact, Path | Sequence[Row]]
 """Artifacts that are there: each where it lies, or the rows of its table."""
