@@ -116,3 +116,14 @@ def test_runs_are_found_by_name_and_a_wrong_one_is_told(make, realism):
     )  # fmt: skip
     Path("runs/recipe/run.json").write_text("{")
     assert "'runs/recipe/run.json' is damaged" in realism("compare", "recipe", str(make("seed=1")))[1]
+
+
+@pytest.mark.parametrize("out", ["mine.txt", "/dev/null", "mine.html", "link.html", "runs"])
+def test_a_comparison_is_a_new_page_and_replaces_nothing(make, realism, out):
+    one, other = make(), make("seeds=2")
+    for name in ("mine.txt", "mine.html"):
+        Path(name).write_text("precious")
+    Path("link.html").symlink_to("mine.txt")
+    code, said = realism("compare", str(one), str(other), "--out", out)
+    assert code == 2 and ("expected a file that ends in .html" in said or "is there already" in said)
+    assert Path("mine.txt").read_text() == Path("mine.html").read_text() == "precious"

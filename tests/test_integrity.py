@@ -313,3 +313,95 @@ def test_what_a_killed_writer_has_left_is_removed(run, write_recipe):
     run(write_recipe())
     assert kill.contents(done.folder) == before
     assert not list(done.folder.rglob("*.writing"))
+
+
+def test_a_step_done_anew_embeds_anew(run, write_recipe, monkeypatch):
+    first = np.load(next(one(run(write_recipe()), "index-*/index/retriever/img_emb").glob("*.npy")))
+    row = np.eye(1, first.shape[1], dtype=np.float32)
+    monkeypatch.setattr(toys.ToyRetriever, "embed_images", lambda self, images: np.tile(row, (len(images), 1)))
+    again = run(write_recipe(), fresh=("index retriever",))
+    assert not np.array_equal(np.load(next(one(again, "index-*/index/retriever/img_emb").glob("*.npy"))), first)
+
+
+def test_what_screens_pictures_decides_whether_they_are_kept(run, write_recipe, toy_plugins):
+    from importlib.metadata import EntryPoint
+
+    from realism.plugins.manager import Plugins, installed
+
+    run(write_recipe())
+    screened = Plugins([*installed(), EntryPoint("toys", "toys", "realism"), EntryPoint("shy", "toys_shy", "realism")])
+    kept = {step.title: step.kept for step in run(write_recipe(), plugins=screened).steps}
+    assert not kept["generate none"] and not kept["score"] and kept["index retriever"]
+
+
+def test_a_stricter_limit_holds_for_what_is_kept(run, write_recipe):
+    recipe = RAG.replace("toy_colour}", "toy_nan}").replace("{use: toy_prompts}", "{use: toy_prompts, count: 60}")
+    run(write_recipe(recipe + "limits: {aside: 0.9}\n"))
+    with pytest.raises(RealismError, match=r"more than the share of 0.01 that"):
+        run(write_recipe(recipe + "limits: {aside: 0.01}\n"))
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _deep(path: Path) -> None:
+    path.write_text("[" * 200_000 + "]" * 200_000)
+
+
+def _huge(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate(3_500_000_000)
+
+
+@pytest.mark.parametrize("damage", [_pipe, _deep, _huge])
+@pytest.mark.parametrize("name", ["done.json", "begun.json", "notes.jsonl", "timing.json"])
+def test_what_a_run_says_of_itself_is_read_with_care(run, write_recipe, toy_plugins, damage, name):
+    from realism.run.kept import write_report
+    from realism.run.progress import View
+
+    done = run(write_recipe())
+    file = one(done, "generate-none-*") / name
+    file.touch()
+    damage(file)
+    for look in (verify_run, lambda folder: write_report(folder, toy_plugins.registry, View(quiet=True)), open_run):
+        try:
+            look(done.folder)
+        except RealismError as error:
+            assert name == "done.json", error
+            assert "is damaged, or another version wrote it; remove" in str(error)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"rows": None}, {"kind": ["x"]}, {"arm": {"a": 1}}, {"path": "a\0b"}, {"path": ""}, {"path": "/etc"}, {"path": 5}],
+)
+def test_whatever_a_strangers_run_says_it_wrote_ends_in_a_sentence(run, write_recipe, change):
+    done = run(write_recipe())
+    file = one(done, "generate-none-*") / "done.json"
+    told = json.loads(file.read_text())
+    told["artifacts"][0] |= change
+    if change == {"rows": None}:
+        del told["artifacts"][0]["rows"]
+    file.write_text(json.dumps(told))
+    for look in (verify_run, open_run):
+        with pytest.raises(RealismError, match="is damaged, or another version wrote it; remove"):
+            look(done.folder)
+
+
+def test_a_table_with_an_empty_cell_is_damaged(run, write_recipe):
+    from realism.base.tables import read_part
+    from realism.data.rows import Sample
+
+    part = last_part(run(write_recipe()), "generate-none-*/samples/none")
+    table = pd.read_parquet(part)
+    table.loc[0, "text"] = None
+    table.to_parquet(part)
+    with pytest.raises(RealismError, match="is damaged; remove"):
+        read_part(part, Sample)
+
+
+def test_no_step_is_called_nothing(run, write_recipe):
+    with pytest.raises(RealismError, match="no step '' to do anew"):
+        run(write_recipe(), fresh=("",))

@@ -211,3 +211,14 @@ def test_a_reward_that_changes_its_pictures_spoils_no_others_scores(run, write_r
         list(rows(run(write_recipe(recipe), out="black").execute().path(artifacts.Scores("all", "colour")), Score))
         == calm
     )
+
+
+@pytest.mark.parametrize(("value", "fits"), [(1.0, True), (1.0005, True), (7.0, False), (-0.1, False)])
+def test_a_value_outside_of_what_a_reward_says_it_gives_is_told(value, fits):
+    from realism.parts.scores import scores_error
+
+    reward = toys.ToyReward()
+    reward.part_name = "colour"
+    wrong = scores_error(reward, Scores(torch.tensor([value])), 1)
+    assert (wrong is None) == fits
+    assert fits or f"'colour' gave {value:g}, not within 0 to 1" == wrong

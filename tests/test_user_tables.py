@@ -325,3 +325,16 @@ def test_a_parquet_file_that_is_cut_or_changed_is_rows_or_a_sentence(tmp_path, c
     path.write_bytes(raw[: len(raw) - cut if cut < len(raw) and not flips else len(raw)])
     written(PromptFile(str(path)), tmp_path / "rows")
     written(ImageTable(str(path)), tmp_path / "rows")
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('{"text": "a red x", "text": "a green x"}', "the key 'text' stands twice in one object"),
+        ('{"text": "a red x", "n": ' + "1" * 5000 + "}", "a number of 5,000 digits; put it in quotes, as a text"),
+    ],
+)
+def test_what_json_says_in_two_ways_or_without_end_is_refused_with_its_line(tmp_path, line, sentence):
+    (tmp_path / "a.jsonl").write_text('{"text": "a rose"}\n' + line + "\n")
+    with pytest.raises(RealismError, match=f"a.jsonl:2: {sentence}"):
+        list(PromptFile(str(tmp_path / "a.jsonl")).prompts())

@@ -35,6 +35,17 @@ def regular(path: Path) -> Path:
     return path
 
 
+def read_json(path: Path) -> Any:
+    """The value in a small file of JSON of a run. Raises OSError if there is no such file, and ValueError if it is
+    larger than 64 MiB, nested too deep or no JSON: the run may be a stranger's."""
+    if regular(path).stat().st_size > WHOLE:
+        raise ValueError(f"more than {WHOLE:,} bytes")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
 def user_path(text: str) -> Path:
     """A path as a user writes it, with "~" for the home folder. A "~name" that nobody has stays as it is."""
     return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises for such

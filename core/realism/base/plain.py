@@ -13,6 +13,8 @@ from typing import Any
 
 from realism.base.errors import RealismError
 
+LONGEST_NUMBER = 1000
+"""Digits of a whole number."""
 MOST_DEEP = 50
 """Lists and mappings in one another; Python and readers of JSON give up at some hundreds."""
 
@@ -70,7 +72,7 @@ class Plain:
 def parse_json(text: str | bytes, place: str, mend: bool = False) -> Any:
     """The value that a JSON text says, plain. Raises RealismError, naming the place."""
     try:
-        return Plain(mend)(json.loads(text))
+        return Plain(mend)(json.loads(text, object_pairs_hook=_once, parse_int=_whole))
     except UnicodeDecodeError:
         raise RealismError(f"{place}: not UTF-8 text") from None
     except json.JSONDecodeError as error:
@@ -79,6 +81,21 @@ def parse_json(text: str | bytes, place: str, mend: bool = False) -> Any:
         raise RealismError(f"{place}: it is nested more than {MOST_DEEP} deep") from None
     except ValueError as error:
         raise RealismError(f"{place}: {error}") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, each of whose keys stands once. Raises ValueError for another."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twice = next(key for i, (key, _) in enumerate(pairs) if key in [other for other, _ in pairs[:i]])
+        raise ValueError(f"the key '{readable(twice)}' stands twice in one object")
+    return made
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(digits):,} digits; put it in quotes, as a text")
+    return int(digits)
 
 
 def is_unicode(text: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 
 from realism.base.errors import damaged
-from realism.base.files import write_aside
+from realism.base.files import regular, write_aside
 from realism.base.machine import of_machine
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ class Row:
 
     @classmethod
     def from_cells(cls, cells: dict[str, Any]) -> Self:
-        """The row again."""
+        """The row again. Raises TypeError if a cell is empty, as none that is written is."""
+        if any(value is None for value in cells.values()):
+            raise TypeError("an empty cell")
         jsons = {f.name for f in fields(cls) if _written(f.type) == "dict[str, Any]"}
         return cls(**{k: json.loads(v) if k in jsons else v for k, v in cells.items()})
 
@@ -85,9 +87,9 @@ def read_part(path: Path, kind: type[R]) -> list[R]:
     import pyarrow.parquet
 
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with pyarrow.parquet.ParquetFile(regular(path)) as file:
             return [kind.from_cells(cells) for cells in file.read().to_pylist()]
-    except (pyarrow.ArrowException, OSError, TypeError, ValueError) as error:
+    except (pyarrow.ArrowException, OSError, TypeError, ValueError, RecursionError) as error:
         if of_machine(error):
             raise
         raise damaged(path) from None
@@ -122,7 +124,7 @@ def rows_in(path: Path) -> int:
     import pyarrow.parquet
 
     try:
-        return int(pyarrow.parquet.read_metadata(path).num_rows)
+        return int(pyarrow.parquet.read_metadata(regular(path)).num_rows)
     except (pyarrow.ArrowException, OSError) as error:
         if of_machine(error):
             raise

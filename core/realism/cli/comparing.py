@@ -32,8 +32,18 @@ def compare_runs(names: Sequence[str], out: Path | None) -> None:
     recipes = {run.name for run in shown.runs}
     if len(recipes) > 1:
         view.say(f"note: these are runs of different recipes: {listed(recipes)}")
+    if out is not None:
+        _check_target(out)
     path = out or RUNS / f"compare-{digest(list(map(str, places)))[:8]}.html"
     view.say(f"comparison: {build_comparison(shown, path)}")
+
+
+def _check_target(path: Path) -> None:
+    """Raises RealismError unless the page would be a new file."""
+    if path.suffix != ".html":
+        raise RealismError(f"--out '{path}' is no page; expected a file that ends in .html")
+    if path.exists() or path.is_symlink():
+        raise RealismError(f"--out '{path}' is there already; choose another name, or remove it first")
 
 
 def compared(folders: Sequence[Path], view: View) -> CompareView:

@@ -25,7 +25,7 @@ def verify_run(folder: Path) -> None:
     with view.step("verify") as bar:
         bar.expect(len(steps) + 1)
         for step in steps:
-            found += changed(step) if (step / DONE).is_file() else [f"'{step}' is not there, or not done"]
+            found += _changed(step)
             bar(1)
         found += _changed_embeddings(folder)
     if found:
@@ -35,6 +35,16 @@ def verify_run(folder: Path) -> None:
             "of the steps they are in, or the folder 'embeddings', and run the recipe again: it makes them anew."
         )
     view.say(f"{folder}: all files of {len(steps)} steps are as they were written")
+
+
+def _changed(step: Path) -> Iterator[str]:
+    if not (step / DONE).exists():
+        yield f"'{step}' is not there, or not done"
+        return
+    try:
+        yield from changed(step)
+    except RealismError as error:
+        yield str(error)
 
 
 def _changed_embeddings(folder: Path) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -76,9 +77,14 @@ class Embedder:
         self._pixels, self._looks = ImageCache(folder / "pixels"), ImageCache(folder / "hashes")
         self._memories: dict[str, VectorMemory] = {}
 
-    def memory(self, made_by: Mapping[str, Any]) -> VectorMemory:
-        """The vectors of the encoder for which a JSON-like value stands: other vectors, other value."""
+    def memory(self, made_by: Mapping[str, Any], fresh: bool = False) -> VectorMemory:
+        """The vectors of the encoder for which a JSON-like value stands: other vectors, other value.
+
+        fresh: forget those that there are."""
         name = f"vectors-{digest(made_by)[:16]}"
+        if fresh:
+            shutil.rmtree(self._folder / name, ignore_errors=True)
+            self._memories.pop(name, None)
         if name not in self._memories:
             self._memories[name] = VectorMemory(self._folder / name)
         return self._memories[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import keyword
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from realism.parts.reward import Reward, Scores
 if TYPE_CHECKING:
     import torch
 
+OFF = 1e-3
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 ANSWER = {"question", "expected", "answer", "right"}
 """What each of a detail's `answers` has."""
@@ -35,6 +37,7 @@ def scores_error(reward: Reward, scores: Any, n: int) -> str | None:
         return f"score gave a {type(scores).__name__}, not Scores"
     return (
         values_error(reward, scores.values, n)
+        or (range_error(reward, scores.values) if n else None)
         or details_error(scores.details, n)
         or maps_error(scores.maps, reward.map_names, n)
     )
@@ -51,6 +54,18 @@ def values_error(reward: Reward, values: Any, n: int) -> str | None:
     if wrong := _names_error("value", values, reward.outputs, "outputs"):
         return wrong
     return next((wrong for name in values if (wrong := _value_error(f"value '{name}'", values[name], n))), None)
+
+
+def range_error(reward: Reward, values: torch.Tensor | Mapping[str, torch.Tensor]) -> str | None:
+    """One sentence if a value, in which `values_error` finds no fault, is outside of what the reward says that it can
+    be; a thousandth of rounding is let pass."""
+    for name, those in by_full_name(reward, values).items():
+        low, high = reward.meanings()[name].range
+        slack = OFF * max(1.0, *(abs(end) for end in (low, high) if math.isfinite(end)), 0.0)
+        for value in those[those.isfinite()].tolist():
+            if not low - slack <= value <= high + slack:
+                return f"'{name}' gave {value:.6g}, not within {low:g} to {high:g}"
+    return None
 
 
 def details_error(details: Any, n: int) -> str | None:

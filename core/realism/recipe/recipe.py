@@ -128,7 +128,8 @@ class _Reader:
         return default
 
     def _limit(self) -> float:
-        limits = self.source.data.get("limits") or {}
+        limits = self.source.data.get("limits")
+        limits = {} if limits is None else limits
         if not isinstance(limits, dict):
             self.source.problem(("limits",), f"expected {{aside: SHARE}}, not {shown(limits)}")
             return 0.0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from realism.base.files import write_json
+from realism.base.files import read_json, write_json
 from realism.run.done import BEGUN
 
 MAY_DIFFER = "what is computed from here on may differ in its last bits from what one run would give"
@@ -51,7 +50,7 @@ def threads() -> int:
 def _told(folder: Path) -> Begun | None:
     """What is noted of a step; None if it has not begun, or the note cannot be read."""
     try:
-        told = json.loads((folder / BEGUN).read_text(encoding="utf-8"))
+        told = read_json(folder / BEGUN)
         return Begun(dict(told["reads"]), int(told["threads"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from realism.base.errors import RealismError
-from realism.base.files import WRITING, write_aside, write_json
+from realism.base.files import WRITING, read_json, write_aside, write_json
 from realism.base.tables import chunks, part_path, parts, rows_in
 from realism.data.artifacts import KINDS, Artifact
 
@@ -24,8 +23,9 @@ UNLISTED = (DONE, BEGUN, LISTING, "timing.json", "notes.jsonl", "checkpoints")
 AT_ONCE = 256
 
 
-def note_done(folder: Path, fingerprint: str, made: Sequence[Artifact], threads: int, **more: Any) -> None:
-    """Write down that a step is done, and what is there then: the last thing of all that it writes."""
+def note_done(folder: Path, fingerprint: str, made: Sequence[Artifact], about: Mapping[str, Any]) -> None:
+    """Write down that a step is done, and what is there then: the last thing of all that it writes. about: what else is
+    to be known of it, JSON-like; `threads` and `aside_limit` at least."""
     files, contents = 0, hashlib.sha256()
     with write_aside(folder / LISTING) as aside, aside.open("w", encoding="utf-8", errors="surrogateescape") as listing:
         for name, sha256 in _hashed(folder, _files(folder)):
@@ -39,9 +39,8 @@ def note_done(folder: Path, fingerprint: str, made: Sequence[Artifact], threads:
         "artifacts": artifacts,
         "files": files,
         "contents": contents.hexdigest(),
-        "threads": threads,
     }
-    write_json(folder / DONE, told | more)
+    write_json(folder / DONE, told | dict(about))
 
 
 def _counted(artifact: Artifact, folder: Path) -> dict[str, Any]:
@@ -51,8 +50,8 @@ def _counted(artifact: Artifact, folder: Path) -> dict[str, Any]:
 def told_by(folder: Path) -> dict[str, Any]:
     """What is written down of a step that is done. Raises RealismError if that is damaged."""
     try:
-        told = json.loads((folder / DONE).read_text(encoding="utf-8"))
-        numbers = isinstance(told["files"], int) and isinstance(told["threads"], int)
+        told = read_json(folder / DONE)
+        numbers = all(isinstance(told[name], int | float) for name in ("files", "threads", "aside_limit"))
         if numbers and isinstance(told["contents"], str) and all(map(_is_told, told["artifacts"])):
             return dict(told)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -63,7 +62,9 @@ def told_by(folder: Path) -> dict[str, Any]:
 def _is_told(artifact: dict[str, Any]) -> bool:
     """Whether an artifact lies below the step's folder, which a stranger may have written."""
     place = PurePosixPath(artifact["path"])
-    inside = not place.is_absolute() and ".." not in place.parts and bool(place.parts)
+    inside = not place.is_absolute() and ".." not in place.parts and bool(place.parts) and "\0" not in str(place)
+    if not all(isinstance(value, str | int) for name, value in artifact.items() if name != "rows"):
+        return False
     kind = KINDS.get(artifact["kind"])
     counted = kind is None or kind.row is None or "rows" in artifact
     return inside and counted and all(isinstance(rows, int) for rows in artifact.get("rows", []))

@@ -49,13 +49,19 @@ def setting(seeds: Sequence[int], steps: Sequence[Part]) -> str:
 
 
 def step_fingerprint(
-    step: Part, others: Sequence[Part], reads: Mapping[Artifact, str], seed: int | None, versions: Mapping[str, str]
+    step: Part,
+    others: Sequence[Part],
+    reads: Mapping[Artifact, str],
+    seed: int | None,
+    versions: Mapping[str, str],
+    screens: Sequence[str] = (),
 ) -> str:
     """32 hex digits that stand for a step: what it does, with what (others: parts that it does not hold), to what (the
-    fingerprints of what it reads), and with which seed if that matters."""
+    fingerprints of what it reads), with which seed if that matters, and what stands for the plugins that screen what it
+    makes."""
     read = sorted((digest(artifact.as_json()), fingerprint) for artifact, fingerprint in reads.items())
     what = [describe(step, versions), describe(list(others), versions)]
-    return digest({"step": what, "reads": read, "seed": seed})
+    return digest({"step": what, "reads": read, "seed": seed} | ({"screens": list(screens)} if screens else {}))
 
 
 def encoder_of(retriever: Retriever) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import filelock
 
 from realism.base.errors import RealismError, printable
 from realism.base.files import tidy
+from realism.base.plain import is_unicode, readable
 from realism.run.progress import View
 
 PATIENCE = 0.2
@@ -59,6 +60,8 @@ def locked(folder: Path, view: View) -> Iterator[None]:
     """Make the folder, and hold it; what is logged goes into its log.txt, warnings to the view as well.
 
     Raises RealismError if it cannot be had: another process is at work in it, or it holds something else."""
+    if not is_unicode(str(folder)):
+        raise RealismError(f"run folder '{readable(str(folder))}' is not UTF-8; choose another with --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

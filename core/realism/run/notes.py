@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from realism.base.files import WHOLE, regular
+
 NOTES = "notes.jsonl"
 MOST = 1000
 """Notes that are kept of a step."""
@@ -47,13 +49,14 @@ def noted(folder: Path) -> Iterator[None]:
 def notes_of(folder: Path) -> list[str]:
     """What was said while the step of this folder worked, each once; lines that cannot be read are left out."""
     try:
-        lines = (folder / NOTES).read_text(encoding="utf-8", errors="replace").splitlines()
+        file = regular(folder / NOTES)
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.stat().st_size < WHOLE else []
     except OSError:
         return []
     found = []
     for line in lines:
         try:
             found.append(str(json.loads(line)["text"]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return list(dict.fromkeys(found))

@@ -18,11 +18,15 @@ from realism.run.fingerprint import describe, learnt_by
 
 @contextmanager
 def parts_in_use(
-    parts: Sequence[Part], learnt: Mapping[Artifact, Filled], embedder: Embedder, versions: Mapping[str, str]
+    parts: Sequence[Part],
+    learnt: Mapping[Artifact, Filled],
+    embedder: Embedder,
+    versions: Mapping[str, str],
+    fresh: bool = False,
 ) -> Iterator[None]:
     """Parts have the weights that are among these artifacts, or those they came with, and retrievers remember what they
     embed, until the block ends; then it is said which texts were cut. versions: of the distributions behind
-    `module:Class`; another one embeds anew."""
+    `module:Class`; another one embeds anew. fresh: whether retrievers embed anew in any case."""
     retrievers = [part for part in parts if isinstance(part, Retriever) and not isinstance(part, Projection)]
     for part in parts:
         if isinstance(part, Tunable):
@@ -33,7 +37,8 @@ def parts_in_use(
     for retriever in retrievers:
         made_by = describe(retriever, versions)
         made_by["options"].pop("index", None)  # neither what searches the vectors nor the name decides them
-        retriever._memory = embedder.memory(made_by | {"name": "", "learnt": learnt_by(retriever, learnt)})
+        made_by |= {"name": "", "learnt": learnt_by(retriever, learnt)}
+        retriever._memory = embedder.memory(made_by, fresh)
     try:
         yield
     finally:

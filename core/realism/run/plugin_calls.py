@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from realism.parts.work import RunInfo
 from realism.plugins.manager import Plugins
 from realism.plugins.registry import said_by
+from realism.run.code import code_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,7 +20,7 @@ class PluginCalls:
     """The hooks of one run."""
 
     def __init__(self, plugins: Plugins, run: RunInfo):
-        self._hook, self._run = plugins.hook, run
+        self._hook, self._plugins, self._run = plugins.hook, plugins.plugins, run
         self._said: set[str] = set()
 
     def tell(self, hook: str, **arguments: Any) -> None:
@@ -42,6 +43,15 @@ class PluginCalls:
             elif said is not None:
                 reasons = [a if a is not None else b for a, b in zip(reasons, said, strict=True)]
         return reasons
+
+    def screens(self) -> list[str]:
+        """What stands for the plugins that look at images just made: their names, versions, and code under
+        development. Files that they read are not known."""
+        found = self._hook.realism_images_made.get_hookimpls()
+        versions = {plugin.name: plugin.version for plugin in self._plugins}
+        return sorted(
+            f"{one.plugin_name} {versions.get(one.plugin_name, '')} {code_of(one.function.__module__)}" for one in found
+        )
 
     def report_scores(self, step: str, arm: str, reward: str, given: Mapping[str, float]) -> None:
         """Tell plugins what a reward has given to samples of one arm, by sample id."""

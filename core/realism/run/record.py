@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from annotated_types import MinLen
 
 from realism.base.errors import RealismError
-from realism.base.files import write_json
+from realism.base.files import read_json, write_json
 from realism.parts.work import StepRecord
 from realism.run.lock import in_use
 
@@ -99,7 +99,7 @@ def write_record(record: RunRecord, folder: Path) -> None:
 def read_record(folder: Path) -> RunRecord:
     """How a run stands, by its folder. Raises RealismError if that is not the folder of a run, or damaged."""
     try:
-        record = _adapter().validate_json((folder / NAME).read_bytes())
+        record = _adapter().validate_python(read_json(folder / NAME))
         if all(_inside(step.folder) for step in record.steps):
             return record
     except OSError:
@@ -113,7 +113,7 @@ def read_record(folder: Path) -> RunRecord:
 def _inside(place: str) -> bool:
     """Whether a place lies below the run's folder, which a stranger may have written."""
     path = PurePosixPath(place)
-    return not path.is_absolute() and ".." not in path.parts
+    return not path.is_absolute() and ".." not in path.parts and bool(path.parts) and "\0" not in place
 
 
 def state_of(record: RunRecord, folder: Path) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import RealismError, listed, nearest, sentence
 from realism.base.files import digest, write_text
-from realism.data.artifacts import Artifact
+from realism.data.artifacts import Artifact, Samples
 from realism.data.state import State
 from realism.parts import Part, Retriever, parts_of
 from realism.parts.embedder import Embedder
@@ -39,7 +39,7 @@ from realism.run.progress import View
 from realism.run.record import Journal, RunRecord, Standing
 from realism.run.seeds import pooled
 from realism.run.versions import part_versions, versions_of
-from realism.run.work import StepWork, write_asides
+from realism.run.work import StepWork, asides, write_asides
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -157,7 +157,7 @@ class Run:
 
     def _check_fresh(self) -> None:
         titles = [step.title() for step in self.recipe.steps]
-        if strange := next((title for title in self.fresh if title not in titles), None):
+        for strange in (title for title in self.fresh if title not in titles):
             raise RealismError(f"no step '{strange}' to do anew{nearest(strange, titles)}; steps: {listed(titles)}")
 
     def _steps(self) -> State:
@@ -184,7 +184,9 @@ class Run:
         """A step's fingerprint, and the folder that belongs to it."""
         reads = {artifact: state[artifact].fingerprint for artifact in all_reads(step, state)}
         others = step.depends_on(self.recipe.steps)
-        fingerprint = step_fingerprint(step, others, reads, seed if step.scope == "seed" else None, self._part_versions)
+        screens = self._calls.screens() if any(isinstance(made, Samples) for made in all_writes(step, state)) else []
+        own_seed = seed if step.scope == "seed" else None
+        fingerprint = step_fingerprint(step, others, reads, own_seed, self._part_versions, screens)
         slug = re.sub(r"[^A-Za-z0-9]+", "-", step.title()).strip("-")
         return fingerprint, self.folder / "steps" / f"{slug}-{fingerprint[:12]}"
 
@@ -198,6 +200,7 @@ class Run:
         reads = self._read_by(step, state)
         self._refresh(step, folder, reads)
         kept = (folder / DONE).exists() and step.scope != "run" and self._is_whole(title, folder)
+        kept = kept and not (told_by(folder)["aside_limit"] > self.aside_limit and any(asides(folder)))  # held again
         if kept:
             self.view.say(f"  {title:<24} kept")
             self._threads.add(int(told_by(folder)["threads"]))
@@ -208,7 +211,8 @@ class Run:
             begun.note(folder, title, self._threads, self.warn)
             made = self._work(step, state, folder, seed)
             described = describe(step, self._part_versions)
-            note_done(folder, fingerprint, made, step=described, versions=self.versions(), threads=begun.threads)
+            about = {"threads": begun.threads, "aside_limit": self.aside_limit, "versions": self.versions()}
+            note_done(folder, fingerprint, made, about | {"step": described})
         self._calls.tell("realism_step_end", step=title, folder=str(folder), kept=kept)
         return self._filled(state, record(kept=kept))
 
@@ -252,7 +256,7 @@ class Run:
         learnt = state if step.learnt else State()
         with (
             noted(folder),
-            parts_in_use(used, learnt, self._embedder, self._part_versions),
+            parts_in_use(used, learnt, self._embedder, self._part_versions, step.title() in self.fresh),
             self.view.step(step.title()) as bar,
         ):
             work = StepWork(self, state, step.title(), folder, bar, seed, self._embedder, depends)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from realism.base.errors import RealismError
-from realism.base.files import write_json, write_text
+from realism.base.files import read_json, write_json, write_text
 from realism.base.tables import Row, chunks, part_path, parts, read_part, write_part
 from realism.data.artifacts import Artifact
 from realism.data.rows import Aside
@@ -195,7 +194,7 @@ def read_timing(folder: Path) -> tuple[float, int, str]:
     """How long a step has taken so far (seconds), how many items it has made, and what they are; nothing where the note
     of it is damaged, as it decides nothing."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        told = json.loads((folder / TIMING).read_text())
+        told = read_json(folder / TIMING)
         return float(told["seconds"]), int(told["items"]), str(told["unit"])
     return 0.0, 0, "items"
 

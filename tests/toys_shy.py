@@ -1,0 +1,8 @@
+"""A plugin that sets aside every picture of grey."""
+
+from realism import hook
+
+
+@hook
+def realism_images_made(prompts):
+    return ["it is grey" if prompt.subject == "grey" else None for prompt in prompts]
