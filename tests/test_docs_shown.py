@@ -195,6 +195,11 @@ def test_a_run_is_read_as_shown(file: str, said: str, run, write_recipe, here: P
     assert said in capsys.readouterr().out
 
 
+def test_a_part_is_used_as_shown(here: Path, capsys) -> None:
+    importlib.import_module("use_a_part")
+    assert capsys.readouterr().out.startswith("tensor([0.")
+
+
 TESTS = [block.file for block in BLOCKS if block.file.startswith("test_")]
 
 

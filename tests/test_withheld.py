@@ -97,7 +97,7 @@ def test_pictures_of_one_colour_are_counted_and_said_once_a_step(tmp_path):
     rows = [PromptRow(str(i), TEXTS[i % 3]) for i in range(9)]
     done = run_step(Generate(Painter(), name="mine", shard=2), tmp_path, {Prompts(): rows})
     assert len(list(done.read(Samples("mine")))) == 6
-    assert done.run.warnings == ["generate mine: 3 of 6 pictures of arm 'mine' are of one colour throughout"]
+    assert done.run.warnings == ["generate mine: 3 pictures of arm 'mine' are of one colour throughout; there are 6"]
 
 
 def test_nothing_is_said_where_no_picture_is_of_one_colour(tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,14 +14,14 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge, Le
 
 from realism.base.errors import damaged
-from realism.base.tables import chunks, count_rows, read_part
+from realism.base.tables import Row, chunks, count_rows, read_part, write_part
 from realism.data.artifacts import Artifact, Prompts, References, Samples
 from realism.data.rows import NOT_KNOWN, Aside, PromptRow, Reference, Sample
 from realism.data.types import Prompt, Request, Unmade, request_seed
 from realism.parts import Generator
 from realism.parts.calls import drawn
 from realism.parts.step import NONE, Artifacts, Step, name_error
-from realism.parts.work import Shard, Work
+from realism.parts.work import Shard, Table, Work
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -30,6 +29,16 @@ if TYPE_CHECKING:
 
 MAX_SIDE = 2048
 """Longer references are shrunk to this many pixels as they are read; no generator takes more."""
+
+
+@dataclass(frozen=True)
+class PlainRow(Row):
+    """A picture that is of one colour throughout."""
+
+    id: str
+
+
+PLAIN = Table(PlainRow, "one_colour")
 
 
 @dataclass(frozen=True)
@@ -102,15 +111,15 @@ class Generate(Step):
 
     def run(self, work: Work) -> None:
         (work.folder / "images").mkdir(exist_ok=True)
-        seen: Counter[str] = Counter()
-        make = partial(self._make, work.folder / "images", work.root, work.seed, seen)
+        make = partial(self._make, work.folder, work.root, work.seed)
         shards = chunks(self._jobs(work), self.shard)
         total = self.per_prompt * count_rows(work.path(Prompts(self.prompts)))
-        work.map(Samples(self.name), shards, make, total=total, unit="images", then=partial(screened, work))
-        if plain := seen["of one colour"]:
-            work.run.warn(
-                f"{self.title()}: {plain} of {seen['made']} pictures of arm '{self.name}' are of one colour throughout"
-            )
+        table = work.map(
+            Samples(self.name), shards, make, total=total, unit="images", then=partial(screened, work), also=[PLAIN]
+        )
+        if plain := count_rows(work.folder / PLAIN.place):
+            said = f"{plain:,} pictures of arm '{self.name}' are of one colour throughout"
+            work.run.warn(f"{self.title()}: {said}; there are {count_rows(table):,}")
 
     def _jobs(self, work: Work) -> Iterator[Job]:
         slot = self._references(work.state)
@@ -127,7 +136,7 @@ class Generate(Step):
                 for i in range(self.per_prompt):
                     yield Job(prompt, i, best, slot.name if slot else "")
 
-    def _make(self, folder: Path, root: Path, seed: int, seen: Counter[str], _: int, jobs: list[Job]) -> Shard:
+    def _make(self, folder: Path, root: Path, seed: int, number: int, jobs: list[Job]) -> Shard:
         from realism.base.images import of_one_colour, write_images
 
         aside: list[Aside] = []
@@ -138,10 +147,13 @@ class Generate(Step):
             if isinstance(image, Unmade):
                 aside.append(Aside(_name(job), self.title(), image.reason))
             else:
-                samples.append(self._sample(job, request, (folder / f"{_name(job)}.png").relative_to(root), image))
+                samples.append(
+                    self._sample(job, request, (folder / "images" / f"{_name(job)}.png").relative_to(root), image)
+                )
                 images.append(image)
-        seen.update({"made": len(images), "of one colour": sum(map(of_one_colour, images))})
         write_images([root / sample.image for sample in samples], images)
+        plain = [PlainRow(sample.id) for sample, image in zip(samples, images, strict=True) if of_one_colour(image)]
+        write_part(plain, PlainRow, folder / PLAIN.place, number)
         return samples, aside
 
     def _requests(self, jobs: list[Job], seed: int, aside: list[Aside]) -> Iterator[tuple[Job, Request]]:
