@@ -168,3 +168,9 @@ def test_notes_are_shown_once_each_near_the_top_and_not_without_end(tmp_path: Pa
     assert "The first 50 of 60" in said and said.count("in doubt") == 1
     assert said.index("All is in doubt.") < said.index("Note 0.") < said.index("Nothing was measured")
     assert "Notes" not in words(build(EMPTY, tmp_path / "none.html").read_text())
+
+
+def test_a_handful_of_images_gives_no_verdict_but_several_seeds_may():
+    for n, detail, verdict in ((4, {}, "unsure"), (8, {}, "better"), (4, {"seeds": [0, 1, 2]}, "better")):
+        rows = [replace(row, n=n, detail=row.detail | detail) for row in compared(0.2, 0.05)]
+        assert [change.verdict for change in changes(rows)] == [verdict], (n, detail)

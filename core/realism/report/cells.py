@@ -19,6 +19,10 @@ UNSAID = ("unit", "seed", "seeds")
 """Details that a table shows in other ways: in its unit and in what its intervals are called."""
 
 
+FEW = 8
+"""Images below which no verdict rests on resampling: that of three or four values gives far too narrow intervals."""
+
+
 @dataclass(frozen=True)
 class Change:
     """A difference to the control, and a verdict on it with its reason: better, worse, within (as shown, its interval
@@ -72,6 +76,8 @@ def change(row: Measure, scale: Scale, failed: Collection[str] = ()) -> Change |
         return said("within", "", why=f"no difference beyond the interval{doubt}")
     if any(is_zero(scale.difference(one)) for one in (row.difference, *ends)):
         return said("within", "", why=f"as far as digits are shown, the interval reaches 0{doubt}")
+    if row.n < FEW and "seeds" not in row.detail:
+        return said("unsure", "", why=f"{row.n} are too few to trust an interval by resampling{doubt}")
     up = row.difference > 0
     verdict, arrow = "better" if up == row.higher_is_better else "worse", "▲" if up else "▼"
     if doubt:
