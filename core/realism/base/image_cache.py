@@ -11,7 +11,7 @@ import numpy as np
 
 from realism.base.errors import RealismError
 from realism.base.files import write_aside
-from realism.base.machine import of_machine
+from realism.base.tables import read_vectors
 from realism.base.tars import split_member
 
 OPEN = 16
@@ -45,7 +45,7 @@ class ImageCache:
         """The folder is read when something is asked of it, and made when something is written."""
         self.folder = folder
         self._waiting: dict[str, np.ndarray] = {}
-        self._values = functools.lru_cache(maxsize=OPEN)(lambda part: _load(_values_of(self._parts[part])))
+        self._values = functools.lru_cache(maxsize=OPEN)(lambda part: read_vectors(_values_of(self._parts[part])))
 
     @functools.cached_property
     def _parts(self) -> list[Path]:
@@ -59,7 +59,7 @@ class ImageCache:
 
     def _sort(self) -> None:
         """Sort the keys of all parts."""
-        keys = [_load(path) for path in self._parts]
+        keys = [read_vectors(path) for path in self._parts]
         places = [np.stack([np.full(len(k), i), np.arange(len(k))], 1) for i, k in enumerate(keys)]
         flat = np.concatenate(keys) if keys else np.zeros(0, "S32")
         order = np.argsort(flat, kind="stable")
@@ -140,7 +140,7 @@ def changed_parts(folder: Path) -> Iterator[str]:
     """What of a cache's folder is not as it was written, in words; all is read."""
     for path in sorted(folder.glob("keys-*.npy")):
         try:
-            same = path.stem == f"keys-{_name(_load(path), _load(_values_of(path)))}"
+            same = path.stem == f"keys-{_name(read_vectors(path), read_vectors(_values_of(path)))}"
         except RealismError:
             same = False
         if not same:
@@ -164,12 +164,3 @@ def _values_of(keys: Path) -> Path:
 def _save(path: Path, values: np.ndarray) -> None:
     with write_aside(path) as aside, aside.open("wb") as file:
         np.save(file, values)
-
-
-def _load(path: Path) -> np.ndarray:
-    try:
-        return np.asarray(np.load(path))
-    except (OSError, ValueError, EOFError) as error:
-        if of_machine(error):
-            raise
-        raise RealismError(f"'{path}' is damaged; remove the folder '{path.parent}' and run again") from None

@@ -59,12 +59,13 @@ def values_error(reward: Reward, values: Any, n: int) -> str | None:
 def range_error(reward: Reward, values: torch.Tensor | Mapping[str, torch.Tensor]) -> str | None:
     """One sentence if a value, in which `values_error` finds no fault, is outside of what the reward says that it can
     be; a thousandth of rounding is let pass."""
+    meanings = reward.meanings()
     for name, those in by_full_name(reward, values).items():
-        low, high = reward.meanings()[name].range
+        low, high = meanings[name].range
         slack = OFF * max(1.0, *(abs(end) for end in (low, high) if math.isfinite(end)), 0.0)
-        for value in those[those.isfinite()].tolist():
-            if not low - slack <= value <= high + slack:
-                return f"'{name}' gave {value:.6g}, not within {low:g} to {high:g}"
+        outside = those[those.isfinite() & ((those < low - slack) | (those > high + slack))]
+        if len(outside):
+            return f"'{name}' gave {float(outside[0]):.6g}, not within {low:g} to {high:g}"
     return None
 
 
