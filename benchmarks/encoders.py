@@ -15,8 +15,8 @@ from pathlib import Path
 from realism.base.duplicates import pixel_hash
 from realism.plugins.manager import plugins
 from realism.recipe.recipe import read_recipe
-from realism.run.progress import View
-from realism.run.run import Run
+from realism.runs.progress import View
+from realism.runs.run import Run
 from realism_retrievers.openclip import OpenClip
 
 

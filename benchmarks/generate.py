@@ -18,8 +18,8 @@ import torch
 from realism.data.types import Prompt, Request, request_seed
 from realism.plugins.manager import plugins
 from realism.recipe.recipe import read_recipe
-from realism.run.progress import View
-from realism.run.run import Run
+from realism.runs.progress import View
+from realism.runs.run import Run
 
 RECIPE = """\
 parts:

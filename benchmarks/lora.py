@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import LambdaCallback
 from PIL import Image
-from realism.base.tables import write_part
+from realism.base.tables import write_shard
 from realism.data.artifacts import Samples
 from realism.data.rows import Sample
 from realism.testing import work_with
@@ -92,7 +92,7 @@ def made_samples(folder: Path, count: int) -> list[Sample]:
         text = f"a photo of {1 + i % 4} bellamy on the beach"
         samples.append(Sample(f"s{i}", f"p{i}", "samples", text, "", i, f"{i}.png", SIZE, SIZE))
     (folder / "samples").mkdir()
-    write_part(samples, Sample, folder / "samples", 0)
+    write_shard(samples, Sample, folder / "samples", 0)
     return samples
 
 

@@ -44,8 +44,8 @@ def one(images: int) -> None:
     from PIL import Image
     from realism.plugins.manager import Plugins, installed
     from realism.recipe.recipe import read_recipe
-    from realism.run.progress import View
-    from realism.run.run import Run
+    from realism.runs.progress import View
+    from realism.runs.run import Run
 
     plugins = Plugins([*installed(), EntryPoint("toys", "toys", "realism")])
     random = np.random.default_rng(0)

@@ -170,7 +170,7 @@ def artifact_pages(registry: Registry) -> Iterator[str]:
     written = []
     for cls in kinds:
         key = named(cls)
-        tells = ", ".join(f"`{call_of(told)}`" for told in key.tells_of()) or "nothing"
+        tells = ", ".join(f"`{call_of(told)}`" for told in key.derives_from()) or "nothing"
         row = f"`{cls.row.__name__}`" if cls.row else "a folder"
         written.append((f"`{call_of(key)}`", f"`{cls.kind}`", row, f"`{key.place}`", tells, prose(cls.__doc__)))
     yield from table(("artifact", "kind", "rows", "place", "tells of", "what it is"), *written)
@@ -182,7 +182,7 @@ def artifact_pages(registry: Registry) -> Iterator[str]:
     yield "`realism.data.rows`.\n"
     for row in dict.fromkeys(cls.row for cls in kinds if cls.row):
         yield from fields_page(row)
-    yield from fields_page(rows.Aside)
+    yield from fields_page(rows.Skipped)
 
 
 def named(cls: type[artifacts.Artifact]) -> artifacts.Artifact:

@@ -189,7 +189,7 @@ def options(name: str) -> dict[str, Any]:
         "lora": lambda: {"generator": {"use": "amused", "model": amused(), "lora": {"rank": 2}, **drawing}},
         "emu3": lambda: {"model": pipeline("emu3"), "size": 32, "dtype": "float32", "device": "cpu"},
         "chat": lambda: {"model": llava(), "dtype": "float32", "device": "cpu", "max_tokens": 12, "cache": False},
-        "endpoint": lambda: {"url": endpoint(), "model": "tiny", "sees": True, "cache": False},
+        "endpoint": lambda: {"url": endpoint(), "model": "tiny", "accepts_images": True, "cache": False},
         "openclip": lambda: {"model": clip(), "device": "cpu"},
         "clip_t": lambda: {ENCODER: openclip()},
         "clip_i": lambda: {ENCODER: openclip()},

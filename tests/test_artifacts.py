@@ -38,50 +38,52 @@ ARTIFACTS = st.sampled_from(
 
 def state(*made: Artifact) -> State:
     """Artifacts, made one after the other."""
-    there = State()
+    available = State()
     for number, artifact in enumerate(made):
-        there = there.after({artifact: Path(f"step-{number}")}, f"made {number}")
-    return there
+        available = available.after({artifact: Path(f"step-{number}")}, f"made {number}")
+    return available
 
 
 def test_what_tells_of_something_that_is_made_anew_is_gone():
-    there = state(
+    available = state(
         Samples("a"), Samples("b"), Scores("a", "r"), Maps("a", "r"), Scores("b", "r"), Selection("a", 1), Measures()
     )
-    after = there.after({Samples("a"): Path("anew")}, "anew")
+    after = available.after({Samples("a"): Path("anew")}, "anew")
     assert list(after) == [Samples("a"), Samples("b"), Scores("b", "r"), Selection("a", 1), Measures()]
     assert after.path(Samples("a")) == Path("anew")
 
 
 def test_what_is_made_together_with_what_it_tells_of_stays():
-    there = state(Samples("a"), Scores("a", "r"), Scores("a", "other"))
-    narrowed = there.after({Samples("a"): Path("kept"), Scores("a", "r"): Path("kept scores")}, "select")
+    available = state(Samples("a"), Scores("a", "r"), Scores("a", "other"))
+    narrowed = available.after({Samples("a"): Path("kept"), Scores("a", "r"): Path("kept scores")}, "select")
     assert list(narrowed) == [Samples("a"), Scores("a", "r")]
 
 
 def test_what_tells_of_something_that_is_gone_is_gone_too():
     from realism_realrag.tables import Negatives
 
-    there = state(Prompts(), Index("r"), Negatives("r"), References("r"))
-    learnt = there.after({Weights("r"): Path("weights")}, "train")
-    assert list(learnt) == [Prompts(), References("r"), Weights("r")], "references were found, whatever is learnt later"
-    assert References("r") not in there.after({Prompts(): Path("others")}, "prompts")
+    available = state(Prompts(), Index("r"), Negatives("r"), References("r"))
+    trained = available.after({Weights("r"): Path("weights")}, "train")
+    assert list(trained) == [Prompts(), References("r"), Weights("r")], (
+        "references were found, whatever is learnt later"
+    )
+    assert References("r") not in available.after({Prompts(): Path("others")}, "prompts")
 
 
 def test_what_is_not_there_is_said_with_what_is_and_the_nearest_name():
-    there = state(Samples("none"), Samples("retrieved"), Scores("none", "faithful"))
-    assert Samples("retrived").lacking(there) == (
+    available = state(Samples("none"), Samples("retrieved"), Scores("none", "faithful"))
+    assert Samples("retrived").lacking(available) == (
         "no arm 'retrived'; arms here: none, retrieved; did you mean 'retrieved'?"
     )
-    assert Scores("none", "beauty").lacking(there) == (
+    assert Scores("none", "beauty").lacking(available) == (
         "no score 'beauty' of arm 'none'; scores here: faithful; put a step 'score' before this"
     )
-    assert Scores("retrieved", "faithful").lacking(there) == (
+    assert Scores("retrieved", "faithful").lacking(available) == (
         "no score 'faithful' of arm 'retrieved'; put a step 'score' before this"
     )
-    assert Prompts().lacking(there) == "no prompts; give the recipe the key 'prompts'"
+    assert Prompts().lacking(available) == "no prompts; give the recipe the key 'prompts'"
     with pytest.raises(RealismError, match="no arm 'other'"):
-        there.path(Samples("other"))
+        available.path(Samples("other"))
 
 
 @given(st.sampled_from(sorted(KINDS)), NAMES, NAMES)
@@ -101,32 +103,34 @@ def test_two_artifacts_of_one_step_never_lie_in_one_place(first, second):
 
 @given(st.lists(st.sampled_from([Samples("a"), Scores("a", "r"), Weights("r"), Index("r"), Prompts()]), min_size=1))
 def test_nothing_that_is_there_tells_of_something_newer(made):
-    there = Inventory[Artifact]()
+    available = Inventory[Artifact]()
     since: dict[Artifact, int] = {}
     for number, artifact in enumerate(made):
-        there.make([artifact])
+        available.make([artifact])
         since[artifact] = number
-    for artifact in there:
-        assert all(since.get(told, -1) < since[artifact] for told in artifact.tells_of())
+    for artifact in available:
+        assert all(since.get(told, -1) < since[artifact] for told in artifact.derives_from())
 
 
 @given(made=st.lists(st.lists(ARTIFACTS, max_size=3), max_size=20))
 def test_what_is_there_is_found_as_by_a_look_at_all_of_it(made):
-    there = Inventory[Artifact]()
+    available = Inventory[Artifact]()
     plain: list[Artifact] = []
     for some in made:
-        said = there.make(some)
+        said = available.make(some)
         gone: set[Artifact] = set()
-        while more := {a for a in plain if a not in some and a not in gone and gone.union(some) & set(a.tells_of())}:
+        while more := {
+            a for a in plain if a not in some and a not in gone and gone.union(some) & set(a.derives_from())
+        }:
             gone |= more
         assert set(said) == gone
         moved = {a for a in some if a.last_counts}
         plain = [a for a in plain if a not in gone and a not in moved]
         plain += [a for a in dict.fromkeys(some) if a not in plain]
-    assert list(there) == plain
-    assert Samples.among(there) == [a for a in plain if isinstance(a, Samples)]
-    assert Scores.among(there, "a") == [a for a in plain if isinstance(a, Scores) and a.arm == "a"]
-    assert Scores.among(there, "a", "r") == [a for a in plain if a == Scores("a", "r")]
+    assert list(available) == plain
+    assert Samples.among(available) == [a for a in plain if isinstance(a, Samples)]
+    assert Scores.among(available, "a") == [a for a in plain if isinstance(a, Scores) and a.arm == "a"]
+    assert Scores.among(available, "a", "r") == [a for a in plain if a == Scores("a", "r")]
 
 
 def test_a_kind_is_called_by_one_name_only():

@@ -112,7 +112,7 @@ def test_a_folder_of_images_that_is_missing_empty_or_unreadable_is_named(realism
         Path(f"database/{i}.png").write_text("no picture")
     code, said = realism("run", "recipe.yaml", "-q")
     assert said.startswith(
-        "realism: index retriever: 12 of 12 items were set aside, more than the share of 0.1 that limits.aside"
+        "realism: index retriever: 12 of 12 items were skipped, more than the share of 0.1 that limits.skipped"
     )
     assert code == 2
 

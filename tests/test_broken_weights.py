@@ -175,7 +175,7 @@ def test_what_a_generator_has_learnt_is_whole_and_finite(tmp_path, kind, harm, s
         return made
 
     learner = part()
-    learner.write(learner.learn(), tmp_path)
+    learner.save_adapter(learner.training_pipeline(), tmp_path)
     good = part()
     good.use_weights(tmp_path)
     assert good.pipeline

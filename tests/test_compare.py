@@ -9,7 +9,7 @@ from pathlib import Path
 import kill
 import pytest
 from realism.cli.comparing import compared
-from realism.run.progress import View
+from realism.runs.progress import View
 
 RECIPE = """\
 parts: {generator: {use: toy}, colour: {use: toy_colour}}

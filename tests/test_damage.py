@@ -22,10 +22,10 @@ DAMAGES = {
     "folder": lambda path: (path.unlink(), path.mkdir()),
 }
 STATES = {
-    "indexed": ("ToyRetriever", "encode_texts", ["index.json", "vectors.f32", "manifest.json", "prompts/part-*"]),
-    "embedded": (Flat, "build", ["img_emb/*.npy", "encoded/part-*", "keys-*.npy", "values-*.npy", "metadata/part-*"]),
-    "scored": ("ToyDistance", "measure", ["samples/none/part-*", "scores/none/*/part-*", "features/*/part-*"]),
-    "drawn": ("ToyReward", "score", ["generate-*/images/*.png", "timing.json", "run.json", "references/*/part-*"]),
+    "indexed": ("ToyRetriever", "encode_texts", ["index.json", "vectors.f32", "manifest.json", "prompts/shard-*"]),
+    "embedded": (Flat, "build", ["img_emb/*.npy", "encoded/shard-*", "keys-*.npy", "values-*.npy", "metadata/shard-*"]),
+    "scored": ("ToyDistance", "measure", ["samples/none/shard-*", "scores/none/*/shard-*", "features/*/shard-*"]),
+    "drawn": ("ToyReward", "score", ["generate-*/images/*.png", "timing.json", "run.json", "references/*/shard-*"]),
 }
 """States in which a run was stopped, by the method that failed there, and files that are then damaged."""
 
@@ -60,8 +60,8 @@ def test_after_a_file_was_damaged_a_run_mends_itself_or_says_what_to_remove(stat
         (path, *_) = sorted(Path("out").rglob(glob))
         damage(path)
         told = go_on(realism, recipe)
-        there = kill.contents(Path("out/steps"))
-        spoilt = {f"out/steps/{place}" for place in calm if calm[place] != there.get(place)}
+        available = kill.contents(Path("out/steps"))
+        spoilt = {f"out/steps/{place}" for place in calm if calm[place] != available.get(place)}
         assert spoilt <= {str(path)}, (name, told)  # what nobody reads again stays as it is
 
 

@@ -94,8 +94,8 @@ def index_of(run) -> Path:
     return run.folder / next(step.folder for step in run.steps if step.title.startswith("index ")) / "index/retriever"
 
 
-def asides(run) -> dict[str, str]:
-    return {row["id"]: row["reason"] for row in csv.DictReader((run.folder / "aside.csv").open())}
+def skipped_rows(run) -> dict[str, str]:
+    return {row["id"]: row["reason"] for row in csv.DictReader((run.folder / "skipped.csv").open())}
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def encoded(monkeypatch) -> list[int]:
 
 def test_an_image_that_is_evaluated_against_is_never_retrieved(run, write_recipe, leaky):
     done = run(write_recipe(RECIPE))
-    reasons = asides(done)
+    reasons = skipped_rows(done)
     assert set(reasons) == set(leaky)
     assert all(reasons[id].startswith(f"leak: it is image {said}") for id, said in leaky.items())
     retrieved = set(pd.read_parquet(next(done.folder.glob("steps/retrieve-*")) / "references").id)
@@ -137,7 +137,7 @@ def test_mirrored_copies_are_found_whatever_the_encoder_makes_of_them(
     ImageOps.mirror(photo(100)).save(database / "rose" / "mirrored.png")
     ImageOps.mirror(photo(101)).resize((72, 60)).save(database / "rose" / "small.jpg", quality=70)
     ImageOps.mirror(photo(0)).save(database / "rose" / "of-our-own.png")  # of an image of the database
-    reasons = asides(run(write_recipe(RECIPE)))
+    reasons = skipped_rows(run(write_recipe(RECIPE)))
     assert set(reasons) == {"rose/mirrored.png", "rose/small.jpg"}
     start = "leak: it is image rose/0{}.png of 'held_out', which is evaluated against (mirrored, and nearly the same: "
     assert reasons["rose/mirrored.png"].startswith(start.format(0))
@@ -147,7 +147,7 @@ def test_mirrored_copies_are_found_whatever_the_encoder_makes_of_them(
 def test_plain_pictures_of_other_colours_are_no_leak(run, write_recipe, database, held_out):
     Image.new("RGB", (40, 40), "red").save(database / "rose" / "red.png")
     Image.new("RGB", (40, 40), "blue").save(held_out / "rose" / "blue.png")
-    assert not asides(run(write_recipe(RECIPE)))
+    assert not skipped_rows(run(write_recipe(RECIPE)))
 
 
 def test_a_changed_set_of_evaluation_images_is_looked_for_anew(run, write_recipe, leaky, held_out, encoded):
@@ -155,13 +155,13 @@ def test_a_changed_set_of_evaluation_images_is_looked_for_anew(run, write_recipe
     encoded.clear()
     photo(5).save(held_out / "rose" / "new.png")
     done = run(write_recipe(RECIPE))
-    assert asides(done)["rose/05.png"].startswith("leak: it is image rose/new.png of 'held_out'")
+    assert skipped_rows(done)["rose/05.png"].startswith("leak: it is image rose/new.png of 'held_out'")
     assert [step.kept for step in done.steps if step.title.startswith("index ")] == [False]
 
 
 def test_an_equal_id_of_another_image_is_no_leak(run, write_recipe, held_out):
     done = run(write_recipe(RECIPE))
-    assert len(Database(index_of(done))) == 12 and not asides(done)
+    assert len(Database(index_of(done))) == 12 and not skipped_rows(done)
 
 
 def test_a_leak_stops_the_run_where_the_recipe_says_so(run, write_recipe, leaky):
@@ -192,11 +192,11 @@ def test_only_new_images_are_embedded_when_the_database_has_grown(run, write_rec
 def test_near_duplicates_are_left_out_and_are_no_failures(run, write_recipe, database):
     for i in range(12):
         photo(i).save(database / "rose" / f"{i:02d}-again.jpg", quality=60)
-    recipe = INDEX.replace("index: {}", "index: {duplicates: drop}") + "limits: {aside: 0}\n"
+    recipe = INDEX.replace("index: {}", "index: {duplicates: drop}") + "limits: {skipped: 0}\n"
     done = run(write_recipe(recipe))
     kept = [row.id for row in Database(index_of(done)).rows()]
     assert len(kept) == 12 and all(id.endswith("-again.jpg") for id in kept)  # the first by name
-    assert asides(done)["rose/00.png"] == "near-duplicate of rose/00-again.jpg"
+    assert skipped_rows(done)["rose/00.png"] == "near-duplicate of rose/00-again.jpg"
     assert not list(done.folder.glob("steps/*/all"))
 
 
@@ -253,9 +253,9 @@ def test_a_retriever_that_has_learnt_since_is_refused(run, write_recipe):
     retriever = done.recipe.parts["retriever"]
     state = State().after({Index("retriever"): index_of(done)}, "made")
     assert Database.of(state, retriever).search(retriever, ["a red square"], 1)
-    learnt = Database(index_of(done), learnt={"retriever": "other"})
+    trained = Database(index_of(done), trained={"retriever": "other"})
     with pytest.raises(RealismError, match=r"before 'retriever' learnt what it knows now; put a step 'index' between"):
-        learnt.search(retriever, ["a red square"], 1)
+        trained.search(retriever, ["a red square"], 1)
 
 
 def test_a_condition_may_name_what_only_later_images_have(run, write_recipe, database, monkeypatch):
@@ -336,12 +336,12 @@ def test_an_embedding_folder_that_is_not_whole_is_said(run, write_recipe, databa
         run(write_recipe(EMBEDDED))
 
 
-def test_a_vector_that_is_not_finite_is_set_aside(run, write_recipe, database, tmp_path):
+def test_a_vector_that_is_not_finite_is_skipped(run, write_recipe, database, tmp_path):
     write_embeddings(tmp_path / "laion", database)
     path = tmp_path / "laion" / "img_emb" / "img_emb_1.npy"
     vectors = np.load(path)
     vectors[1] = np.nan
     np.save(path, vectors)
     done = run(write_recipe(EMBEDDED))
-    assert list(asides(done).values()) == ["its vector is zero or not finite"]
+    assert list(skipped_rows(done).values()) == ["its vector is zero or not finite"]
     assert len(Database(index_of(done))) == 11

@@ -159,18 +159,18 @@ def test_the_table_of_artifacts_is_in_step_with_the_code(read, write_recipe, toy
     verbs = {e.target: e.name for e in toy_plugins.registry.entries("step") if e.plugin == "core"}
     unused = set(verbs.values())
     writers: dict[type[Artifact], set[str]] = {}
-    there: dict[Artifact, None] = {}
+    available: dict[Artifact, None] = {}
     for step in recipe.steps:
         verb = verbs[f"{type(step).__module__}:{type(step).__qualname__}"]
         unused.discard(verb)
-        for made in step.writes(there):
+        for made in step.writes(available):
             writers.setdefault(type(made), set()).add(f"`{verb}`")
-            there[made] = None
+            available[made] = None
     assert unused == {"benchmark"}, "each verb of core stands in ALL_STEPS; benchmark stands for others"
     told = []
     for cls in (cls for cls in KINDS.values() if cls.__module__ == Artifact.__module__):
         names = [f.name for f in dataclasses.fields(cls)]
-        tells = ", ".join(f"`{type(other).__name__}`" for other in cls(*names).tells_of())
+        tells = ", ".join(f"`{type(other).__name__}`" for other in cls(*names).derives_from())
         row = f"`{cls.row.__name__}`" if cls.row else ""
         call = f"`{cls.__name__}({', '.join(names)})`"
         told.append([call, f"`{cls.kind}`", row, ", ".join(sorted(writers[cls])), tells])

@@ -22,9 +22,9 @@ from realism.data.artifacts import Scores
 from realism.plugins.manager import Plugins
 from realism.plugins.registry import PART_FAMILIES
 from realism.recipe.recipe import read_recipe
-from realism.run.progress import View
-from realism.run.reading import OpenRun
-from realism.run.run import Run
+from realism.runs.progress import View
+from realism.runs.reading import OpenRun
+from realism.runs.run import Run
 from realism.testing.making import cases, make_part, run_case
 from world import RAG, ROOT
 
@@ -99,12 +99,12 @@ steps:
 
 def test_what_a_step_makes_is_found_by_the_name_it_was_given(do) -> None:
     run = do(NAMES)
-    there = run.artifacts
+    available = run.artifacts
     wide = ["4 wide", "12 wide", "of 4 wide", "of 12 wide"]
-    assert [one.arm for one in artifacts.Samples.among(there)] == ["real", *wide, "other prompts"]
-    assert {scores.reward for scores in Scores.among(there)} == {"critic.plausibility", "critic.brightness"}
-    assert [one.name for one in artifacts.Measures.among(there)] == ["width", "selection"]
-    assert [one.name for one in artifacts.Prompts.among(there)] == ["", "few"]
+    assert [one.arm for one in artifacts.Samples.among(available)] == ["real", *wide, "other prompts"]
+    assert {scores.reward for scores in Scores.among(available)} == {"critic.plausibility", "critic.brightness"}
+    assert [one.name for one in artifacts.Measures.among(available)] == ["width", "selection"]
+    assert [one.name for one in artifacts.Prompts.among(available)] == ["", "few"]
     assert {sample.width for sample in run[artifacts.Samples("12 wide")]} == {12}
     assert len({sample.prompt_id for sample in run[artifacts.Samples("other prompts")]}) == 3
     page = (run.folder / "report.html").read_text()
@@ -157,7 +157,7 @@ def test_the_trainer_shown_teaches_its_generator(do) -> None:
     learns = TOYS.replace("  colour:", "  painter: {use: tint, size: 8}\n  colour:")
     learns = learns.replace("- generate: {", "- generate: {generator: generator, ") + (
         "  - train: {trainer: tints, generator: painter, steps: 100}\n  - measure_greys\n"
-        "  - generate: {generator: painter, name: before, learnt: false}\n  - measure_greys: {arm: before}\n"
+        "  - generate: {generator: painter, name: before, trained: false}\n  - measure_greys: {arm: before}\n"
         "  - generate: {generator: painter, name: after}\n  - measure_greys: {arm: after}\n"
     )
     means = do(learns)["greys"].to_pandas().groupby("arm").grey.mean()

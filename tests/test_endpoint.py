@@ -49,7 +49,7 @@ def test_a_chat_is_sent_as_the_protocol_has_it(server):
 
 def test_images_are_sent_whole_before_the_text(server):
     image = tiny.picture(1)
-    Endpoint(server.url, "tiny", sees=True).reply([Chat("what is it?", (image,))])
+    Endpoint(server.url, "tiny", accepts_images=True).reply([Chat("what is it?", (image,))])
     shown, text = bodies(server)[0]["messages"][0]["content"]
     assert text == {"type": "text", "text": "what is it?"}
     sent = Image.open(io.BytesIO(base64.b64decode(shown["image_url"]["url"].removeprefix("data:image/png;base64,"))))

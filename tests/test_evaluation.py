@@ -227,7 +227,7 @@ def test_the_encoders_of_rewards_are_asked_too(run, write_recipe, monkeypatch):
 
 def test_a_reward_that_tells_nothing_apart_is_said_to(run, write_recipe):
     recipe = RAG.replace("colour: {use: toy_colour}", "colour: {use: toy_nan}")
-    done = run(write_recipe("limits: {aside: 0.5}\n" + recipe))
+    done = run(write_recipe("limits: {skipped: 0.5}\n" + recipe))
     assert "'colour' gave 1 to all 18 samples: it tells nothing apart" in said_in(done)
     assert "'likeness' gave" not in said_in(done)
 

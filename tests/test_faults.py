@@ -161,7 +161,7 @@ def process(write_recipe, tmp_path):
     recipe = str(write_recipe(RAG.replace("{use: toy}", "{use: toy, pause: 0.1}")))
 
     def start(
-        out: Path, waits_for: str = "steps/generate-none-*/samples/none/part-00000.parquet", prefix=(), **options
+        out: Path, waits_for: str = "steps/generate-none-*/samples/none/shard-00000.parquet", prefix=(), **options
     ):
         options = {"stderr": subprocess.PIPE, "text": True, "env": environment} | options
         started = subprocess.Popen([*prefix, *kill.command(recipe, out)], **options)
@@ -239,7 +239,7 @@ MACHINE = {
     "a table": (
         errno.ENOSPC,
         "/samples/none/",
-        "samples/none/part-00000.parquet' cannot be written, as the disk is full",
+        "samples/none/shard-00000.parquet' cannot be written, as the disk is full",
     ),
     "a picture": (errno.ENOSPC, ".png.", ".png' cannot be written, as the disk is full: make room there, then"),
     "run.json": (errno.ENOSPC, ".run.json", "run.json' cannot be written, as the disk is full: make room there, then"),
@@ -283,7 +283,7 @@ def test_a_run_whose_folder_is_removed_says_so(realism, write_recipe, monkeypatc
     assert (code, said) == (2, f"realism: {gone}")
 
 
-def test_an_image_is_not_set_aside_because_too_many_files_are_open(realism, write_recipe, monkeypatch):
+def test_an_image_is_not_skipped_because_too_many_files_are_open(realism, write_recipe, monkeypatch):
     good = Path.open
     few = lambda path, *a, **k: refuse(errno.EMFILE) if "database/" in str(path) else good(path, *a, **k)  # noqa: E731
     with monkeypatch.context() as broken:

@@ -1,4 +1,4 @@
-"""Images of any kind are read, or set aside with a reason."""
+"""Images of any kind are read, or skipped with a reason."""
 
 import io
 import socket

@@ -29,7 +29,7 @@ def one(run, pattern: str) -> Path:
 
 
 def last_part(run, table: str) -> Path:
-    return sorted(one(run, table).glob("part-*.parquet"))[-1]
+    return sorted(one(run, table).glob("shard-*.parquet"))[-1]
 
 
 @pytest.mark.parametrize("table", PARTS)
@@ -298,9 +298,9 @@ def test_what_screens_pictures_decides_whether_they_are_kept(run, write_recipe, 
 
 def test_a_stricter_limit_holds_for_what_is_kept(run, write_recipe):
     recipe = RAG.replace("toy_colour}", "toy_nan}").replace("{use: toy_prompts}", "{use: toy_prompts, count: 60}")
-    run(write_recipe(recipe + "limits: {aside: 0.9}\n"))
+    run(write_recipe(recipe + "limits: {skipped: 0.9}\n"))
     with pytest.raises(RealismError, match=r"more than the share of 0.01 that"):
-        run(write_recipe(recipe + "limits: {aside: 0.01}\n"))
+        run(write_recipe(recipe + "limits: {skipped: 0.01}\n"))
 
 
 def test_no_step_is_called_nothing(run, write_recipe):

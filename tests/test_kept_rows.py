@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from realism_generators.kept_rows import KeptRows, keep_rows
+from realism_generators.tensor_rows import TensorRows, write_rows
 
 CPU = torch.device("cpu")
 
@@ -13,8 +13,8 @@ def test_rows_come_back_as_they_were_in_any_order(tmp_path):
     batches = [
         {"a": torch.randn(n, 3, 2).bfloat16(), "b": torch.randint(9, (n, 4)), "c": torch.randn(n)} for n in (2, 3, 1)
     ]
-    keep_rows(tmp_path / "kept", iter(batches))
-    kept, places = KeptRows(tmp_path / "kept"), [5, 0, 2, 2]
+    write_rows(tmp_path / "kept", iter(batches))
+    kept, places = TensorRows(tmp_path / "kept"), [5, 0, 2, 2]
     for name in "abc":
         whole = torch.cat([batch[name] for batch in batches])
         assert torch.equal(kept.rows(places, CPU)[name], whole[places])
@@ -27,18 +27,18 @@ def test_they_are_not_there_until_they_are_whole(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        keep_rows(tmp_path / "kept", stopped())
+        write_rows(tmp_path / "kept", stopped())
     assert not (tmp_path / "kept").exists()
-    keep_rows(tmp_path / "kept", [{"a": torch.ones(1, 3)}])
-    assert torch.equal(KeptRows(tmp_path / "kept").rows([0], CPU)["a"], torch.ones(1, 3))
+    write_rows(tmp_path / "kept", [{"a": torch.ones(1, 3)}])
+    assert torch.equal(TensorRows(tmp_path / "kept").rows([0], CPU)["a"], torch.ones(1, 3))
     assert [found.name for found in tmp_path.iterdir()] == ["kept"]
 
 
 def test_only_the_rows_that_are_asked_for_take_memory(tmp_path):
     psutil = pytest.importorskip("psutil")
     megabyte = 2**18
-    keep_rows(tmp_path / "kept", ({"a": torch.full((1, megabyte), float(k))} for k in range(200)))
-    kept, process = KeptRows(tmp_path / "kept"), psutil.Process()
+    write_rows(tmp_path / "kept", ({"a": torch.full((1, megabyte), float(k))} for k in range(200)))
+    kept, process = TensorRows(tmp_path / "kept"), psutil.Process()
     before = process.memory_info().rss
     assert kept.rows([150], CPU)["a"][0, 0] == 150
     assert process.memory_info().rss - before < 20 * 2**20

@@ -143,7 +143,7 @@ def test_a_text_cannot_end_its_message_nor_show_an_image_that_is_not_there(eyes,
 
 
 def test_a_model_of_text_alone_says_that_it_cannot_see(words):
-    assert not words.sees
+    assert not words.accepts_images
     with pytest.raises(RealismError, match="reads text alone, but a chat has images; choose a model"):
         words.reply([ROSE, SHOWN[0]])
 

@@ -36,7 +36,7 @@ def test_a_scheduler_told_to_flow_trains_at_levels_from_noise_to_what_is_clean()
 def test_what_a_network_predicts_stands_for_a_picture_and_its_noise():
     clean, gaussian = torch.randn(3, 2, 4, 4), torch.randn(3, 2, 4, 4)
     for kind in ("epsilon", "v_prediction", "sample", "flow"):
-        made_of = levels.flowing if kind == "flow" else levels.variance_preserving
+        made_of = levels.rectified_flow if kind == "flow" else levels.variance_preserving
         level = made_of(torch.tensor([900, 500, 100]), torch.tensor([0.1, 0.5, 0.9]))
         noisy, said = levels.noised(clean, gaussian, level), levels.target(kind, clean, gaussian, level)
         torch.testing.assert_close(levels.split(kind, noisy, said, level), (clean, gaussian), atol=1e-5, rtol=1e-5)

@@ -16,7 +16,7 @@ from realism.data.artifacts import Samples, Scores
 from realism_generators.amused import Amused
 from realism_generators.flux import FluxKontext
 from realism_generators.lora import LoRATrainer
-from realism_generators.lora_learning import Learning
+from realism_generators.lora_module import LoRAModule
 from realism_generators.tuning import LoRA
 from tiny_learning import ROSE, TEXTS, arm, fitted, made
 
@@ -26,11 +26,11 @@ def taught(tmp_path_factory):
     """By the name of a family: the module after a fit on two samples, and the folder that its adapter was saved in."""
 
     @functools.cache
-    def learnt(name):
+    def trained(name):
         folder = tmp_path_factory.mktemp(name)
         return fitted(LoRATrainer(made(name), steps=16, batch=2, accumulate=1, learning_rate=0.03, flip=False), folder)
 
-    return learnt
+    return trained
 
 
 def gap(a, b):
@@ -68,20 +68,20 @@ def test_what_was_learnt_loads_into_plain_diffusers_and_draws_the_same_picture(n
     before = generator.generate([Request(ROSE, 7)])[0]
     _, folder = taught(name)
     generator.use_weights(folder)
-    learnt = generator.generate([Request(ROSE, 7)])[0]
-    assert gap(learnt, before) > 1, "the adapter should change the picture, or this says nothing"
-    assert gap(learnt, plain(generator, folder)) <= 1
+    trained = generator.generate([Request(ROSE, 7)])[0]
+    assert gap(trained, before) > 1, "the adapter should change the picture, or this says nothing"
+    assert gap(trained, plain(generator, folder)) <= 1
 
 
 def test_what_was_learnt_comes_and_goes(taught):
     generator = made("sd", guidance=2.0)
     before = generator.generate([Request(ROSE, 7)])[0]
     generator.use_weights(taught("sd")[1])
-    learnt, _ = generator.generate([Request(ROSE, 7), Request(Prompt("q", TEXTS[1]), 3)])
-    assert gap(learnt, generator.generate([Request(ROSE, 7)])[0]) <= 1, "the picture should not depend on its batch"
+    trained, _ = generator.generate([Request(ROSE, 7), Request(Prompt("q", TEXTS[1]), 3)])
+    assert gap(trained, generator.generate([Request(ROSE, 7)])[0]) <= 1, "the picture should not depend on its batch"
     generator.release()
     again, _ = generator.generate([Request(ROSE, 7), Request(Prompt("q", TEXTS[1]), 3)])
-    assert gap(learnt, again) == 0, "it should be loaded again after a release"
+    assert gap(trained, again) == 0, "it should be loaded again after a release"
     generator.use_weights(None)
     assert gap(before, generator.generate([Request(ROSE, 7)])[0]) == 0, "without weights it should be as it came"
 
@@ -164,13 +164,13 @@ def test_masked_tokens_are_those_of_the_cosine_schedule_and_only_they_count():
 def test_a_reward_weights_the_loss_of_each_sample(tmp_path):
     trainer = LoRATrainer(made("sd"), weight="good", batch=2, accumulate=1, steps=3, flip=False)
     torch.manual_seed(0)
-    lessons = trainer.data(arm(tmp_path, 3, rewards=(0.25, 0.75)))
-    batches = list(lessons)
+    loader = trainer.data(arm(tmp_path, 3, rewards=(0.25, 0.75)))
+    batches = list(loader)
     assert [sorted(zip(b.texts, b.weights, strict=True)) for b in batches] == [
         [(TEXTS[0], 0.25), (TEXTS[1], 0.75)]
     ] * 3, "the third sample has no score"
     module = trainer.module()
-    module.prepare(lessons.rows, tmp_path)
+    module.prepare(loader.rows, tmp_path)
     each = []
     for i in range(2):
         weights = [float(i == 0), float(i == 1)]
@@ -206,7 +206,7 @@ def test_a_killed_fit_goes_on_and_ends_with_equal_bytes(run, write_recipe, tmp_p
     recipe = write_recipe(RECIPE.replace("MODEL", examples.pipeline("flux")))
     monkeypatch.setattr(LoRATrainer, "checkpoint_every", 1)
     run(recipe, out="whole")
-    step, calls = Learning.training_step, []
+    step, calls = LoRAModule.training_step, []
 
     def killed(module, batch, number):
         calls.append(number)
@@ -215,7 +215,7 @@ def test_a_killed_fit_goes_on_and_ends_with_equal_bytes(run, write_recipe, tmp_p
         return step(module, batch, number)
 
     with monkeypatch.context() as patch, pytest.raises(RealismError, match="killed"):
-        patch.setattr(Learning, "training_step", killed)
+        patch.setattr(LoRAModule, "training_step", killed)
         run(recipe, out="killed")
     run(recipe, out="killed")
     assert calls == [0, 1, 2]
@@ -256,4 +256,4 @@ def test_wrong_options_of_the_adapter_are_named(read, write_recipe):
     assert "parts.generator.lora.rnak" in str(wrong.value)
     assert "'lora' has no option 'rnak'; did you mean 'rank'?" in str(wrong.value)
     with pytest.raises(RealismError, match=r"lora\.targets: the unet of .* has no layers to_z"):
-        made("sd", lora=LoRA(targets=("to_z",))).learn()
+        made("sd", lora=LoRA(targets=("to_z",))).training_pipeline()

@@ -12,7 +12,7 @@ import torch
 from realism import RealismError, Request
 from realism_generators import loading
 from realism_generators.lora import LoRATrainer
-from realism_generators.lora_learning import Learning
+from realism_generators.lora_module import LoRAModule
 from realism_generators.tuning import FILE, LoRA, modules
 from tiny_learning import ROSE, TEXTS, arm, fitted, made
 
@@ -65,7 +65,7 @@ def test_base_and_tuned_network_are_one_object_with_its_adapter_off_and_on(name,
 
 def test_the_base_policy_can_be_asked_while_a_gradient_to_the_adapter_is_made():
     generator = made("sd3")
-    generator.learn()
+    generator.training_pipeline()
     tuned = predicted(generator)
     with generator.adapter_off(), torch.no_grad():
         base = predicted(generator)
@@ -80,13 +80,13 @@ def test_a_fit_begins_where_the_generator_stands_and_without_its_scale(tmp_path)
     (tmp_path / "first").mkdir()
     _, weights = fitted(LoRATrainer(generator, **FEW), tmp_path / "first")
     with torch.no_grad():
-        learnt = predicted(generator)
+        trained = predicted(generator)
         generator.use_weights(weights)
         halved = predicted(generator)
-        generator.learn()
+        generator.training_pipeline()
         again = predicted(generator)
-    assert not torch.allclose(halved, learnt)
-    torch.testing.assert_close(again, learnt)
+    assert not torch.allclose(halved, trained)
+    torch.testing.assert_close(again, trained)
 
 
 @pytest.mark.parametrize("name", ["sd", "sdxl", "sd3", "flux"])
@@ -100,11 +100,11 @@ def test_an_ip_adapter_rests_while_the_generator_learns(name, tmp_path, monkeypa
         _, weights = fitted(LoRATrainer(each, **FEW), folder)
         each.use_weights(weights)
     assert (tmp_path / "with" / "weights" / FILE).read_bytes() == (weights / FILE).read_bytes()
-    learnt = generator.generate([request])[0].tobytes()
-    assert learnt != before
+    trained = generator.generate([request])[0].tobytes()
+    assert trained != before
     generator.release()
-    assert generator.generate([request])[0].tobytes() == learnt
-    generator.learn()
+    assert generator.generate([request])[0].tobytes() == trained
+    generator.training_pipeline()
     generator.use_weights(None)
     assert generator.generate([request])[0].tobytes() == before
 
@@ -123,7 +123,7 @@ def test_hooks_that_move_a_model_are_taken_off_while_it_learns_and_put_back(tmp_
     generator = made("sd", offload="model")
     before = drawn(generator)
     assert hooks(generator)
-    generator.learn()
+    generator.training_pipeline()
     assert not hooks(generator)
     _, weights = fitted(LoRATrainer(generator, **FEW), tmp_path)
     generator.use_weights(weights)
@@ -170,10 +170,10 @@ def test_each_text_and_picture_is_encoded_once_a_fit_and_again_by_no_fit_that_go
 def test_what_was_encoded_once_gives_the_loss_of_what_is_encoded_anew(name, tmp_path):
     generator = made(name)
     trainer = LoRATrainer(generator, **FEW)
-    lessons = trainer.data(arm(tmp_path, 4))
+    loader = trainer.data(arm(tmp_path, 4))
     module = trainer.module()
-    module.prepare(lessons.rows, tmp_path)
-    for batch in lessons:
+    module.prepare(loader.rows, tmp_path)
+    for batch in loader:
         random = torch.Generator().manual_seed(batch.seed)
         mirrored = torch.rand(2, generator=random) < 0.5
         pixels = torch.stack([pixels_of(path) for path in batch.images])
@@ -192,11 +192,11 @@ def pixels_of(path):
 def test_a_picture_that_cannot_be_read_stops_the_fit_before_it_learns(tmp_path, monkeypatch):
     generator = made("sd")
     trainer = LoRATrainer(generator, **FEW)
-    lessons = trainer.data(arm(tmp_path, 4))
+    loader = trainer.data(arm(tmp_path, 4))
     (tmp_path / "2.png").write_bytes(b"no picture")
-    monkeypatch.setattr(Learning, "training_step", lambda *_: pytest.fail("it learnt"))
+    monkeypatch.setattr(LoRAModule, "training_step", lambda *_: pytest.fail("it learnt"))
     with pytest.raises(RealismError, match=r"2\.png cannot be read"):
-        trainer.module().prepare(lessons.rows, tmp_path)
+        trainer.module().prepare(loader.rows, tmp_path)
 
 
 def test_the_arithmetic_of_training_follows_that_of_the_generator(tmp_path):

@@ -38,10 +38,10 @@ class Darkest(Step):
     def title(self):
         return "darkest"
 
-    def reads(self, there):
+    def reads(self, available):
         return [Samples(self.arm)]
 
-    def writes(self, there):
+    def writes(self, available):
         return [Samples(self.arm), *([Measures("never")] if self.forgets else [])]
 
     def run(self, work):
@@ -85,8 +85,8 @@ def test_a_reward_with_maps_a_step_and_a_trainer_of_strangers_run_in_one_recipe(
     write_recipe, tmp_path, with_darkest, monkeypatch
 ):
     from realism.recipe.recipe import read_recipe
-    from realism.run.progress import View
-    from realism.run.run import Run
+    from realism.runs.progress import View
+    from realism.runs.run import Run
 
     recipe = read_recipe(str(write_recipe(ALL)), [], with_darkest.registry)
     done = Run(recipe, tmp_path / "run", with_darkest, View(quiet=True))
@@ -111,8 +111,8 @@ def test_a_step_is_tested_without_a_run(tmp_path):
 
 def test_a_step_that_does_not_write_what_it_says_is_named(write_recipe, tmp_path, with_darkest):
     from realism.recipe.recipe import read_recipe
-    from realism.run.progress import View
-    from realism.run.run import Run
+    from realism.runs.progress import View
+    from realism.runs.run import Run
 
     text = ALL[: ALL.index("  - photographs")] + "  - darkest: {forgets: true}\n"
     recipe = read_recipe(str(write_recipe(text)), [], with_darkest.registry)
@@ -121,7 +121,7 @@ def test_a_step_that_does_not_write_what_it_says_is_named(write_recipe, tmp_path
 
 
 def test_what_a_shard_of_each_step_needs_can_be_sent_to_another_process(run, write_recipe, monkeypatch):
-    from realism.run.work import StepWork
+    from realism.runs.work import StepWork
     from world import RAG
 
     sent: list[str] = []
@@ -176,7 +176,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
         realism.open_run(tmp_path)
 
 
-def test_photographs_are_of_the_prompts_subjects_and_those_without_are_set_aside(tmp_path, database):
+def test_photographs_are_of_the_prompts_subjects_and_those_without_are_skipped(tmp_path, database):
     from realism.sources.image_folder import ImageFolder
     from realism.steps.photographs import Photographs
 

@@ -36,12 +36,14 @@ def photographs(data: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_broken_photographs_are_set_aside_and_counted_and_the_rest_is_used(run, write_recipe, photographs):
+def test_broken_photographs_are_skipped_and_counted_and_the_rest_is_used(run, write_recipe, photographs):
     recipe = write_recipe(PHOTOS.replace("DATABASE", str(photographs)))
     done = run(recipe)
     indexed = pd.read_parquet(next(done.folder.glob("steps/index-*")) / "index/retriever/metadata")
-    aside = {r["id"].split("/")[1] for r in csv.DictReader((done.folder / "aside.csv").open()) if r["step"] == "index"}
-    assert aside == {"truncated.jpg", "text.jpg", "empty.jpg"}
+    skipped = {
+        r["id"].split("/")[1] for r in csv.DictReader((done.folder / "skipped.csv").open()) if r["step"] == "index"
+    }
+    assert skipped == {"truncated.jpg", "text.jpg", "empty.jpg"}
     assert len(indexed) == 12
     assert {"wide.png", "cmyk.jpg", "clear.webp", "grey.tif"} <= {i.split("/")[1] for i in indexed.id}
 
@@ -50,4 +52,4 @@ def test_each_class_of_photographs_is_asked_for(run, write_recipe, photographs):
     done = run(write_recipe(PHOTOS.replace("DATABASE", str(photographs))))
     samples = pd.read_parquet(next(done.folder.glob("steps/generate-none-*")) / "samples")
     assert sorted(samples.subject) == sorted(p.name for p in photographs.iterdir())
-    assert "set aside" in (done.folder / "report.html").read_text()
+    assert "skipped" in (done.folder / "report.html").read_text()

@@ -16,7 +16,7 @@ import toys
 from realism.base.errors import RealismError
 from realism.plugins import manager
 from realism.plugins.manager import Plugins, installed
-from realism.run.run import Run
+from realism.runs.run import Run
 
 COMMAND = Path(sys.executable).parent / "realism"
 CORE = [point for point in installed() if point.name == "core"]
@@ -238,7 +238,7 @@ def test_a_plugin_that_fails_in_a_hook_is_named_and_the_run_goes_on(
         assert f"plugin 'fails' failed in realism_{name}: ValueError: no network" in log
 
 
-def test_a_plugin_sets_images_aside_with_its_reason(
+def test_a_plugin_skips_images_with_its_reason(
     write: Callable[..., EntryPoint], write_recipe: Callable[..., Path], run: Callable[..., Run]
 ) -> None:
     text = """\
@@ -249,8 +249,8 @@ def realism_images_made(prompts): return ["too blue" if p.subject == "blue" else
     wrong = "from realism import hook\n@hook\ndef realism_images_made(): return []"
     world = [*CORE, EntryPoint("toys", "toys", "realism")]
     done = run(write_recipe(RECIPE), plugins=Plugins([*world, write("screens", text), write("miscounts", wrong)]))
-    aside = (done.folder / "aside.csv").read_text().splitlines()
-    assert len(aside) == 2 and aside[1].startswith("p002-") and aside[1].endswith(",generate samples,too blue")
+    skipped = (done.folder / "skipped.csv").read_text().splitlines()
+    assert len(skipped) == 2 and skipped[1].startswith("p002-") and skipped[1].endswith(",generate samples,too blue")
     assert len(list(done.folder.rglob("*.png"))) == 3
     said = "plugin 'miscounts' returned 0 answers for 3 images from realism_images_made; it is not used"
     assert said in (done.folder / "log.txt").read_text()
@@ -288,10 +288,10 @@ def test_hooks_may_exit_ask_to_come_first_and_have_arguments_of_their_own(
     world = [*CORE, EntryPoint("toys", "toys", "realism"), early, late, write("exits", exits)]
     plugins = Plugins(world)
     assert not plugins.problems
-    with pytest.raises(RealismError, match="all 4 items were set aside"):
-        run(write_recipe(RECIPE), "limits.aside=1", plugins=plugins, out="out")
+    with pytest.raises(RealismError, match="all 4 items were skipped"):
+        run(write_recipe(RECIPE), "limits.skipped=1", plugins=plugins, out="out")
     folder = tmp_path / "out"
-    assert [line.split(",")[-1] for line in (folder / "aside.csv").read_text().splitlines()[1:]] == ["first"] * 4
+    assert [line.split(",")[-1] for line in (folder / "skipped.csv").read_text().splitlines()[1:]] == ["first"] * 4
     log = (folder / "log.txt").read_text()
     assert "plugin 'exits' failed in realism_step_start: it tried to end the program (SystemExit: 0)" in log
     assert "plugin 'exits' returned a int from realism_run_end, which takes no answer" in log

@@ -50,7 +50,7 @@ def test_extends_overrides_and_interpolation_go_together(write_recipe: Write, re
 def test_a_recipe_may_extend_one_in_a_folder_beside_it_which_extends_another(write_recipe: Write, read: Read) -> None:
     write_recipe(SMALL, "a.yaml")
     write_recipe("extends: a.yaml\nseed: 1\n", "b.yaml")
-    assert read(write_recipe("extends: b.yaml\nlimits: {aside: 0.5}\n")).seed == 1
+    assert read(write_recipe("extends: b.yaml\nlimits: {skipped: 0.5}\n")).seed == 1
 
 
 def test_overrides_reach_parts_steps_and_what_was_not_there(write_recipe: Write, read: Read) -> None:
@@ -60,7 +60,7 @@ def test_overrides_reach_parts_steps_and_what_was_not_there(write_recipe: Write,
         "parts.colour.use=toy_nan",
         "steps[0].generate.per_prompt=2",
         "steps[0].generate.name=one",
-        "limits.aside=0.25",
+        "limits.skipped=0.25",
         "parts.other={use: toy}",
         "steps[0].generate.generator=other",
         "description=a = b",
@@ -68,7 +68,7 @@ def test_overrides_reach_parts_steps_and_what_was_not_there(write_recipe: Write,
     assert recipe.parts["generator"].size == 32
     assert type(recipe.parts["colour"]).__name__ == "ToyNan"
     assert (recipe.steps[1].per_prompt, recipe.steps[1].name) == (2, "one")
-    assert recipe.aside_limit == 0.25
+    assert recipe.skipped_limit == 0.25
     assert recipe.steps[1].generator.part_name == "other"
     assert recipe.description == "a = b"
 

@@ -174,7 +174,7 @@ def test_each_text_is_read_as_the_value_it_looks_like_or_refused(registry):
     for text in ("true", "'0.5'", ".inf", "-.inf", ".nan"):
         assert "expected a number" in sentence(SMALL, f"generator.pause={text}", registry=registry)
     for text in ("1", "0", "yes", "'true'", "1.0"):
-        said = sentence(SMALL, f"steps[0]={{generate: {{learnt: {text}}}}}", registry=registry)
+        said = sentence(SMALL, f"steps[0]={{generate: {{trained: {text}}}}}", registry=registry)
         assert "expected true or false" in said
 
 

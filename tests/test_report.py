@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
-from realism.data.rows import Aside, Exhibit, Measure, Point, Reference
+from realism.data.rows import Exhibit, Measure, Point, Reference, Skipped
 from realism.report import format, gallery, plots, thumbnails
 from realism.report.build import build
 from realism.report.measures import headline, tables
@@ -85,8 +85,8 @@ def view(tmp_path: Path) -> ReportView:
         prompt_count=480,
         measures=MEASURES,
         steps=(StepView("index", "01-index", 4.2, 1200, "images", 3), StepView("generate", "02", 0.0, 0, "pictures")),
-        aside=tuple(Aside(f"db/{i}.jpg", "index", f"truncated {NASTY}") for i in range(50)),
-        aside_count=70,
+        skipped=tuple(Skipped(f"db/{i}.jpg", "index", f"truncated {NASTY}") for i in range(50)),
+        skipped_count=70,
         versions={"realism": "0.1.0", "torch": "2.11"},
         control="without",
     )

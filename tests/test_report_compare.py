@@ -63,8 +63,8 @@ def test_states_errors_and_the_same_prompts_stand_side_by_side(view: CompareView
 
 
 def test_runs_of_one_folder_name_are_told_apart_by_the_folders_above(view: CompareView, tmp_path: Path) -> None:
-    here, there = (replace(run, folder=f"{above}/run") for run, above in zip(view.runs, ("a", "b"), strict=True))
-    said = words(build_comparison(CompareView((here, there)), tmp_path / "report.html").read_text())
+    here, available = (replace(run, folder=f"{above}/run") for run, above in zip(view.runs, ("a", "b"), strict=True))
+    said = words(build_comparison(CompareView((here, available)), tmp_path / "report.html").read_text())
     assert "a/run · b/run" in said
 
 

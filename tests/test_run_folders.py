@@ -60,7 +60,7 @@ def test_the_same_setting_finds_its_folder_in_whatever_words_it_is_given(folder_
     )
 
 
-@pytest.mark.parametrize("same", ["seed=0", "generator.size=8", "limits.aside=0.5", "description=the same"])
+@pytest.mark.parametrize("same", ["seed=0", "generator.size=8", "limits.skipped=0.5", "description=the same"])
 def test_what_changes_nothing_that_is_done_has_no_other_folder(folder_of, same):
     assert folder_of("recipe.yaml", same) == "runs/recipe"
 
@@ -96,7 +96,7 @@ def test_files_and_code_that_change_leave_the_setting_its_folder(folder_of, data
     Path("recipe.yaml").write_text(indexed.replace("steps: [", "steps: [index, retrieve, "))
     before = folder_of("recipe.yaml", "seed=1")
     shutil.rmtree(database / "blue")
-    monkeypatch.setattr("realism.run.fingerprint.code_of", lambda _: "edited")
+    monkeypatch.setattr("realism.runs.fingerprint.code_of", lambda _: "edited")
     assert folder_of("recipe.yaml", "seed=1") == before
 
 

@@ -14,10 +14,10 @@ import toys
 from realism import open_run
 from realism.base.errors import RealismError
 from realism.plugins.manager import Plugins, installed
-from realism.run.kept import write_report
-from realism.run.lock import in_use
-from realism.run.progress import View
-from realism.run.record import read_record
+from realism.runs.kept import write_report
+from realism.runs.lock import in_use
+from realism.runs.progress import View
+from realism.runs.record import read_record
 from world import RAG
 
 
@@ -76,7 +76,7 @@ def test_a_run_that_is_stopped_before_it_has_looked_at_its_steps_still_tells_of_
     run, write_recipe, monkeypatch, tmp_path
 ):
     before = told(run(write_recipe()).folder)["steps"]
-    monkeypatch.setattr("realism.run.run.Run._place", lambda *_: refuse(None, None))
+    monkeypatch.setattr("realism.runs.run.Run._place", lambda *_: refuse(None, None))
     with pytest.raises(RealismError):
         run(write_recipe())
     assert told(tmp_path / "run")["steps"] == before

@@ -1,4 +1,4 @@
-"""A run loses nothing: it goes on where it was killed, keeps what is done, and sets aside what is bad."""
+"""A run loses nothing: it goes on where it was killed, keeps what is done, and skips what is bad."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 import toys
 from PIL import Image
 from realism.base.errors import RealismError
-from realism.run.kept import write_report
-from realism.run.progress import View
+from realism.runs.kept import write_report
+from realism.runs.progress import View
 from world import RAG
 
 
@@ -66,26 +66,26 @@ def test_a_changed_database_is_indexed_anew(run, write_recipe, database):
     assert again["generate none"]
 
 
-def test_a_bad_image_is_set_aside_with_its_reason_and_counted(run, write_recipe, database):
+def test_a_bad_image_is_skipped_with_its_reason_and_counted(run, write_recipe, database):
     (database / "red" / "0.png").write_bytes(b"")
     done = run(write_recipe())
-    rows = list(csv.DictReader((done.folder / "aside.csv").open()))
+    rows = list(csv.DictReader((done.folder / "skipped.csv").open()))
     assert {(r["id"], r["reason"]) for r in rows} == {("red/0.png", "the file is empty")}
     assert len(tables(done, "index", "index/retriever/metadata")) == 23
 
 
-def test_a_score_that_is_not_finite_is_set_aside_and_the_rest_is_used(run, write_recipe):
+def test_a_score_that_is_not_finite_is_skipped_and_the_rest_is_used(run, write_recipe):
     done = run(write_recipe(RAG.replace("toy_colour}", "toy_nan}")))
-    rows = list(csv.DictReader((done.folder / "aside.csv").open()))
+    rows = list(csv.DictReader((done.folder / "skipped.csv").open()))
     assert len(rows) == 6
     assert all("colour gave nan" in r["reason"] for r in rows)
     measures = tables(done, "evaluate", "measures")
     assert measures[(measures.name == "colour") & (measures.group == "all")].n.tolist() == [9, 9]
 
 
-def test_too_much_set_aside_stops_the_run(run, write_recipe):
+def test_too_much_skipped_stops_the_run(run, write_recipe):
     recipe = RAG.replace("toy_colour}", "toy_nan}").replace("{use: toy_prompts}", "{use: toy_prompts, count: 60}")
-    with pytest.raises(RealismError, match=r"of 90 items were set aside, more than the share of 0.1"):
+    with pytest.raises(RealismError, match=r"of 90 items were skipped, more than the share of 0.1"):
         run(write_recipe(recipe))
 
 
@@ -233,7 +233,7 @@ def test_a_lost_part_of_a_finished_step_is_made_again(run, write_recipe, table):
     done = run(write_recipe(recipe))
     before = kill.contents(done.folder)
     [folder] = done.folder.glob(f"steps/{table}")
-    lost = sorted(folder.glob("part-*.parquet"))[-1]
+    lost = sorted(folder.glob("shard-*.parquet"))[-1]
     lost.unlink()
     again = run(write_recipe(recipe))
     assert lost.exists() and kill.contents(again.folder) == before

@@ -114,7 +114,7 @@ def test_a_name_with_a_dot_is_a_column_and_nothing_else():
     assert not condition({"a": 1.0}), "a number's own attribute is not a column"
 
 
-def test_a_value_without_an_answer_is_set_aside_and_the_others_stay(run, write_recipe, monkeypatch):
+def test_a_value_without_an_answer_is_skipped_and_the_others_stay(run, write_recipe, monkeypatch):
     good = toys.ToyCritic.score
 
     def score(self, pictures):
@@ -130,7 +130,7 @@ def test_a_value_without_an_answer_is_set_aside_and_the_others_stay(run, write_r
     )
     assert len(plausible) == 21 and not any(row.id.startswith("p001") for row in plausible)
     assert len(bright) == 24 and [row.id[:4] for row in bright if row.detail] == ["p001"] * 3
-    assert "critic.plausibility gave nan for arm all" in (made.folder / "aside.csv").read_text()
+    assert "critic.plausibility gave nan for arm all" in (made.folder / "skipped.csv").read_text()
 
 
 def test_only_a_reward_that_uses_references_is_given_them_and_no_picture_without(run, write_recipe, monkeypatch):

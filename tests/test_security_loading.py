@@ -462,10 +462,10 @@ def test_an_adapter_of_references_is_not_unpickled(tmp_path, ran):
 @pytest.mark.parametrize("beside", ["pytorch_lora_weights.bin", "adapter_model.bin"])
 def test_what_was_learnt_is_not_unpickled(tmp_path, ran, beside):
     generator = cpu(StableDiffusion, model=examples.pipeline("stable_diffusion"))
-    (tmp_path / "learnt").mkdir()
-    plant_pickle(tmp_path / "learnt" / "pytorch_lora_weights.safetensors", ran)
-    plant_pickle(tmp_path / "learnt" / beside, ran)
-    generator.use_weights(tmp_path / "learnt")
+    (tmp_path / "trained").mkdir()
+    plant_pickle(tmp_path / "trained" / "pytorch_lora_weights.safetensors", ran)
+    plant_pickle(tmp_path / "trained" / beside, ran)
+    generator.use_weights(tmp_path / "trained")
     with pytest.raises(RealismError, match=NO_WEIGHTS):
         _ = generator.pipeline
 

@@ -15,7 +15,7 @@ from realism.cli.work import write_report
 from test_integrity import last_part, one
 
 
-@pytest.mark.parametrize("name", [".report.html.writing", "report.html", "run.json", "aside.csv", "log.txt", ".lock"])
+@pytest.mark.parametrize("name", [".report.html.writing", "report.html", "run.json", "skipped.csv", "log.txt", ".lock"])
 def test_a_strangers_run_folder_writes_nowhere_else(run, write_recipe, tmp_path, name):
     done = run(write_recipe())
     mine = tmp_path / "mine"
@@ -31,7 +31,7 @@ def test_a_strangers_run_folder_writes_nowhere_else(run, write_recipe, tmp_path,
 
 def test_what_a_strangers_run_says_it_wrote_elsewhere_is_not_touched(run, write_recipe, tmp_path):
     done = run(write_recipe())
-    mine = tmp_path / "part-00000.parquet"
+    mine = tmp_path / "shard-00000.parquet"
     mine.write_text("precious")
     told = one(done, "score-*/done.json")
     text = json.loads(told.read_text())
@@ -70,8 +70,8 @@ def _huge(path: Path) -> None:
 @pytest.mark.parametrize("damage", [_pipe, _deep, _huge])
 @pytest.mark.parametrize("name", ["done.json", "begun.json", "notes.jsonl", "timing.json"])
 def test_what_a_run_says_of_itself_is_read_with_care(run, write_recipe, toy_plugins, damage, name):
-    from realism.run.kept import write_report
-    from realism.run.progress import View
+    from realism.runs.kept import write_report
+    from realism.runs.progress import View
 
     done = run(write_recipe())
     file = one(done, "generate-none-*") / name
@@ -103,7 +103,7 @@ def test_whatever_a_strangers_run_says_it_wrote_ends_in_a_sentence(run, write_re
 
 
 def test_a_table_with_an_empty_cell_is_damaged(run, write_recipe):
-    from realism.base.tables import read_part
+    from realism.base.tables import read_shard
     from realism.data.rows import Sample
 
     part = last_part(run(write_recipe()), "generate-none-*/samples/none")
@@ -111,4 +111,4 @@ def test_a_table_with_an_empty_cell_is_damaged(run, write_recipe):
     table.loc[0, "text"] = None
     table.to_parquet(part)
     with pytest.raises(RealismError, match="is damaged; remove"):
-        read_part(part, Sample)
+        read_shard(part, Sample)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from realism.data.rows import Measure
-from realism.run.seeds import mean_interval, pool
+from realism.runs.seeds import mean_interval, pool
 from scipy import stats
 
 ROW = Measure("species", "real", "novel", 0.5, 0.4, 0.6, 20, control="none", difference=0.1, detail={"seed": 0})

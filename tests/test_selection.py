@@ -43,8 +43,8 @@ steps:
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory, toy_plugins):
     from realism.recipe.recipe import read_recipe
-    from realism.run.progress import View
-    from realism.run.run import Run
+    from realism.runs.progress import View
+    from realism.runs.run import Run
 
     path = tmp_path_factory.mktemp("loop") / "recipe.yaml"
     path.write_text(LOOP)
@@ -191,12 +191,12 @@ def test_what_a_selection_keeps_has_its_heatmaps(run, write_recipe, tmp_path):
         "  - generate: {per_prompt: 2}\n  - score: {rewards: [critic]}\n"
     )
     scored = run(write_recipe(text)).execute()
-    there = {artifact: scored.path(artifact) for artifact in scored if not isinstance(artifact, Maps)}
+    available = {artifact: scored.path(artifact) for artifact in scored if not isinstance(artifact, Maps)}
     select, maps = Select(best="critic.brightness"), Maps("samples", "critic")
-    made = run_step(select, tmp_path / "run", there | {maps: scored.path(maps)})
+    made = run_step(select, tmp_path / "run", available | {maps: scored.path(maps)})
     assert {row.id for row in made.read(maps)} == {row.id for row in made.read(Samples("samples"))}
     (tmp_path / "bare").mkdir()
-    assert not list(run_step(select, tmp_path / "bare", there | {maps: []}).read(maps))
+    assert not list(run_step(select, tmp_path / "bare", available | {maps: []}).read(maps))
 
 
 def test_diversity_is_the_mean_distance_of_the_pictures_of_one_prompt():

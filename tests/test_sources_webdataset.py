@@ -14,7 +14,7 @@ import tiny_databases as made
 from realism import RealismError
 from realism.base.images import UnreadableImage, image_bytes, open_image_file, read_image, read_images
 from realism.report.thumbnails import thumbnail
-from realism.run.fingerprint import describe
+from realism.runs.fingerprint import describe
 from realism.sources.webdataset import WebDataset
 from world import RAG
 

@@ -7,8 +7,8 @@ import pytest
 import tiny_databases as made
 from realism.plugins.manager import plugins
 from realism.recipe.recipe import read_recipe
-from realism.run.progress import View
-from realism.run.run import Run
+from realism.runs.progress import View
+from realism.runs.run import Run
 from realism.steps.generate import Generate
 
 GENERATORS = ("omnigen", "emu2", "sd21", "sdxl", "sd3", "flux")

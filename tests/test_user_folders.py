@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from realism import Images, Picture, Prompt, Prompts, RealismError, Record
 from realism.base.images import UnreadableImage, read_image
-from realism.base.tables import read_part, write_part
+from realism.base.tables import read_shard, write_shard
 from realism.data.rows import RecordRow
 from realism.parts.embedder import rows_of
 from realism.sources.class_prompts import ClassPrompts
@@ -34,21 +34,21 @@ LATIN = os.fsdecode(b"caf\xe9.png")
 RECIPE = RAG.replace("  - index: {}", "  - photographs: {images: database, name: real}\n  - index: {}")
 
 
-def asides(run) -> dict[str, str]:
-    return {f"{row['step']}: {row['id']}": row["reason"] for row in csv.DictReader((run.folder / "aside.csv").open())}
+def skipped_rows(run) -> dict[str, str]:
+    return {f"{row['step']}: {row['id']}": row["reason"] for row in csv.DictReader((run.folder / "skipped.csv").open())}
 
 
 # Names
 
 
-def test_a_file_whose_name_is_no_text_is_set_aside_by_each_step_and_shown(run, write_recipe, database):
+def test_a_file_whose_name_is_no_text_is_skipped_by_each_step_and_shown(run, write_recipe, database):
     (database / "red" / LATIN).write_bytes((database / "red" / "0.png").read_bytes())
     (database / "grey").rename(database / os.fsdecode(b"gr\xe9"))
     done = run(
         write_recipe(RECIPE.replace("  - evaluate", "  - project: {encoder: retriever, real: database}\n  - evaluate")),
-        "limits.aside=0.4",
+        "limits.skipped=0.4",
     )
-    reasons = asides(done)
+    reasons = skipped_rows(done)
     assert "index: red/caf\\xe9.png" in reasons and "index: gr\\xe9/0.png" in reasons
     assert {step.partition(":")[0] for step in reasons} >= {"index", "evaluate"}
     assert set(reasons.values()) <= {
@@ -59,11 +59,11 @@ def test_a_file_whose_name_is_no_text_is_set_aside_by_each_step_and_shown(run, w
     assert not found.id.str.contains("caf").any()
 
 
-def test_photographs_of_such_names_are_set_aside_where_each_is_a_prompt(run, write_recipe, database):
+def test_photographs_of_such_names_are_skipped_where_each_is_a_prompt(run, write_recipe, database):
     (database / "red" / LATIN).write_bytes((database / "red" / "0.png").read_bytes())
     lines = [line for line in RECIPE.splitlines() if line.startswith(("parts", "  database", "steps", "  - photo"))]
     done = run(write_recipe("\n".join(lines)))
-    assert list(asides(done)) == ["photographs real: red/caf\\xe9.png"]
+    assert list(skipped_rows(done)) == ["photographs real: red/caf\\xe9.png"]
 
 
 def test_a_class_whose_name_is_no_text_is_refused_and_shown(tmp_path):
@@ -158,7 +158,7 @@ def test_links_to_folders_are_not_followed_and_that_is_told(tmp_path, caplog):
     assert said.startswith(f"links to folders are not followed: 2 in '{tmp_path}/photos', the first: ")
 
 
-def test_what_only_looks_like_an_image_is_set_aside(run, write_recipe, database, monkeypatch):
+def test_what_only_looks_like_an_image_is_skipped(run, write_recipe, database, monkeypatch):
     red = database / "red"
     (red / "x.png").mkdir()
     (red / "x.png" / "in.png").write_bytes((red / "0.png").read_bytes())
@@ -169,7 +169,7 @@ def test_what_only_looks_like_an_image_is_set_aside(run, write_recipe, database,
         monkeypatch.chdir(red)  # as the name of a socket may not be long
         listening.bind("s.png")
         done = run(write_recipe(RECIPE.replace("  - photographs: {images: database, name: real}\n", "")))
-    assert {id: reason for id, reason in asides(done).items() if id.startswith("index")} == {
+    assert {id: reason for id, reason in skipped_rows(done).items() if id.startswith("index")} == {
         "index: red/circle.png": "Too many levels of symbolic links",
         "index: red/nowhere.png": "it is not there",
         "index: red/pipe.png": "it is a pipe, no file",
@@ -254,7 +254,7 @@ def listed(path: Path, folder: Path) -> None:
     """What is in the tar can be written down, or is refused in one sentence."""
     try:
         rows = [row for row in rows_of(WebDataset(str(path))) if row.id.isascii()]
-        assert read_part(write_part(rows, RecordRow, folder, 0), RecordRow) == rows
+        assert read_shard(write_shard(rows, RecordRow, folder, 0), RecordRow) == rows
     except RealismError as error:
         assert "\n" not in str(error)
         str(error).encode()

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from realism import Images, Prompts, RealismError
-from realism.base.tables import read_part, write_part
+from realism.base.tables import read_shard, write_shard
 from realism.data.rows import PromptRow, RecordRow
 from realism.parts.embedder import rows_of
 from realism.sources.embedding_folder import EmbeddingFolder
@@ -43,8 +43,8 @@ def written(source, folder: Path) -> list:
     try:
         if isinstance(source, Prompts):
             rows = [PromptRow(p.id, p.text, p.subject, dict(p.metadata), p.rewritten) for p in source.prompts()]
-            return read_part(write_part(rows, PromptRow, folder, 0), PromptRow)
-        return read_part(write_part(list(rows_of(source)), RecordRow, folder, 0), RecordRow)
+            return read_shard(write_shard(rows, PromptRow, folder, 0), PromptRow)
+        return read_shard(write_shard(list(rows_of(source)), RecordRow, folder, 0), RecordRow)
     except RealismError as error:
         assert "\n" not in str(error)
         str(error).encode()

@@ -1,4 +1,4 @@
-"""Pictures that a model withholds, or that come out broken, are set aside and said, and never taken for samples."""
+"""Pictures that a model withholds, or that come out broken, are skipped and said, and never taken for samples."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def test_a_picture_that_the_safety_checker_blackens_is_unmade_and_others_are_not
     assert [checked.generate([request])[0] for request in REQUESTS][1] == made[1]
 
 
-def test_it_is_set_aside_with_its_reason_and_the_step_goes_on(checked, tmp_path):
+def test_it_is_skipped_with_its_reason_and_the_step_goes_on(checked, tmp_path):
     from realism.base.images import read_image
-    from realism.run.work import asides
+    from realism.runs.work import skipped_rows
 
     (tmp_path / "first").mkdir()
     (tmp_path / "run").mkdir()
@@ -65,8 +65,8 @@ def test_it_is_set_aside_with_its_reason_and_the_step_goes_on(checked, tmp_path)
     watch_for(checked, pictures, 1)
     done = run_step(Generate(checked), tmp_path / "run", {Prompts(): PROMPTS})
     assert [sample.prompt_id for sample in done.read(Samples("samples"))] == ["0", "2"]
-    (aside,) = asides(done.folder)
-    assert "safety checker" in aside.reason and aside.id.startswith("1-")
+    (skipped,) = skipped_rows(done.folder)
+    assert "safety checker" in skipped.reason and skipped.id.startswith("1-")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

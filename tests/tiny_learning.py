@@ -11,7 +11,7 @@ import examples
 import lightning
 import tiny
 from realism import Prompt
-from realism.base.tables import write_part
+from realism.base.tables import write_shard
 from realism.data.artifacts import Samples, Scores
 from realism.data.rows import Sample, Score
 from realism.testing import work_with
@@ -57,8 +57,8 @@ def arm(folder, count=2, rewards=()):
         samples.append(Sample(f"s{i}", f"p{i}", "samples", TEXTS[i % 2], "", i, f"{i}.png", 32, 32))
     for name in ("samples", "scores"):
         (folder / name).mkdir()
-    write_part(samples, Sample, folder / "samples", 0)
-    write_part([Score(f"s{i}", "good", r) for i, r in enumerate(rewards)], Score, folder / "scores", 0)
+    write_shard(samples, Sample, folder / "samples", 0)
+    write_shard([Score(f"s{i}", "good", r) for i, r in enumerate(rewards)], Score, folder / "scores", 0)
     return work_with(folder, {Samples("samples"): folder / "samples", Scores("samples", "good"): folder / "scores"})
 
 

@@ -25,10 +25,10 @@ class ToyLearner(Generator, Tunable):
     noise: int = 1
 
     def use_weights(self, folder: Path | None) -> None:
-        self._learnt = load_file(folder / "grey.safetensors")["grey"].item() if folder else self.grey
+        self._trained = load_file(folder / "grey.safetensors")["grey"].item() if folder else self.grey
 
     def generate(self, requests: Sequence[Request]) -> list[Image.Image]:
-        greys = [round(self._learnt + request.seed % self.noise - self.noise // 2) for request in requests]
+        greys = [round(self._trained + request.seed % self.noise - self.noise // 2) for request in requests]
         return [Image.new("RGB", (8, 8), (grey,) * 3) for grey in greys]
 
 
@@ -60,8 +60,8 @@ class ToyTrainer(Trainer):
     def length(self, batches: int) -> int:
         return self.steps
 
-    def reads(self, there: Artifacts) -> list[Artifact]:
-        return [*samples_of(there, []), *Scores.among(there)]
+    def reads(self, available: Artifacts) -> list[Artifact]:
+        return [*samples_of(available, []), *Scores.among(available)]
 
     def module(self) -> lightning.LightningModule:
         return GreyModule()

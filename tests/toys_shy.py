@@ -1,4 +1,4 @@
-"""A plugin that sets aside every picture of grey."""
+"""A plugin that skips every picture of grey."""
 
 from realism import hook
 

@@ -16,8 +16,8 @@ from realism.cli.app import main
 from realism.plugins import manager
 from realism.plugins.manager import Plugins, installed
 from realism.recipe.recipe import Recipe, read_recipe
-from realism.run.progress import View
-from realism.run.run import Run
+from realism.runs.progress import View
+from realism.runs.run import Run
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"

@@ -34,7 +34,9 @@ class Amused(Guided, LoRATunable):
     one_by_one: ClassVar[Literal["none", "references", "all"]] = "all"
 
     autoencoder_name: ClassVar[str] = "vqvae"
-    recomputes: ClassVar[bool] = False  # as of diffusers 0.42.1 its checkpointed layers refuse their arguments
+    supports_gradient_checkpointing: ClassVar[bool] = (
+        False  # as of diffusers 0.42.1 its checkpointed layers refuse their arguments
+    )
 
     model: str = "amused/amused-512"
     """A folder as diffusers saves it, or a hub id."""
@@ -87,7 +89,7 @@ class Amused(Guided, LoRATunable):
         logits = pipeline.transformer(seen, micro_conds=micro, **conditions)
         return masked_cross_entropy(logits.flatten(2), tokens, hidden)
 
-    def write(self, pipeline: Any, folder: Path) -> None:
+    def save_adapter(self, pipeline: Any, folder: Path) -> None:
         config = pipeline.transformer.peft_config[ADAPTER]
         config.target_modules = sorted(config.target_modules)  # equal bytes each time
         pipeline.transformer.save_lora_adapter(folder, ADAPTER, weight_name=FILE)

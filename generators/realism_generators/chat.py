@@ -79,7 +79,7 @@ class TransformersChat(LanguageModel):
         return chat_folder_error(source) if isinstance(source, Path) else None
 
     @cached_property
-    def sees(self) -> bool:
+    def accepts_images(self) -> bool:
         """Whether the model reads images. Raises RealismError if its configuration cannot be had."""
         from realism_generators.chat_loading import model_sees
 
@@ -91,10 +91,9 @@ class TransformersChat(LanguageModel):
         from realism_generators.chat_loading import load_chat_model
 
         device = pick_device(self.device)
-        return load_chat_model(
-            find_model(self.model), sees=self.sees, revision=self.revision, dtype=pick_dtype(self.dtype, device),
-            device=device,
-        )  # fmt: skip
+        dtype = pick_dtype(self.dtype, device)
+        source, images = find_model(self.model), self.accepts_images
+        return load_chat_model(source, accepts_images=images, revision=self.revision, dtype=dtype, device=device)
 
     def release(self) -> None:
         if self.__dict__.pop("loaded", None):
@@ -106,7 +105,7 @@ class TransformersChat(LanguageModel):
     def reply(self, chats: Sequence[Chat]) -> list[str]:
         """See `LanguageModel.reply`. Chats with equally many images are answered together, as models pad images in
         ways of their own."""
-        if any(chat.images for chat in chats) and not self.sees:
+        if any(chat.images for chat in chats) and not self.accepts_images:
             raise RealismError(
                 f"model '{self.model}' reads text alone, but a chat has images; choose a model that reads images and "
                 "text"
@@ -155,7 +154,7 @@ class TransformersChat(LanguageModel):
 
         reader, tokenizer = self.loaded.reader, self.loaded.tokenizer
         special = special_tokens(reader, tokenizer)
-        messages = [as_messages(chat, self.sees, special) for chat in chats]
+        messages = [as_messages(chat, self.accepts_images, special) for chat in chats]
         try:
             texts = [
                 reader.apply_chat_template(m, add_generation_prompt=True, tokenize=False, **self.template)
@@ -164,24 +163,24 @@ class TransformersChat(LanguageModel):
         except (TemplateError, ValueError) as error:
             raise RealismError(f"the chat template of model '{self.model}' refuses a chat: {error}") from error
         options: dict[str, Any] = {"text": texts, "padding": True, "return_tensors": "pt"}
-        if not self.sees:
+        if not self.accepts_images:
             options["return_token_type_ids"] = False
-        if not self.sees or texts[0].startswith(tokenizer.bos_token or "\0"):
+        if not self.accepts_images or texts[0].startswith(tokenizer.bos_token or "\0"):
             options["add_special_tokens"] = False  # templates write them; a few that see leave out the first
         if chats[0].images:
             options["images"] = [[image.convert("RGB") for image in chat.images] for chat in chats]
         model = self.loaded.model
-        place = (model.device, model.dtype) if self.sees else (model.device,)
+        place = (model.device, model.dtype) if self.accepts_images else (model.device,)
         return reader(**options).to(*place)
 
 
-def as_messages(chat: Chat, sees: bool, special: Sequence[str]) -> list[dict[str, Any]]:
+def as_messages(chat: Chat, accepts_images: bool, special: Sequence[str]) -> list[dict[str, Any]]:
     """A chat as chat templates take it. special: tokens that mean something to the model, which are parted where the
     chat's own text has them, so that a text cannot end its message or show an image that is not there."""
 
     def content(text: str, images: int = 0) -> Any:
         said = parted(text, special)
-        return [*[{"type": "image"}] * images, {"type": "text", "text": said}] if sees else said
+        return [*[{"type": "image"}] * images, {"type": "text", "text": said}] if accepts_images else said
 
     task = [{"role": "system", "content": content(chat.system)}] if chat.system else []
     return [*task, {"role": "user", "content": content(chat.text, len(chat.images))}]

@@ -66,7 +66,7 @@ def model_sees(source: str | Path, revision: str | None) -> bool:
 
 
 def load_chat_model(
-    source: str | Path, *, sees: bool, revision: str | None, dtype: torch.dtype, device: torch.device
+    source: str | Path, *, accepts_images: bool, revision: str | None, dtype: torch.dtype, device: torch.device
 ) -> ChatModel:
     """The model on its device, with its tokens padded on the left, so that every chat ends where its reply begins.
 
@@ -75,12 +75,12 @@ def load_chat_model(
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
     with said(source):
-        reader = load_weightless(AutoProcessor if sees else AutoTokenizer, source, revision=revision)
-        tokenizer = reader.tokenizer if sees else reader
+        reader = load_weightless(AutoProcessor if accepts_images else AutoTokenizer, source, revision=revision)
+        tokenizer = reader.tokenizer if accepts_images else reader
         reader.chat_template = reader.chat_template or tokenizer.chat_template
         if reader.chat_template is None:
             raise RealismError(f"model '{source}' {NO_TEMPLATE}")
-        kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
+        kind = AutoModelForImageTextToText if accepts_images else AutoModelForCausalLM
         model = load_whole(kind, source, revision=revision, dtype=dtype)
         tokenizer.padding_side = "left"
         _end_replies(model, tokenizer)

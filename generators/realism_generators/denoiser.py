@@ -27,7 +27,7 @@ class Denoiser(LoRATunable):
     guidance, inpainting and log-probabilities are functions of these; `sampling.sample` is one.
     """
 
-    held: ClassVar[tuple[str, ...]] = ("pipeline", "other_pipeline", "autoencoder", "schedule")
+    cached: ClassVar[tuple[str, ...]] = ("pipeline", "other_pipeline", "autoencoder", "schedule")
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -61,7 +61,7 @@ class Denoiser(LoRATunable):
     def predict(self, latents: torch.Tensor, time: torch.Tensor, conditions: Tensors) -> torch.Tensor:
         """The network's output (b, c, h, w) float32 for noisy latents, of the kind that `schedule` names.
 
-        time: (b,) or (1,), as in `Levels`. There is a gradient to the latents and to an adapter that learns."""
+        time: (b,) or (1,), as in `NoiseLevels`. There is a gradient to the latents and to an adapter that learns."""
 
     def encode(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
         """Mean and standard deviation of the latents (b, c, h, w) of pixels (b, 3, H, W) in [0, 1], by the posterior of
@@ -93,6 +93,6 @@ class Denoiser(LoRATunable):
         return squared_error(predicted, target(self.schedule.kind, latents, gaussian, level))
 
 
-def told_instead(conditions: Tensors, one: Mapping[str, torch.Tensor]) -> Tensors:
+def replace_conditions(conditions: Tensors, one: Mapping[str, torch.Tensor]) -> Tensors:
     """Conditions with those of one other text (1, ...) in the place of the same in each row."""
     return {**conditions, **{k: v.expand(len(conditions[k]), *v.shape[1:]) for k, v in one.items()}}

@@ -24,7 +24,7 @@ from realism_generators.model_generator import ModelGenerator
 if TYPE_CHECKING:
     from PIL import Image
 
-Pixels = Annotated[int, Ge(16), Le(16_384)]
+SideLength = Annotated[int, Ge(16), Le(16_384)]
 
 
 @dataclass
@@ -41,7 +41,7 @@ class DiffusersGenerator(ModelGenerator):
     """Which requests are drawn one at a time, because in a batch the pipeline would mix them: with `references` those
     that have any, as it would give each reference to the whole batch."""
     speed_options: ClassVar[tuple[str, ...]] = ("batch", "device", "offload")
-    held: ClassVar[tuple[str, ...]] = ("pipeline", "other_pipeline")
+    cached: ClassVar[tuple[str, ...]] = ("pipeline", "other_pipeline")
 
     offload: Literal["none", "model", "sequential"] = "none"
     """What waits in main memory while a GPU works: nothing, the models not in use, or every layer (least, slowest)."""
@@ -49,7 +49,7 @@ class DiffusersGenerator(ModelGenerator):
     """Images at a time; None is found by itself. Halved whenever memory runs out."""
     steps: Annotated[int, Ge(1), Le(10_000)] = 28
     """Denoising steps."""
-    size: Pixels | tuple[Pixels, Pixels] | None = None
+    size: SideLength | tuple[SideLength, SideLength] | None = None
     """Pixels: one number for a square, or [width, height]; None is what the model was made for."""
 
     @abstractmethod
@@ -67,11 +67,11 @@ class DiffusersGenerator(ModelGenerator):
         most, lengths = self.lengths(texts)
         note_texts(self.part_name or self.pipeline_class, most, texts, [length > most for length in lengths])
 
-    def extend(self, pipeline: Any) -> None:
+    def setup(self, pipeline: Any) -> None:
         """Add to a loaded pipeline, still on the CPU, what its folder does not hold."""
 
-    def reduce(self, pipeline: Any) -> None:
-        """Take from a loaded pipeline again what `extend` added to it."""
+    def remove_setup(self, pipeline: Any) -> None:
+        """Take from a loaded pipeline again what `setup` added to it."""
 
     def misfit(self) -> str | None:
         """One sentence if the options of this family do not fit together, else None."""
@@ -89,7 +89,7 @@ class DiffusersGenerator(ModelGenerator):
         dtype = pick_dtype(self.dtype, device)
         source = find_model(self.model)
         pipeline = load_pipeline(self.pipeline_class, self.also_reads, source, revision=self.revision, dtype=dtype)
-        self.extend(pipeline)
+        self.setup(pipeline)
         return place_pipeline(pipeline, device, self.offload)
 
     def batches(self, references: int) -> Batches:

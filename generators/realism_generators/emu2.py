@@ -15,7 +15,7 @@ from realism.base.errors import RealismError
 from realism.data.types import Request, Unmade
 from realism.plugins.models import find_model
 
-from realism_generators.diffusers_pipeline import Pixels
+from realism_generators.diffusers_pipeline import SideLength
 from realism_generators.model_generator import ModelGenerator
 from realism_generators.tuning import modules
 
@@ -46,7 +46,7 @@ class Emu2(ModelGenerator):
     """The kind of weights, as in `model.bf16.safetensors`; "" for files that name none."""
     steps: Annotated[int, Ge(1), Le(10_000)] = 50
     """Denoising steps."""
-    size: Pixels = 1024
+    size: SideLength = 1024
     """Pixels a side, cut down to a multiple of 8."""
     guidance: Annotated[float, Ge(0)] = 3.0
     """Classifier-free guidance."""

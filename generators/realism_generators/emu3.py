@@ -15,7 +15,7 @@ from realism.base.errors import RealismError
 from realism.data.types import Request
 from realism.plugins.models import find_model
 
-from realism_generators.diffusers_pipeline import Pixels
+from realism_generators.diffusers_pipeline import SideLength
 from realism_generators.model_generator import ModelGenerator
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Emu3(ModelGenerator):
 
     model: str = "BAAI/Emu3-Gen-hf"
     """A folder as transformers saves it, or a hub id."""
-    size: Pixels | tuple[Pixels, Pixels] = 720
+    size: SideLength | tuple[SideLength, SideLength] = 720
     """Pixels: one number for a square, or [width, height]; cut down to multiples of 8."""
     guidance: Annotated[float, Ge(1)] = 3.0
     """Classifier-free guidance away from `negative_prompt`; 1 is none."""

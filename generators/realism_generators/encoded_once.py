@@ -14,8 +14,8 @@ from realism.base.errors import RealismError
 from realism.base.files import digest, fingerprint_listing
 from realism.base.images import UnreadableImage, read_images
 
-from realism_generators.kept_rows import KeptRows, keep_rows
 from realism_generators.references import as_pixels, filling
+from realism_generators.tensor_rows import TensorRows, write_rows
 from realism_generators.tuning import LoRATunable, Tensors, modules
 
 Encode = Callable[[], Iterator[Tensors]]
@@ -87,10 +87,10 @@ class EncodedOnce:
             length,
         ]
 
-    def _made(self, folder: Path, encode: Encode) -> KeptRows:
+    def _made(self, folder: Path, encode: Encode) -> TensorRows:
         if not folder.exists():
-            keep_rows(folder, encode())
-        return KeptRows(folder)
+            write_rows(folder, encode())
+        return TensorRows(folder)
 
     def _encode_texts(self) -> Iterator[Tensors]:
         generator, texts = self._generator, list(self._texts)

@@ -53,7 +53,7 @@ class Endpoint(LanguageModel):
     it must be on this machine, or allowed on the command line: --allow http://10.0.0.5:8000."""
     model: str
     """What it calls the model."""
-    sees: bool = False
+    accepts_images: bool = False
     """Whether the model looks at images, which are sent with the chat."""
     key: str = ""
     """The environment variable that holds the key, "" if it needs none: REALISM_..._KEY, or a vendor's, such as
@@ -94,10 +94,10 @@ class Endpoint(LanguageModel):
     def reply(self, chats: Sequence[Chat]) -> list[str]:
         """See `LanguageModel.reply`. Raises RealismError in one sentence when the endpoint refuses, or fails as often
         as `attempts` says."""
-        if any(chat.images for chat in chats) and not self.sees:
+        if any(chat.images for chat in chats) and not self.accepts_images:
             raise RealismError(
                 f"model '{self.model}' at {self.url} reads text alone, but a chat has images; if it does read them, "
-                "say 'sees: true'"
+                "say 'accepts_images: true'"
             )
         if not self.cache:
             return [reply for _, reply in sorted(self._answer(chats))]

@@ -13,7 +13,7 @@ from realism.base.devices import pick_device
 from realism.data.types import Request
 from realism.plugins.models import find_model
 
-from realism_generators.denoiser import Denoiser, Scaling, told_instead
+from realism_generators.denoiser import Denoiser, Scaling, replace_conditions
 from realism_generators.diffusers_pipeline import DiffusersGenerator
 from realism_generators.ip_adapter import IPAdapter
 from realism_generators.references import as_pixels, filling
@@ -91,7 +91,7 @@ class FluxDenoiser(BaseFlux, Denoiser):
         return {"encoder_hidden_states": states, "pooled_projections": pooled}
 
     def negative(self, conditions: Tensors) -> Tensors:
-        return told_instead(conditions, self.text_conditions([self.negative_prompt]))
+        return replace_conditions(conditions, self.text_conditions([self.negative_prompt]))
 
     def predict(self, latents: torch.Tensor, time: torch.Tensor, conditions: Tensors) -> torch.Tensor:
         import torch
@@ -184,7 +184,7 @@ class FluxRedux(BaseFlux):
     pipeline_class: ClassVar[str] = "FluxPipeline"
     reference_mechanism: ClassVar[str] = "Redux text tokens"
     one_by_one: ClassVar[Literal["none", "references", "all"]] = "references"  # Redux adds a batch up
-    held: ClassVar[tuple[str, ...]] = ("pipeline", "prior_pipeline")
+    cached: ClassVar[tuple[str, ...]] = ("pipeline", "prior_pipeline")
     max_references = 1
 
     model: str = "black-forest-labs/FLUX.1-dev"

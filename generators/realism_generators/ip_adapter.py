@@ -65,7 +65,7 @@ class IPAdapter(DiffusersGenerator):
         # a pipeline with an adapter insists on an image, even where its scale is 0
         return {"ip_adapter_image": references[0].convert("RGB") if references else Image.new("RGB", (64, 64))}
 
-    def extend(self, pipeline: Any) -> None:
+    def setup(self, pipeline: Any) -> None:
         from realism.base.loading import door, read_tensors
         from realism.base.pretrained import first_line
 
@@ -88,8 +88,8 @@ class IPAdapter(DiffusersGenerator):
                     f"model '{self.model}', so take one made for it: {first_line(error)}"
                 ) from error
 
-    def reduce(self, pipeline: Any) -> None:
-        super().reduce(pipeline)
+    def remove_setup(self, pipeline: Any) -> None:
+        super().remove_setup(pipeline)
         if self.adapter:
             pipeline.unload_ip_adapter()
 
@@ -152,9 +152,10 @@ class IPAdapter(DiffusersGenerator):
                 "read: name one, or convert it first"
             )
         if isinstance(source, Path) and not (source / path).is_file():
-            there = sorted(found.relative_to(source).as_posix() for found in source.rglob("*.safetensors"))
+            available = sorted(found.relative_to(source).as_posix() for found in source.rglob("*.safetensors"))
             raise RealismError(
-                f"adapter_weights: adapter {source} has no '{path}'{nearest(str(path), there)}; it has: {listed(there)}"
+                f"adapter_weights: adapter {source} has no '{path}'{nearest(str(path), available)}; it has: "
+                f"{listed(available)}"
             )
         return path
 

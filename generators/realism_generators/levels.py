@@ -14,7 +14,7 @@ from realism.base.errors import RealismError
 
 
 @dataclass(frozen=True)
-class Levels:
+class NoiseLevels:
     """Noise levels (n,), float32."""
 
     time: torch.Tensor
@@ -27,35 +27,35 @@ class Levels:
     def __len__(self) -> int:
         return len(self.time)
 
-    def __getitem__(self, places: int | torch.Tensor) -> Levels:
+    def __getitem__(self, places: int | torch.Tensor) -> NoiseLevels:
         """One level as tensors (1,), or those at some places (b,)."""
         at = torch.tensor([places]) if isinstance(places, int) else places
-        return Levels(*(each[at.to(each.device)] for each in (self.time, self.signal, self.noise)))
+        return NoiseLevels(*(each[at.to(each.device)] for each in (self.time, self.signal, self.noise)))
 
 
-def variance_preserving(time: torch.Tensor, kept: torch.Tensor) -> Levels:
+def variance_preserving(time: torch.Tensor, alphas_cumprod: torch.Tensor) -> NoiseLevels:
     """Levels of diffusion, kept the scheduler's alphas_cumprod: signal = sqrt(kept), noise = sqrt(1 - kept)."""
-    return Levels(time, kept.sqrt(), (1 - kept).sqrt())
+    return NoiseLevels(time, alphas_cumprod.sqrt(), (1 - alphas_cumprod).sqrt())
 
 
-def flowing(time: torch.Tensor, sigma: torch.Tensor) -> Levels:
+def rectified_flow(time: torch.Tensor, sigma: torch.Tensor) -> NoiseLevels:
     """Levels of flow matching: signal = 1 - sigma, noise = sigma."""
-    return Levels(time, 1 - sigma, sigma)
+    return NoiseLevels(time, 1 - sigma, sigma)
 
 
-def factors(level: Levels, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def factors(level: NoiseLevels, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Signal and noise of levels (b,) or (1,), to be multiplied with tensors (b, ...)."""
     shape = (-1, *[1] * (like.ndim - 1))
     return level.signal.to(like.device).reshape(shape), level.noise.to(like.device).reshape(shape)
 
 
-def noised(clean: torch.Tensor, gaussian: torch.Tensor, level: Levels) -> torch.Tensor:
+def noised(clean: torch.Tensor, gaussian: torch.Tensor, level: NoiseLevels) -> torch.Tensor:
     """signal * clean + noise * gaussian: (b, ...) twice -> (b, ...)."""
     signal, noise = factors(level, clean)
     return signal * clean + noise * gaussian
 
 
-def target(kind: str, clean: torch.Tensor, gaussian: torch.Tensor, level: Levels) -> torch.Tensor:
+def target(kind: str, clean: torch.Tensor, gaussian: torch.Tensor, level: NoiseLevels) -> torch.Tensor:
     """What the network should predict. Raises RealismError for a kind that is not known."""
     signal, noise = factors(level, clean)
     if kind == "epsilon":
@@ -69,7 +69,9 @@ def target(kind: str, clean: torch.Tensor, gaussian: torch.Tensor, level: Levels
     raise _unknown(kind)
 
 
-def split(kind: str, noisy: torch.Tensor, predicted: torch.Tensor, level: Levels) -> tuple[torch.Tensor, torch.Tensor]:
+def split(
+    kind: str, noisy: torch.Tensor, predicted: torch.Tensor, level: NoiseLevels
+) -> tuple[torch.Tensor, torch.Tensor]:
     """The clean latents and the gaussian that a prediction stands for: `target` and `noised`, solved for both.
 
     Not defined where the signal is 0 and epsilon is predicted, nor where the noise is 0 and the sample is."""

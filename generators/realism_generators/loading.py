@@ -74,14 +74,14 @@ def load_pipeline(
     """
     import diffusers
 
-    kind, there = getattr(diffusers, name), dict(components or {})
+    kind, available = getattr(diffusers, name), dict(components or {})
     if isinstance(source, Path):
         check_folder(source, (name, *also))
-    folder = source if isinstance(source, Path) else _fetched(kind, source, revision, (name, *also), there)
+    folder = source if isinstance(source, Path) else _fetched(kind, source, revision, (name, *also), available)
     # not its `from_pretrained`, which loads components without telling what is missing in them
     with said(source):
         given = kind.extract_init_dict(kind.load_config(folder))[0]
-        parts = {part: there.pop(part, None) for part in kind._optional_components} | there
+        parts = {part: available.pop(part, None) for part in kind._optional_components} | available
         for part, value in given.items():
             if not isinstance(value, (list, tuple)):
                 parts[part] = value
@@ -134,12 +134,14 @@ def _class_of(library: str, name: str) -> type | None:
     return found if known else None
 
 
-def _fetched(kind: Any, source: str, revision: str | None, classes: Sequence[str], there: Mapping[str, Any]) -> Path:
+def _fetched(
+    kind: Any, source: str, revision: str | None, classes: Sequence[str], available: Mapping[str, Any]
+) -> Path:
     """The folder of a hub's pipeline on this machine, without those components that are there."""
     with door(source):
         config = kind.load_config(source, revision=revision)
         check_class(source, config.get("_class_name", "unknown thing"), classes)
-        return Path(kind.download(source, revision=revision, use_safetensors=True, **there))
+        return Path(kind.download(source, revision=revision, use_safetensors=True, **available))
 
 
 def same_components(name: str, pipeline: Any) -> Any:

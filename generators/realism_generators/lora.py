@@ -15,8 +15,8 @@ from realism.parts import Trainer
 from realism.parts.step import Artifacts
 from realism.parts.work import Work
 
-from realism_generators.diffusers_pipeline import Pixels
-from realism_generators.tuning import FILE, LoRATunable, settle
+from realism_generators.diffusers_pipeline import SideLength
+from realism_generators.tuning import FILE, LoRATunable, sort_metadata
 
 if TYPE_CHECKING:
     import lightning
@@ -59,7 +59,7 @@ class LoRATrainer(Trainer):
     """Learning rate at the first step; it falls to 0 along half a cosine, without warm-up."""
     max_grad_norm: Annotated[float, Gt(0)] = 1.0
     """Longer gradients are scaled down to this norm, as in diffusers' training scripts."""
-    resolution: Pixels | tuple[Pixels, Pixels] | None = None
+    resolution: SideLength | tuple[SideLength, SideLength] | None = None
     """Pixels that samples are cut and scaled to, a square or [width, height]; None is the generator's size."""
     flip: bool = True
     """Whether each sample is seen mirrored half of the time; turn it off where left and right matter."""
@@ -74,7 +74,7 @@ class LoRATrainer(Trainer):
         return self.generator
 
     def options_error(self) -> str | None:
-        if self.checkpointing and not self.generator.recomputes:
+        if self.checkpointing and not self.generator.supports_gradient_checkpointing:
             return f"checkpointing: '{self.generator.part_name}' cannot; leave it out"
         return self._precision_error()
 
@@ -84,21 +84,21 @@ class LoRATrainer(Trainer):
 
         if self.precision == "auto" and self.generator.dtype != "float16":
             return None
-        held, fitting = self._arithmetic()
+        dtype, fitting = self._arithmetic()
         if self.precision not in ("auto", fitting):
             wanted = next(dtype for dtype, name in PRECISIONS.items() if name == self.precision)
             return (
                 f"precision: '{self.precision}' does not fit generator '{self.generator.part_name}', which is held in "
-                f"{held}; leave it out, or set the generator's dtype to {wanted}"
+                f"{dtype}; leave it out, or set the generator's dtype to {wanted}"
             )
-        if held == "float16" and pick_device(self.generator.device).type == "cpu":
+        if dtype == "float16" and pick_device(self.generator.device).type == "cpu":
             return "generator.dtype: nothing learns in float16 on the CPU; set it to float32 or bfloat16"
         return None
 
     def _arithmetic(self) -> tuple[str, str]:
         """What the generator is held in, and the precision that fits it."""
-        held = str(self.generator.arithmetic).removeprefix("torch.")
-        return held, PRECISIONS[held]
+        dtype = str(self.generator.arithmetic).removeprefix("torch.")
+        return dtype, PRECISIONS[dtype]
 
     def length(self, batches: int) -> int:
         return batches // self.accumulate
@@ -111,22 +111,22 @@ class LoRATrainer(Trainer):
             "accelerator": "cpu" if self.generator.device == "cpu" else "auto",
         }
 
-    def reads(self, there: Artifacts) -> list[Artifact]:
+    def reads(self, available: Artifacts) -> list[Artifact]:
         return [Samples(self.arm), *([Scores(self.arm, self.weight)] if self.weight else [])]
 
     def module(self) -> lightning.LightningModule:
-        from realism_generators.lora_learning import Learning, Settings
+        from realism_generators.lora_module import LoRAModule, Settings
 
-        return Learning(Settings(**{f.name: getattr(self, f.name) for f in fields(Settings)}))
+        return LoRAModule(Settings(**{f.name: getattr(self, f.name) for f in fields(Settings)}))
 
     def data(self, work: Work) -> DataLoader[Any]:
-        from realism_generators.lora_learning import Lessons
+        from realism_generators.lora_module import SampleLoader
 
         rows = list(self._rows(work))
         if not rows:
             lacking = f": none has a score of '{self.weight}'" if self.weight else ""
             raise RealismError(f"{self.part_name}: arm '{self.arm}' has no sample to learn from{lacking}")
-        return Lessons(rows, self.batch, self.steps * self.accumulate, self.generator.learnt)
+        return SampleLoader(rows, self.batch, self.steps * self.accumulate, self.generator.trained)
 
     def _rows(self, work: Work) -> Iterator[tuple[Path, str, float]]:
         """The picture, the text and the weight of each sample that has one."""
@@ -146,6 +146,6 @@ class LoRATrainer(Trainer):
             raise RealismError(f"weight: reward '{self.weight}' is 0 for every sample, so there is nothing to learn")
 
     def save(self, module: lightning.LightningModule, folder: Path) -> None:
-        self.generator.write(module.pipeline, folder)
-        settle(folder / FILE)
-        self.generator.rest(module.pipeline)
+        self.generator.save_adapter(module.pipeline, folder)
+        sort_metadata(folder / FILE)
+        self.generator.end_training(module.pipeline)

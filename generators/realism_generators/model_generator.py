@@ -27,7 +27,7 @@ class ModelGenerator(Generator):
     pipeline_class: ClassVar[str]
     """The class that draws: its name in diffusers, in transformers, or in the model's own code."""
     speed_options: ClassVar[tuple[str, ...]] = ("device",)
-    held: ClassVar[tuple[str, ...]] = ("pipeline",)
+    cached: ClassVar[tuple[str, ...]] = ("pipeline",)
     """What is loaded at first use, by name, for `release`."""
 
     model: str
@@ -76,10 +76,10 @@ class ModelGenerator(Generator):
         return self.load()
 
     def release(self) -> None:
-        held = [self.__dict__.pop(name, None) for name in self.held]
-        if any(held):
+        cached = [self.__dict__.pop(name, None) for name in self.cached]
+        if any(cached):
             import torch
 
-            held.clear()
+            cached.clear()
             gc.collect()
             torch.cuda.empty_cache()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from realism_generators.levels import Levels, flowing, variance_preserving
+from realism_generators.levels import NoiseLevels, rectified_flow, variance_preserving
 
 
 class Schedule(ABC):
@@ -24,7 +24,7 @@ class Schedule(ABC):
         """What the network predicts, as `levels` names it."""
 
     @abstractmethod
-    def draw(self, b: int, random: torch.Generator) -> Levels:
+    def draw(self, b: int, random: torch.Generator) -> NoiseLevels:
         """b levels to train on, drawn from a generator on the CPU."""
 
     @abstractmethod
@@ -32,7 +32,7 @@ class Schedule(ABC):
         """A scheduler of diffusers, ready for n steps from noise of that shape (b, c, h, w), and on its device."""
 
     @abstractmethod
-    def steps(self, n: int, latents: torch.Tensor) -> Levels:
+    def steps(self, n: int, latents: torch.Tensor) -> NoiseLevels:
         """The levels of n steps, from noise to what is clean: n + 1 for a scheduler that asks the network once a step,
         more for one that asks it more often (Heun, PNDM). The network is asked at all but the last."""
 
@@ -44,25 +44,29 @@ class DiffusionSchedule(Schedule):
     def kind(self) -> str:
         return str(self._scheduler.config.prediction_type)
 
-    def draw(self, b: int, random: torch.Generator) -> Levels:
+    def draw(self, b: int, random: torch.Generator) -> NoiseLevels:
         """Uniformly from those of the scheduler, as diffusers' training scripts do."""
-        kept = self._scheduler.alphas_cumprod
-        times = torch.randint(len(kept), (b,), generator=random)
-        return variance_preserving(times, kept[times.to(kept.device)])
+        alphas_cumprod = self._scheduler.alphas_cumprod
+        times = torch.randint(len(alphas_cumprod), (b,), generator=random)
+        return variance_preserving(times, alphas_cumprod[times.to(alphas_cumprod.device)])
 
     def scheduler(self, n: int, latents: torch.Tensor) -> Any:
         made = copy.deepcopy(self._scheduler)
         made.set_timesteps(n, device=latents.device)
         return made
 
-    def steps(self, n: int, latents: torch.Tensor) -> Levels:
+    def steps(self, n: int, latents: torch.Tensor) -> NoiseLevels:
         """In the scaling of training, also where the scheduler has another (sigmas above 1); times between two of
         training take what is kept of noise between theirs."""
         times = self.scheduler(n, latents).timesteps.float().cpu()
-        kept = self._scheduler.alphas_cumprod.float()
+        alphas_cumprod = self._scheduler.alphas_cumprod.float()
         below = times.floor().long()
-        between = torch.lerp(kept[below], kept[(below + 1).clamp(max=len(kept) - 1)], times - below)
-        return variance_preserving(torch.cat([times, times.new_zeros(1)]), torch.cat([between, kept.new_ones(1)]))
+        between = torch.lerp(
+            alphas_cumprod[below], alphas_cumprod[(below + 1).clamp(max=len(alphas_cumprod) - 1)], times - below
+        )
+        return variance_preserving(
+            torch.cat([times, times.new_zeros(1)]), torch.cat([between, alphas_cumprod.new_ones(1)])
+        )
 
 
 class FlowSchedule(Schedule):
@@ -78,13 +82,13 @@ class FlowSchedule(Schedule):
     def kind(self) -> str:
         return "flow"
 
-    def draw(self, b: int, random: torch.Generator) -> Levels:
+    def draw(self, b: int, random: torch.Generator) -> NoiseLevels:
         """At u = sigmoid(normal) of the way from the scheduler's first (noise) to its last: the logit-normal of Esser
         et al. 2024 (SD3) section 3.1 with m = 0 and s = 1, as diffusers' scripts draw it."""
         sigmas = self._training_sigmas()
         u = torch.randn(b, generator=random).sigmoid()
         sigma = sigmas[(u * len(sigmas)).long().clamp(max=len(sigmas) - 1)]
-        return flowing(sigma * self._scheduler.config.num_train_timesteps, sigma)
+        return rectified_flow(sigma * self._scheduler.config.num_train_timesteps, sigma)
 
     def _training_sigmas(self) -> torch.Tensor:
         """Those of all steps of training, from noise on. Schedulers that are made for diffusion and told to flow hold
@@ -106,9 +110,9 @@ class FlowSchedule(Schedule):
         made.set_timesteps(n, device=latents.device, **given, **shift)
         return made
 
-    def steps(self, n: int, latents: torch.Tensor) -> Levels:
+    def steps(self, n: int, latents: torch.Tensor) -> NoiseLevels:
         sigmas = self.scheduler(n, latents).sigmas.cpu()
-        return flowing(sigmas * self._scheduler.config.num_train_timesteps, sigmas)
+        return rectified_flow(sigmas * self._scheduler.config.num_train_timesteps, sigmas)
 
     def _shift(self, latents: torch.Tensor) -> float:
         """The logarithm of the shift for so many tokens, linear between the two that the configuration names."""

@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 from realism.base.cut_texts import token_counts
 from realism.data.types import Request
 
-from realism_generators.denoiser import Denoiser, Scaling, told_instead
+from realism_generators.denoiser import Denoiser, Scaling, replace_conditions
 from realism_generators.diffusers_pipeline import DiffusersGenerator
 from realism_generators.ip_adapter import IPAdapter
 from realism_generators.tuning import JOINT_ATTENTION, Tensors
@@ -58,7 +58,7 @@ class GuidedDenoiser(Guided, Denoiser):
 
         if not self.negative_prompt and self.pipeline.config.get("force_zeros_for_empty_prompt"):
             return {name: torch.zeros_like(rows) for name, rows in conditions.items()}
-        return told_instead(conditions, self.condition([self.negative_prompt]))
+        return replace_conditions(conditions, self.condition([self.negative_prompt]))
 
 
 @dataclass

@@ -59,7 +59,7 @@ class LoRA:
 class LoRATunable(DiffusersGenerator, Tunable):
     """A pipeline of diffusers whose drawing network can be given a low-rank adapter."""
 
-    held: ClassVar[tuple[str, ...]] = ("pipeline", "other_pipeline", "autoencoder")
+    cached: ClassVar[tuple[str, ...]] = ("pipeline", "other_pipeline", "autoencoder")
     network: ClassVar[str] = "transformer"
     """The component that is adapted."""
     autoencoder_name: ClassVar[str] = "vae"
@@ -67,13 +67,13 @@ class LoRATunable(DiffusersGenerator, Tunable):
     targets: ClassVar[tuple[str, ...]] = ("to_q", "to_k", "to_v", "to_out.0")
     """The attention's projections in the network."""
 
-    recomputes: ClassVar[bool] = True
+    supports_gradient_checkpointing: ClassVar[bool] = True
     """Whether diffusers can compute the network's activations again rather than keep them."""
 
     lora: LoRA = field(default_factory=LoRA)
     """The adapter that trainers make."""
 
-    _learnt: Path | None = field(default=None, init=False, repr=False)
+    _trained: Path | None = field(default=None, init=False, repr=False)
     _attached: str = field(default="", init=False, repr=False)
 
     @property
@@ -114,36 +114,36 @@ class LoRATunable(DiffusersGenerator, Tunable):
         return own if own.dtype.itemsize == 4 else copy.deepcopy(own).float()
 
     def use_weights(self, folder: Path | None) -> None:
-        self._learnt = folder
+        self._trained = folder
         loaded = self.__dict__.get("pipeline")
-        if loaded is not None and self.learnt != self._attached:
+        if loaded is not None and self.trained != self._attached:
             learning = self._attached == LEARNING
             loaded.remove_all_hooks()
             self._detach(loaded)
             if learning:
-                self.extend(loaded)
+                self.setup(loaded)
             else:
-                self._attach_learnt(loaded)
-            self.rest(loaded)
+                self._load_trained(loaded)
+            self.end_training(loaded)
 
     @property
-    def learnt(self) -> str:
+    def trained(self) -> str:
         """32 hex digits that stand for what was learnt so far, "" for nothing."""
-        return fingerprint_path(self._learnt) if self._learnt else ""
+        return fingerprint_path(self._trained) if self._trained else ""
 
-    def extend(self, pipeline: Any) -> None:
-        super().extend(pipeline)
+    def setup(self, pipeline: Any) -> None:
+        super().setup(pipeline)
         for part in modules(pipeline).values():
             part.requires_grad_(False)
-        self._attach_learnt(pipeline)
+        self._load_trained(pipeline)
 
-    def _attach_learnt(self, pipeline: Any) -> None:
-        self._attached = self.learnt
-        if self._learnt is not None:
-            self.attach(pipeline, self._learnt)
+    def _load_trained(self, pipeline: Any) -> None:
+        self._attached = self.trained
+        if self._trained is not None:
+            self.load_adapter(pipeline, self._trained)
             getattr(pipeline, self.network).set_adapters(ADAPTER, self.lora.scale)
 
-    def attach(self, pipeline: Any, folder: Path) -> None:
+    def load_adapter(self, pipeline: Any, folder: Path) -> None:
         """Load a saved adapter into a pipeline, as its `load_lora_weights` does for this network.
 
         Raises RealismError if it does not fit, is not whole, or is not finite."""
@@ -162,7 +162,7 @@ class LoRATunable(DiffusersGenerator, Tunable):
                 f"'{self.model}': {odd[0]} is in one of them alone; train it anew"
             )
 
-    def write(self, pipeline: Any, folder: Path) -> None:
+    def save_adapter(self, pipeline: Any, folder: Path) -> None:
         """Save a pipeline's adapter so that `load_lora_weights` of a plain pipeline takes it, alpha included."""
         from peft.utils import get_peft_model_state_dict
 
@@ -173,8 +173,8 @@ class LoRATunable(DiffusersGenerator, Tunable):
         said = {f"{self.network}_lora_layers": layers, f"{self.network}_lora_adapter_metadata": ordered}
         pipeline.save_lora_weights(folder, **said)
 
-    def learn(self) -> Any:
-        """The pipeline that draws, bare of what `extend` gave it and of hooks that move its parts, frozen but for its
+    def training_pipeline(self) -> Any:
+        """The pipeline that draws, bare of what `setup` gave it and of hooks that move its parts, frozen but for its
         adapter, which is float32: the one learnt so far, or a new one drawn from torch's generator. `use_weights` ends
         it."""
         import torch
@@ -184,11 +184,11 @@ class LoRATunable(DiffusersGenerator, Tunable):
             pipeline = self.pipeline
         pipeline.remove_all_hooks()
         self._detach(pipeline)
-        self.reduce(pipeline)
+        self.remove_setup(pipeline)
         network = getattr(pipeline, self.network)
         self._attached = LEARNING
-        if self._learnt is not None:
-            self.attach(pipeline, self._learnt)
+        if self._trained is not None:
+            self.load_adapter(pipeline, self._trained)
         else:
             self._add_adapter(network)
         for name, weight in network.named_parameters():
@@ -196,7 +196,7 @@ class LoRATunable(DiffusersGenerator, Tunable):
         cast_training_params(network, torch.float32)
         return pipeline
 
-    def rest(self, pipeline: Any) -> None:
+    def end_training(self, pipeline: Any) -> None:
         """Put a pipeline that has learnt back on its device, as it is placed for drawing."""
         from realism_generators.loading import place_pipeline
 
@@ -238,7 +238,7 @@ class LoRATunable(DiffusersGenerator, Tunable):
             ) from error
 
 
-def settle(file: Path) -> None:
+def sort_metadata(file: Path) -> None:
     """Put the metadata of a safetensors file in order, which else changes from one writing to the next: the same
     adapter is then the same bytes, by which runs know it."""
     raw = file.read_bytes()

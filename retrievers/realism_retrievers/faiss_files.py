@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from realism.base.errors import RealismError, remedy
-from realism.base.files import write_aside, write_json
+from realism.base.files import atomic_write, write_json
 
 from realism_retrievers.faiss_exact import BLOCK, import_faiss
 
@@ -108,8 +108,8 @@ def commit(folder: Path, about: About, structure: Any) -> None:
     """Make this the index in the folder: the FAISS file, then index.json; files of the index before are removed."""
     if structure is not None:
         about = dataclasses.replace(about, file=f"{about.kind}-{about.rows}.faiss")
-        with write_aside(folder / about.file) as aside:
-            import_faiss().write_index(structure, str(aside))
+        with atomic_write(folder / about.file) as temporary:
+            import_faiss().write_index(structure, str(temporary))
         about = dataclasses.replace(about, bytes=(folder / about.file).stat().st_size)
     write_json(folder / ABOUT, dataclasses.asdict(about))
     for old in [p for p in folder.iterdir() if ".faiss" in p.name and p.name != about.file]:

@@ -181,8 +181,8 @@ def _as_trained(architecture: str, weights: str) -> str:
 
     trained = bool(open_clip.get_pretrained_cfg(architecture, weights).get("quick_gelu"))
     other = architecture.removesuffix(QUICK) if architecture.endswith(QUICK) else f"{architecture}{QUICK}"
-    there = weights in open_clip.list_pretrained_tags_by_model(other)
-    return other if quick_gelu(architecture) != trained and there and quick_gelu(other) == trained else architecture
+    available = weights in open_clip.list_pretrained_tags_by_model(other)
+    return other if quick_gelu(architecture) != trained and available and quick_gelu(other) == trained else architecture
 
 
 def _unit_rows(features: torch.Tensor) -> list[np.ndarray]:

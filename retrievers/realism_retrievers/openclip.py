@@ -15,7 +15,7 @@ from realism.base.devices import DType
 from realism.parts import Index, PixelEncoder
 from realism.plugins.models import local_folder
 
-from realism_retrievers.ahead import Ahead
+from realism_retrievers.prefetch import Prefetch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +59,7 @@ class OpenClip(PixelEncoder):
         """See `Retriever.encode_images`. Threads prepare the next images while the model works on a batch."""
         loaded = self._loaded
         size = self._batches.size
-        with Ahead(images, loaded.pixels, self.workers, ahead=2 * size) as pixels:
+        with Prefetch(images, loaded.pixels, self.workers, ahead=2 * size) as pixels:
             rows = self._batches.run(range(len(images)), lambda batch: loaded.image_rows(pixels.take(batch)))
         return loaded.stack(rows)
 

@@ -144,7 +144,7 @@ def only_number(reply: bytes, address: str) -> float:
 
 
 def in_range(value: float) -> float:
-    """The value without what rounding put beyond [0, 1]; NaN stays, to be set aside.
+    """The value without what rounding put beyond [0, 1]; NaN stays, to be skipped.
 
     Raises RealismError if it is further beyond, as it is none of VILA's then."""
     if value < -ROUNDING or value > 1 + ROUNDING:

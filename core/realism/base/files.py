@@ -52,29 +52,29 @@ def user_path(text: str) -> Path:
 
 
 @contextlib.contextmanager
-def write_aside(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A new file beside `path` to write to; renamed to `path` if the block ends well, removed if it does not.
 
     Its name cannot be guessed, so that no link that waits in a stranger's folder is followed."""
-    aside = _beside(path)
-    os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    temporary = _beside(path)
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
-        yield aside
-        with aside.open("rb") as file:
+        yield temporary
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        aside.replace(path)
+        temporary.replace(path)
     except OSError as error:
         error.filename = error.filename or str(path)  # as a write that fails does not say where
         raise
     finally:
         with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write text, whole or not at all."""
-    with write_aside(path) as aside:
-        aside.write_text(text, encoding="utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -126,17 +126,17 @@ def fingerprint_listing(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def renamed_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """An empty folder to write to, which takes the place of `path` if the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = _beside(path)
-    aside.mkdir()
+    temporary = _beside(path)
+    temporary.mkdir()
     try:
-        yield aside
+        yield temporary
         shutil.rmtree(path, ignore_errors=True)
-        aside.replace(path)
+        temporary.replace(path)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _beside(path: Path) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from realism.base.errors import RealismError
-from realism.base.files import write_aside
+from realism.base.files import atomic_write
 from realism.base.tables import read_vectors
 from realism.base.tars import split_member
 
@@ -77,19 +77,19 @@ class ImageCache:
         keys: texts, or an array of bytes where there are many. Raises RealismError if there is no row of one."""
         if self._parts and self._new and isinstance(keys, np.ndarray):
             self._sort()
-        places, there = self._found(keys)
-        if not there.all() and len(found := sorted(self.folder.glob("keys-*.npy"))) > len(self._parts):
+        places, available = self._found(keys)
+        if not available.all() and len(found := sorted(self.folder.glob("keys-*.npy"))) > len(self._parts):
             self._parts = found
             self._values.cache_clear()
             self._sort()
-            places, there = self._found(keys)
+            places, available = self._found(keys)
         values: np.ndarray | None = None
-        for part in np.unique(places[there, 0]):
-            here = there & (places[:, 0] == part)
+        for part in np.unique(places[available, 0]):
+            here = available & (places[:, 0] == part)
             some = self._values(int(part))[places[here, 1]]
             values = np.empty((len(keys), *some.shape[1:]), some.dtype) if values is None else values
             values[here] = some
-        for i in np.flatnonzero(~there).tolist():
+        for i in np.flatnonzero(~available).tolist():
             row = self._waiting.get(_text(keys[i]))
             if row is None:
                 raise RealismError(f"'{self.folder}' has lost rows; remove that folder and run again")
@@ -99,8 +99,8 @@ class ImageCache:
 
     def add(self, keys: Sequence[str], values: np.ndarray) -> None:
         """Keep the rows (n, ...) of those images that had none."""
-        for key, value, there in zip(keys, values, self.has(keys).tolist(), strict=True):
-            if not there:
+        for key, value, available in zip(keys, values, self.has(keys).tolist(), strict=True):
+            if not available:
                 self._waiting.setdefault(key, np.asarray(value))
 
     def flush(self) -> None:
@@ -124,16 +124,16 @@ class ImageCache:
         if not self._parts:
             return np.zeros((len(keys), 2), np.int64), np.zeros(len(keys), bool)
         wanted = np.asarray(keys, "S32")
-        places, there = np.zeros((len(wanted), 2), np.int64), np.zeros(len(wanted), bool)
+        places, available = np.zeros((len(wanted), 2), np.int64), np.zeros(len(wanted), bool)
         if len(self._keys):
             at = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
-            there = self._keys[at] == wanted
-            places[there] = self._places[at[there]]
+            available = self._keys[at] == wanted
+            places[available] = self._places[at[available]]
         if self._new:
-            for i in np.flatnonzero(~there).tolist():
+            for i in np.flatnonzero(~available).tolist():
                 if (place := self._new.get(_text(keys[i]))) is not None:
-                    places[i], there[i] = place, True
-        return places, there
+                    places[i], available[i] = place, True
+        return places, available
 
 
 def changed_parts(folder: Path) -> Iterator[str]:
@@ -162,5 +162,5 @@ def _values_of(keys: Path) -> Path:
 
 
 def _save(path: Path, values: np.ndarray) -> None:
-    with write_aside(path) as aside, aside.open("wb") as file:
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.save(file, values)

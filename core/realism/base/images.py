@@ -15,7 +15,7 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from realism.base.errors import RealismError
-from realism.base.files import regular, write_aside
+from realism.base.files import atomic_write, regular
 from realism.base.machine import of_machine
 from realism.base.modes import flat, turn_of
 from realism.base.tars import read_member, split_member
@@ -23,7 +23,7 @@ from realism.base.tars import read_member, split_member
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 """What is read. Formats that run interpreters or other programs (EPS, PDF) are not."""
 MOST_PIXELS = 100_000_000
-"""Images of which more would have to be decoded are set aside by their header, before any pixel is."""
+"""Images of which more would have to be decoded are skipped by their header, before any pixel is."""
 MOST_BYTES = 2**30
 """Larger files are not looked into: some formats are read whole before anything is known of them."""
 NOT_THERE = "it is not there"
@@ -215,8 +215,8 @@ def write_images(paths: Sequence[Path], images: Sequence[Image.Image], workers: 
 
 
 def _write(path: Path, image: Image.Image) -> None:
-    with write_aside(path) as aside:
-        aside.write_bytes(image_bytes(image))
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(image_bytes(image))
 
 
 def _formats() -> list[str]:

@@ -1,4 +1,4 @@
-"""Rows of a run's tables, and Parquet in parts: written one by one, read one by one, and by pandas as a folder."""
+"""Rows of a run's tables, and Parquet in shards: written one by one, read one by one, and by pandas as a folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 
 from realism.base.errors import damaged
-from realism.base.files import regular, write_aside
+from realism.base.files import atomic_write, regular
 from realism.base.machine import of_machine
 
 if TYPE_CHECKING:
@@ -58,31 +58,31 @@ def _written(hint: Any) -> str:
     return str(hint).replace("typing.", "")
 
 
-def write_part(rows: Sequence[Row], kind: type[Row], folder: Path, number: int) -> Path:
-    """Write one part of a table, whole or not at all. Equal rows give equal bytes."""
+def write_shard(rows: Sequence[Row], kind: type[Row], folder: Path, number: int) -> Path:
+    """Write one shard of a table, whole or not at all. Equal rows give equal bytes."""
     import pyarrow
     import pyarrow.parquet
 
     table = pyarrow.Table.from_pylist([row.as_cells() for row in rows], schema=kind.schema())
-    path = part_path(folder, number)
+    path = shard_path(folder, number)
     folder.mkdir(parents=True, exist_ok=True)
-    with write_aside(path) as aside:
-        pyarrow.parquet.write_table(table, aside)
+    with atomic_write(path) as temporary:
+        pyarrow.parquet.write_table(table, temporary)
     return path
 
 
-def part_path(folder: Path, number: int) -> Path:
-    """Where part `number` of a table lies."""
-    return folder / f"part-{number:05d}.parquet"
+def shard_path(folder: Path, number: int) -> Path:
+    """Where shard `number` of a table lies."""
+    return folder / f"shard-{number:05d}.parquet"
 
 
-def parts(folder: Path) -> list[Path]:
-    """The parts of a table, in order."""
-    return sorted(folder.glob("part-*.parquet"), key=lambda path: int(path.stem.removeprefix("part-")))
+def shard_paths(folder: Path) -> list[Path]:
+    """The shards of a table, in order."""
+    return sorted(folder.glob("shard-*.parquet"), key=lambda path: int(path.stem.removeprefix("shard-")))
 
 
-def read_part(path: Path, kind: type[R]) -> list[R]:
-    """The rows of one part."""
+def read_shard(path: Path, kind: type[R]) -> list[R]:
+    """The rows of one shard."""
     import pyarrow
     import pyarrow.parquet
 
@@ -108,18 +108,18 @@ def read_vectors(path: Path) -> np.ndarray:
 
 
 def read(folder: Path, kind: type[R]) -> Iterator[R]:
-    """All rows of a table, one part in memory at a time."""
-    for path in parts(folder):
-        yield from read_part(path, kind)
+    """All rows of a table, one shard in memory at a time."""
+    for path in shard_paths(folder):
+        yield from read_shard(path, kind)
 
 
 def count_rows(folder: Path) -> int:
     """How many rows a table has, of which none is read."""
-    return sum(rows_in(path) for path in parts(folder))
+    return sum(count_shard(path) for path in shard_paths(folder))
 
 
-def rows_in(path: Path) -> int:
-    """How many rows a part has, of which none is read. Raises RealismError if it is damaged."""
+def count_shard(path: Path) -> int:
+    """How many rows a shard has, of which none is read. Raises RealismError if it is damaged."""
     import pyarrow
     import pyarrow.parquet
 

@@ -13,9 +13,9 @@ from realism.cli.runs import RUNS, find_run
 from realism.data.artifacts import Prompts
 from realism.parts.work import Work
 from realism.report.compare import PROMPTS_SHOWN, ComparedRun, CompareView, build_comparison
-from realism.run.kept import KeptRun
-from realism.run.progress import View
-from realism.run.record import state_of
+from realism.runs.kept import KeptRun
+from realism.runs.progress import View
+from realism.runs.record import state_of
 from realism.steps.report import WriteReport
 
 

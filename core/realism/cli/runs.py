@@ -14,7 +14,7 @@ from rich.text import Text
 
 from realism.base.errors import RealismError, nearest
 from realism.report.format import duration
-from realism.run.record import NAME, RunRecord, read_record, state_of
+from realism.runs.record import NAME, RunRecord, read_record, state_of
 
 RUNS = Path("runs")
 """Where runs lie that were not given another folder."""

@@ -14,7 +14,7 @@ from realism.base.errors import RealismError
 from realism.base.files import write_text
 from realism.plugins.manager import plugins
 from realism.plugins.registry import PART_FAMILIES, a_part
-from realism.run.progress import View
+from realism.runs.progress import View
 
 TEMPLATES = Path(__file__).parent / "new_plugin"
 

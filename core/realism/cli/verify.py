@@ -8,9 +8,9 @@ from pathlib import Path
 from realism.base.errors import RealismError
 from realism.base.image_cache import changed_parts
 from realism.cli.runs import find_run
-from realism.run.done import DONE, changed
-from realism.run.progress import View
-from realism.run.record import read_record
+from realism.runs.done import DONE, changed
+from realism.runs.progress import View
+from realism.runs.record import read_record
 
 SHOWN = 20
 """Changes that are named."""

@@ -12,11 +12,11 @@ from realism.cli.runs import RUNS, find_run
 from realism.plugins.manager import plugins
 from realism.recipe.reader import written
 from realism.recipe.recipe import Recipe, read_recipe
-from realism.run import kept
-from realism.run.fingerprint import setting
-from realism.run.lock import locked
-from realism.run.progress import View
-from realism.run.run import Run
+from realism.runs import kept
+from realism.runs.fingerprint import setting
+from realism.runs.lock import locked
+from realism.runs.progress import View
+from realism.runs.run import Run
 
 
 def _read(name: str, overrides: list[str], view: View, allowed: list[str]) -> Recipe:
@@ -40,10 +40,10 @@ def run_recipe(
         run.execute()
     except KeyboardInterrupt as stop:
         raise Stopped(stop, "; the same command goes on from here") from None
-    with (folder / "aside.csv").open(encoding="utf-8", newline="") as file:
-        aside = sum(1 for _ in csv.reader(file)) - 1
-    if aside:
-        view.say(f"{aside} set aside ({folder / 'aside.csv'})")
+    with (folder / "skipped.csv").open(encoding="utf-8", newline="") as file:
+        skipped = sum(1 for _ in csv.reader(file)) - 1
+    if skipped:
+        view.say(f"{skipped} skipped ({folder / 'skipped.csv'})")
     if (folder / "report.html").exists():
         view.say(f"report: {folder / 'report.html'}")
     return folder

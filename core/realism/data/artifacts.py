@@ -65,7 +65,7 @@ class Artifact:
         """Where it lies, below the folder of the step that writes it."""
         return "/".join([self.kind, *(_file_name(str(name)) for name in self.names if name != "")])
 
-    def tells_of(self) -> tuple[Artifact, ...]:
+    def derives_from(self) -> tuple[Artifact, ...]:
         """What it tells of: when one of these is made anew, it holds no longer."""
         return ()
 
@@ -73,9 +73,9 @@ class Artifact:
         of = "".join(f" of {self.owner} '{name}'" for name in self.names[:-1])
         return f"{self.noun} '{self.name}'{of}" if self.name else self.noun
 
-    def lacking(self, there: Collection[Artifact]) -> str:
+    def lacking(self, available: Collection[Artifact]) -> str:
         """The sentence for its not being there: what there is instead, the nearest name, what to do."""
-        alike = [a.name for a in type(self).among(there, *self.names[:-1]) if type(a) is type(self)]
+        alike = [a.name for a in type(self).among(available, *self.names[:-1]) if type(a) is type(self)]
         near = nearest(self.name, alike)
         here = f"; {self.noun}s here: {listed(alike)}" if any(alike) else ""
         return f"no {self}{here}{near}" + (f"; {self.advice}" if self.advice and not near else "")
@@ -91,9 +91,9 @@ class Artifact:
         return None if cls is None else cls(**{f.name: told[f.name] for f in fields(cls)})
 
     @classmethod
-    def among(cls, there: Collection[Artifact], *names: Any) -> list[Self]:
+    def among(cls, available: Collection[Artifact], *names: Any) -> list[Self]:
         """Those of this kind, in the order they were made; with names, those whose first fields are these."""
-        inventory = there if isinstance(there, Inventory) else Inventory(there)
+        inventory = available if isinstance(available, Inventory) else Inventory(available)
         return inventory.alike(cls, *names)
 
 
@@ -122,20 +122,20 @@ class Index(Artifact):
 
     retriever: str
 
-    def tells_of(self) -> tuple[Artifact, ...]:
+    def derives_from(self) -> tuple[Artifact, ...]:
         return (Weights(self.retriever),)
 
 
 @dataclass(frozen=True)
 class References(Artifact):
-    """For each of the recipe's prompts, the images that were found; the table has the parts of the prompts' table."""
+    """For each of the recipe's prompts, the images that were found; the table has the shards of the prompts' table."""
 
     kind, noun, row, last_counts = "references", "reference", rows.Reference, True
     advice = "put a step 'retrieve' before this"
 
     called: str
 
-    def tells_of(self) -> tuple[Artifact, ...]:
+    def derives_from(self) -> tuple[Artifact, ...]:
         return (Prompts(),)
 
 
@@ -158,7 +158,7 @@ class _OfReward(Artifact):
     arm: str
     reward: str
 
-    def tells_of(self) -> tuple[Artifact, ...]:
+    def derives_from(self) -> tuple[Artifact, ...]:
         return (Samples(self.arm),)
 
 
@@ -166,7 +166,7 @@ class _OfReward(Artifact):
 class Scores(_OfReward):
     """What one value of a reward is for each sample of an arm.
 
-    The table has the parts of the arm's samples: part by part both tell of the same samples.
+    The table has the shards of the arm's samples: shard by shard both tell of the same samples.
     """
 
     kind, noun, row = "scores", "score", rows.Score
@@ -183,7 +183,7 @@ class Maps(_OfReward):
 class Selection(Artifact):
     """What a `select` made of the samples of an arm, prompt by prompt; the selections of an arm are counted from 1."""
 
-    kind, noun, row = "selection", "selection", rows.Verdict
+    kind, noun, row = "selection", "selection", rows.PromptSelection
     advice = "put a step 'select' before this"
 
     arm: str

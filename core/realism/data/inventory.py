@@ -16,7 +16,7 @@ class Key(Protocol):
     @property
     def last_counts(self) -> bool: ...
 
-    def tells_of(self) -> tuple[Any, ...]: ...
+    def derives_from(self) -> tuple[Any, ...]: ...
 
 
 K = TypeVar("K", bound=Key)
@@ -82,7 +82,7 @@ class Inventory(Collection[K]):
             self._all[key] = None
             for label in _labels(key):
                 self._alike.setdefault(label, {})[key] = None
-            for told in key.tells_of():
+            for told in key.derives_from():
                 self._telling.setdefault(told, {})[key] = None
 
     def _discard(self, key: K) -> None:
@@ -90,7 +90,7 @@ class Inventory(Collection[K]):
             del self._all[key]
             for label in _labels(key):
                 del self._alike[label][key]
-            for told in key.tells_of():
+            for told in key.derives_from():
                 del self._telling[told][key]
 
 

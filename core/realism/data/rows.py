@@ -100,7 +100,7 @@ class Heatmap(Row):
 
 
 @dataclass(frozen=True)
-class Verdict(Row):
+class PromptSelection(Row):
     """What was made of one prompt's samples: how many there were, how many were accepted, and the mean of each reward
     over all of them; lower_is_better names those of these rewards of which that is so."""
 
@@ -113,7 +113,7 @@ class Verdict(Row):
 
 
 @dataclass(frozen=True)
-class Aside(Row):
+class Skipped(Row):
     """Something that could not be used, and why."""
 
     id: str

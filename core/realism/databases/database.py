@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from realism.base.errors import RealismError, damaged, shown
 from realism.base.files import digest, write_json
 from realism.base.machine import of_machine
-from realism.base.tables import Row, parts, read_part, rows_in
+from realism.base.tables import Row, count_shard, read_shard, shard_paths
 from realism.data import artifacts
 from realism.data.condition import Condition
 from realism.data.rows import RecordRow
@@ -23,7 +23,7 @@ from realism.data.types import Hit, Record
 from realism.parts import Retriever
 from realism.parts.calls import encoded_texts, found_rows
 from realism.parts.returned import BrokenContract
-from realism.run.fingerprint import encoder_of, learnt_by
+from realism.runs.fingerprint import encoder_of, trained_by
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,7 @@ class Manifest:
     """What the recipe called the retriever."""
     encoder: dict[str, Any]
     """`encoder_of` it: class, options, and the fingerprints of its files."""
-    learnt: dict[str, str]
+    trained: dict[str, str]
     """The fingerprints of what it had learnt, by the name of the part that learnt it."""
     vectors: str
     """Who made the vectors: "the retriever", or the folder they came from and the model the user states."""
@@ -78,8 +78,8 @@ class Manifest:
                 raise
             raise damaged(folder / MANIFEST) from None
 
-    def refusal(self, retriever: Retriever, learnt: Mapping[str, str] | None) -> str | None:
-        """One sentence if the vectors are not those of this retriever, else None. learnt: as `learnt_by` gives it;
+    def refusal(self, retriever: Retriever, trained: Mapping[str, str] | None) -> str | None:
+        """One sentence if the vectors are not those of this retriever, else None. learnt: as `trained_by` gives it;
         None if it is not known."""
         asked = encoder_of(retriever)
         if digest(asked) != digest(self.encoder):
@@ -88,7 +88,7 @@ class Manifest:
                 f"'{retriever.part_name}', another encoder ({_differences(self.encoder, asked)}); index it with "
                 f"'{retriever.part_name}', or search with '{self.retriever}'"
             )
-        if learnt is not None and dict(learnt) != self.learnt:
+        if trained is not None and dict(trained) != self.trained:
             return (
                 f"the database was indexed before '{retriever.part_name}' learnt what it knows now; put a step 'index' "
                 "between 'train' and this"
@@ -117,21 +117,21 @@ def columns(row: RecordRow) -> dict[str, Any]:
 class Database:
     """What the step `index` made: a folder with an index, vectors, and a table of records, row by row alike."""
 
-    def __init__(self, folder: Path, learnt: Mapping[str, str] | None = None):
+    def __init__(self, folder: Path, trained: Mapping[str, str] | None = None):
         """learnt: what the retriever that will search has learnt; see `of`."""
         self.folder = folder
-        self._learnt = learnt
-        self._parts = parts(folder / "metadata")
+        self._trained = trained
+        self._parts = shard_paths(folder / "metadata")
         self._ends: list[int] = []
         for path in self._parts:
-            self._ends.append(rows_in(path) + (self._ends[-1] if self._ends else 0))
+            self._ends.append(count_shard(path) + (self._ends[-1] if self._ends else 0))
         self._accepted: Retriever | None = None
 
     @classmethod
     def of(cls, state: State, retriever: Retriever) -> Database:
         """The database that was last indexed with a retriever; it refuses to be searched if the retriever has learnt
         since."""
-        return cls(state.path(artifacts.Index(retriever.part_name)), learnt_by(retriever, state))
+        return cls(state.path(artifacts.Index(retriever.part_name)), trained_by(retriever, state))
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -148,7 +148,7 @@ class Database:
         return Record(found.id, Path(found.path), found.subject, found.metadata)
 
     def rows(self) -> Iterator[RecordRow]:
-        """All rows, one part in memory at a time."""
+        """All rows, one shard in memory at a time."""
         for path in self._parts:
             yield from _read(path)
 
@@ -156,16 +156,16 @@ class Database:
         """(n,) bool: which rows meet a condition. Raises RealismError if none does, or no row has what it names."""
         import numpy as np
 
-        there: set[str] = set()
+        available: set[str] = set()
 
         def meets() -> Iterator[bool]:
             for row in self.rows():
                 cells = columns(row)
-                there.update(cells)
+                available.update(cells)
                 yield where(cells)
 
         mask = np.fromiter(meets(), dtype=bool, count=len(self))
-        if unknown := where.unknown(there):
+        if unknown := where.unknown(available):
             raise RealismError(f"where: {unknown}")
         if not mask.any():
             raise RealismError(f"where: no image of the database meets '{where}'; loosen it or leave it out")
@@ -194,7 +194,7 @@ class Database:
         """The k best records for each text, best first; fewer where fewer are allowed. Raises RealismError for a
         retriever whose vectors these are not."""
         if retriever is not self._accepted:
-            if refusal := self.manifest.refusal(retriever, self._learnt):
+            if refusal := self.manifest.refusal(retriever, self._trained):
                 raise RealismError(refusal)
             self._accepted = retriever
         queries = encoded_texts(retriever, texts)
@@ -210,4 +210,4 @@ class Database:
 @functools.lru_cache(maxsize=64)
 def _read(part: Path) -> list[RecordRow]:
     """The rows of a part. Its folder is called by a fingerprint, so what lies there does not change."""
-    return [RecordRow(r.id, r.image_path, r.subject, r.metadata) for r in read_part(part, DatabaseRow)]
+    return [RecordRow(r.id, r.image_path, r.subject, r.metadata) for r in read_shard(part, DatabaseRow)]

@@ -13,9 +13,9 @@ from PIL import ImageOps
 
 from realism.base.duplicates import Alike, groups
 from realism.base.errors import RealismError
-from realism.base.files import renamed_folder
+from realism.base.files import atomic_folder
 from realism.base.images import read_image
-from realism.base.tables import chunks, parts, read, read_part
+from realism.base.tables import chunks, read, read_shard, shard_paths
 from realism.data.rows import RecordRow
 from realism.databases.leaks import Leaks
 from realism.parts import Images, Index, Retriever
@@ -31,21 +31,21 @@ FITTING = 0.95
 
 
 class Encoded:
-    """A table of records and what is kept of their images, one part in memory at a time."""
+    """A table of records and what is kept of their images, one shard in memory at a time."""
 
     def __init__(self, table: Path, embedder: Embedder, vectors: Callable[[list[str]], np.ndarray]):
         """vectors: those (n, d) of images, by their keys."""
         import pyarrow.parquet
 
-        self._parts, self._embedder, self._vectors = parts(table), embedder, vectors
-        self._read = functools.lru_cache(maxsize=16)(lambda path: read_part(path, KeyedRow))
+        self._parts, self._embedder, self._vectors = shard_paths(table), embedder, vectors
+        self._read = functools.lru_cache(maxsize=16)(lambda path: read_shard(path, KeyedRow))
         self._starts = np.cumsum([0, *(pyarrow.parquet.read_metadata(path).num_rows for path in self._parts)])
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
     def blocks(self) -> Iterator[tuple[int, list[KeyedRow]]]:
-        """The number of the first row of each part, and its rows."""
+        """The number of the first row of each shard, and its rows."""
         for start, path in zip(self._starts.tolist(), self._parts, strict=False):
             yield start, self._read(path)
 
@@ -109,7 +109,7 @@ def duplicates_of(
 ) -> dict[int, str]:
     """The rows that are near-duplicates of an earlier one which is not left out, and of which. folder: a place for an
     index of all rows, which is removed again."""
-    with renamed_folder(folder) as made:
+    with atomic_folder(folder) as made:
         index.build((encoded.vectors(block) for _, block in encoded.blocks() if block), made)
     hashes = np.concatenate([encoded.hashes(block) for _, block in encoded.blocks() if block])
     blocks = (encoded.vectors(block) for _, block in encoded.blocks() if block)

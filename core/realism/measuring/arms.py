@@ -101,8 +101,8 @@ def gather(state: State, names: Sequence[str], by: Sequence[str]) -> Gathered:
             arm.add(number, texts.setdefault(sample.text, len(texts)), values)
     for key in by:
         if key not in known:
-            there = f"{nearest(key, known)}; there are: {listed(known)}"
-            raise RealismError(f"evaluate: no prompt has '{key}' in its metadata{there}")
+            available = f"{nearest(key, known)}; there are: {listed(known)}"
+            raise RealismError(f"evaluate: no prompt has '{key}' in its metadata{available}")
     return Gathered(arms, list(_groups(of_key, len(prompts))), list(prompts), subjects, list(texts), lower)
 
 

@@ -18,7 +18,7 @@ from realism.data.rows import RecordRow, Sample
 from realism.parts import Retriever
 from realism.parts.embedder import SHARD, Embedder, KeyedRow
 from realism.parts.work import Shard, Table, Work
-from realism.run.fingerprint import describe
+from realism.runs.fingerprint import describe
 
 
 def features_of_samples(encoder: Retriever, arm: str, work: Work) -> Rows:
@@ -38,7 +38,7 @@ def record_of(sample: Sample) -> RecordRow:
 
 
 def features_of(encoder: Retriever, rows: Iterable[RecordRow], name: str, work: Work) -> tuple[Rows, Path]:
-    """Features (n, d) of the images that can be read, and the table of these (of `KeyedRow`); others are set aside.
+    """Features (n, d) of the images that can be read, and the table of these (of `KeyedRow`); others are skipped.
     name: what the table is called."""
     key = digest([describe(encoder, {}), name])[:12]  # two arms, or two encoders, may have names that look alike
     place = f"features/{re.sub(r'[^A-Za-z0-9]+', '-', f'{encoder.part_name}-{name}')}-{key}"

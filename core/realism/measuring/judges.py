@@ -51,8 +51,8 @@ def of_judges(
 
     subjects: those that prompts ask for; images of these are asked about, of any if fewer than two of them are there.
     """
-    there = {row.subject for row in rows_of(images)} - {""}
-    among = there & set(subjects) if len(there & set(subjects)) > 1 else there
+    available = {row.subject for row in rows_of(images)} - {""}
+    among = available & set(subjects) if len(available & set(subjects)) > 1 else available
     every = (row for row in rows_of(images) if row.subject in among)
     drawn = heapq.nsmallest(ASKED, every, key=lambda row: digest(row.id))
     asked = {label(encoder): _named(encoder, drawn, work) for encoder in encoders}

@@ -13,7 +13,7 @@ from realism.base.errors import RealismError, listed, nearest
 from realism.base.features import Rows
 from realism.base.tables import read
 from realism.data.artifacts import Selection
-from realism.data.rows import Measure, RecordRow, Verdict
+from realism.data.rows import Measure, PromptSelection, RecordRow
 from realism.measuring.arms import Arm, Gathered, Group
 from realism.measuring.doubts import JUDGED_BY
 from realism.measuring.evaluation import (
@@ -78,7 +78,7 @@ def _of_reward(gathered: Gathered, arm: Arm, reward: str, group: Group) -> ArmSc
 def of_selections(found: Sequence[Selection], work: Work) -> Iterator[Measure]:
     """What each of these selections made of the samples, beside the first of them."""
     every = Selection.among(work.state)
-    rounds: dict[str, list[Verdict]] = {round_name(one, every): list(work.read(one)) for one in found}
+    rounds: dict[str, list[PromptSelection]] = {round_name(one, every): list(work.read(one)) for one in found}
     lower = {reward for verdicts in rounds.values() for v in verdicts for reward in v.lower_is_better}
     for told in measured(rounds):
         detail = {"seed": work.seed, "interval": OF_SCORES, SELECTED_FROM: "those to select from; n counts prompts"}
@@ -153,10 +153,10 @@ class Pace:
 
 def _say_none_alike(images: Images, group: Group, subjects: set[str], records: Sequence[RecordRow], work: Work) -> None:
     some = next(iter(sorted(subjects)))
-    there = sorted({r.subject for r in records if r.subject})
+    available = sorted({r.subject for r in records if r.subject})
     text = f"no image of '{images.part_name}' shows what the prompts ask for, such as '{some}'"
     if group.name == ALL:
-        raise RealismError(f"evaluate: {text}{nearest(some, there)}; its subjects: {listed(there[:10])}")
+        raise RealismError(f"evaluate: {text}{nearest(some, available)}; its subjects: {listed(available[:10])}")
     work.warn(f"evaluate: {text}; group '{group.name}' has no distances")
 
 
@@ -198,9 +198,9 @@ def _of_group(features: Rows, gathered: Gathered, arm: Arm, group: Group) -> Arm
 def _alike(records: Sequence[RecordRow], subjects: set[str]) -> tuple[list[int], str]:
     """Which records show one of the subjects, and that in words: all, if prompts or records have no subjects at all."""
     named = {s for s in subjects if s}
-    there = {r.subject for r in records if r.subject}
-    if not named or not there:
+    available = {r.subject for r in records if r.subject}
+    if not named or not available:
         return list(range(len(records))), f"all {len(records):,} images, whatever they show"
     alike = [i for i, r in enumerate(records) if r.subject in named]
-    lacking = f" ({len(named - there):,} of {len(named):,} subjects have none)" if named - there else ""
+    lacking = f" ({len(named - available):,} of {len(named):,} subjects have none)" if named - available else ""
     return alike, f"{len(alike):,} images{lacking}"

@@ -1,11 +1,11 @@
-"""Samples with their scores, part by part."""
+"""Samples with their scores, shard by shard."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from realism.base.errors import RealismError
-from realism.base.tables import part_path, parts, read_part
+from realism.base.tables import read_shard, shard_path, shard_paths
 from realism.data.artifacts import Samples, Scores
 from realism.data.rows import Sample, Score
 from realism.data.state import State
@@ -15,27 +15,27 @@ Scored = tuple[Sample, dict[str, Score]]
 """A sample, and its score by each reward that has given it one."""
 
 
-def rewards_of(there: Artifacts, *arms: str) -> list[str]:
+def rewards_of(available: Artifacts, *arms: str) -> list[str]:
     """The names of the values that any of these arms has scores of, in the order they were given."""
-    of_arms = Scores.among(there, *arms) if len(arms) == 1 else Scores.among(there)
+    of_arms = Scores.among(available, *arms) if len(arms) == 1 else Scores.among(available)
     wanted = set(arms)
     return list(dict.fromkeys(scores.reward for scores in of_arms if scores.arm in wanted))
 
 
 def scored(state: State, arm: str) -> Iterator[Scored]:
-    """The samples of an arm with their scores, one part in memory at a time; each table is read once."""
+    """The samples of an arm with their scores, one shard in memory at a time; each table is read once."""
     tables = {scores: state.path(scores) for scores in Scores.among(state, arm)}
-    pieces = parts(state.path(Samples(arm)))
+    pieces = shard_paths(state.path(Samples(arm)))
     for scores, table in tables.items():
-        if len(parts(table)) != len(pieces):
+        if len(shard_paths(table)) != len(pieces):
             raise RealismError(
-                f"{scores} has {len(parts(table))} parts and its samples {len(pieces)}; a step that writes scores "
-                "writes one part for each part of the samples, see `realism.artifacts.Scores`"
+                f"{scores} has {len(shard_paths(table))} shards and its samples {len(pieces)}; a step that writes "
+                "scores writes one shard for each shard of the samples, see `realism.artifacts.Scores`"
             )
     for number, path in enumerate(pieces):
         given: dict[str, dict[str, Score]] = {}
         for scores, table in tables.items():
-            for row in read_part(part_path(table, number), Score):
+            for row in read_shard(shard_path(table, number), Score):
                 given.setdefault(row.id, {})[scores.reward] = row
-        for sample in read_part(path, Sample):
+        for sample in read_shard(path, Sample):
             yield sample, given.get(sample.id, {})

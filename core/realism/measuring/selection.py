@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from realism.data.artifacts import Selection
-from realism.data.rows import Exhibit, Score, Verdict
+from realism.data.rows import Exhibit, PromptSelection, Score
 from realism.measuring.evaluation import ArmScores
 from realism.measuring.scores import Scored
 
@@ -16,9 +16,9 @@ SELECTED_FROM = "samples"
 """The key of a measure's detail that says that it tells of samples to learn from, not of held-out ones."""
 
 
-def round_name(one: Selection, there: Collection[Selection]) -> str:
+def round_name(one: Selection, available: Collection[Selection]) -> str:
     """What one selection is called: the arm, and the round if it was selected from twice."""
-    again = sum(other.arm == one.arm for other in there) > 1
+    again = sum(other.arm == one.arm for other in available) > 1
     return f"{one.arm}, round {one.number}" if again else one.arm
 
 
@@ -33,7 +33,7 @@ def within(samples: int, accepted: int, k: int) -> float:
     return 1 - math.comb(samples - accepted, k) / math.comb(samples, k)
 
 
-def budgets(rounds: Mapping[str, Sequence[Verdict]]) -> list[int]:
+def budgets(rounds: Mapping[str, Sequence[PromptSelection]]) -> list[int]:
     """The numbers of samples for which `within` is told: 1, 2, 4, ... and as many as the prompts have."""
     most = max((v.samples for verdicts in rounds.values() for v in verdicts), default=0)
     doubling = [2**i for i in range(most.bit_length()) if 2**i < most]
@@ -50,7 +50,7 @@ class Told(NamedTuple):
     reward: str = ""
 
 
-def measured(rounds: Mapping[str, Sequence[Verdict]]) -> Iterator[Told]:
+def measured(rounds: Mapping[str, Sequence[PromptSelection]]) -> Iterator[Told]:
     """What to measure of the selections, given by the name of each round.
 
     First the share of samples that were accepted, then of prompts with an accepted one within so many samples

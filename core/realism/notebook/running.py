@@ -12,7 +12,7 @@ from realism.base.images import read_image
 from realism.cli.work import run_recipe
 from realism.data.artifacts import Samples
 from realism.notebook.shown import Gallery, table
-from realism.run.reading import OpenRun
+from realism.runs.reading import OpenRun
 
 PER_ARM = 4
 """Pictures of each arm that a run shows."""

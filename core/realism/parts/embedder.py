@@ -17,8 +17,8 @@ from realism.base.files import digest
 from realism.base.image_cache import ImageCache, image_key
 from realism.base.images import UnreadableImage, read_images
 from realism.base.plain import readable
-from realism.base.tables import chunks, parts, read_part
-from realism.data.rows import Aside, RecordRow
+from realism.base.tables import chunks, read_shard, shard_paths
+from realism.data.rows import RecordRow, Skipped
 from realism.data.types import Record
 from realism.data.writable import name_problem
 from realism.parts.calls import records_of
@@ -96,9 +96,9 @@ class Embedder:
 
     def embed(
         self, encoder: Retriever, records: Sequence[RecordRow], step: str, look: bool = False
-    ) -> tuple[list[KeyedRow], list[Aside]]:
+    ) -> tuple[list[KeyedRow], list[Skipped]]:
         """See to it that the images have vectors, and with `look` perceptual hashes. Returns the records whose images
-        can be read, and what is set aside."""
+        can be read, and what is skipped."""
         source, kept = _source(encoder), self.kept_vectors(encoder)
         return self._read(records, step, kept, lambda _, images: source.encode_images(images), look)
 
@@ -108,8 +108,8 @@ class Embedder:
 
         kept: the vectors there should be, None for none; look: whether there should be perceptual hashes."""
         needed = [cache for cache in (kept, self._looks if look else None) if cache is not None]
-        for path in parts(table):
-            keys = [row.key for row in read_part(path, KeyedRow)]
+        for path in shard_paths(table):
+            keys = [row.key for row in read_shard(path, KeyedRow)]
             if not all(cache.has(keys).all() for cache in needed):
                 path.unlink()
 
@@ -118,13 +118,13 @@ class Embedder:
         memory = _source(encoder)._memory
         return memory.kept if isinstance(memory, VectorMemory) else None
 
-    def look(self, records: Sequence[RecordRow], step: str) -> tuple[list[KeyedRow], list[Aside]]:
+    def look(self, records: Sequence[RecordRow], step: str) -> tuple[list[KeyedRow], list[Skipped]]:
         """As `embed`, without vectors but with perceptual hashes."""
         return self._read(records, step, None, None, True)
 
     def keep(
         self, memory: VectorMemory, given: Mapping[str, np.ndarray], records: Sequence[RecordRow], step: str
-    ) -> tuple[list[KeyedRow], list[Aside]]:
+    ) -> tuple[list[KeyedRow], list[Skipped]]:
         """As `embed`, with the vectors (d,) that are given by id, to be kept in a memory."""
 
         def place(rows: Sequence[KeyedRow], _: Sequence[Image.Image]) -> None:
@@ -152,29 +152,31 @@ class Embedder:
         kept: ImageCache | None,
         use: Callable[[Sequence[KeyedRow], Sequence[Image.Image]], object] | None,
         look: bool,
-    ) -> tuple[list[KeyedRow], list[Aside]]:
+    ) -> tuple[list[KeyedRow], list[Skipped]]:
         """The records with their keys. Images are opened only if something of them is not known: their pixels' hash,
         their perceptual hash if `look`, their vector if they are to be used for one."""
         nameless = [(r, name_problem(r.id, r.path, r.subject)) for r in records]
         records = [r for r, reason in nameless if reason is None]
         # pictures of the run itself, whose paths are relative, may be drawn anew in their places: they are looked at
         lasting = {i: image_key(Path(r.path)) for i, r in enumerate(records) if Path(r.path).is_absolute()}
-        there = self._pixels.has(list(lasting.values()))
-        files = {i: file for (i, file), known in zip(lasting.items(), there.tolist(), strict=True) if known}
+        available = self._pixels.has(list(lasting.values()))
+        files = {i: file for (i, file), known in zip(lasting.items(), available.tolist(), strict=True) if known}
         pixels = self._pixels.take(list(files.values())).tolist() if files else []
         keys = {i: key.decode() for i, key in zip(files, pixels, strict=True)}
         have = list(keys.values())
         done = np.ones(len(have), bool) if not look else self._looks.has(have)
         if use is not None:
             done &= kept.has(have) if kept else np.zeros(len(have), bool)
-        whole = {i for i, there in zip(keys, done.tolist(), strict=True) if there}
+        whole = {i for i, available in zip(keys, done.tolist(), strict=True) if available}
         new = [i for i in range(len(records)) if i not in whole]
-        aside: dict[int, Aside] = {}
+        skipped: dict[int, Skipped] = {}
         images = read_images((self._root / records[i].path for i in new), max_side=MAX_SIDE, ahead=AT_ONCE)
         with ThreadPoolExecutor(4, thread_name_prefix="look") as pool:
             for batch in chunks(zip(new, images, strict=True), AT_ONCE):
                 good = [(i, image) for i, image in batch if not isinstance(image, UnreadableImage)]
-                aside |= {i: Aside(records[i].id, step, e.reason) for i, e in batch if isinstance(e, UnreadableImage)}
+                skipped |= {
+                    i: Skipped(records[i].id, step, e.reason) for i, e in batch if isinstance(e, UnreadableImage)
+                }
                 keys |= dict(zip((i for i, _ in good), pool.map(pixel_hash, (im for _, im in good)), strict=True))
                 looks = [pool.submit(perceptual_hashes, image) for _, image in good] if look else []
                 if use is not None and good:
@@ -183,9 +185,9 @@ class Embedder:
                 self._pixels.add([lasting[i] for i in kept_for], np.array([keys[i] for i in kept_for], "S32"))
                 if looks:
                     self._looks.add([keys[i] for i, _ in good], np.stack([future.result() for future in looks]))
-        rows = [_keyed(record, keys[i]) for i, record in enumerate(records) if i not in aside]
-        left = [Aside(readable(r.id), step, reason) for r, reason in nameless if reason is not None]
-        return rows, [*left, *(aside[i] for i in sorted(aside))]
+        rows = [_keyed(record, keys[i]) for i, record in enumerate(records) if i not in skipped]
+        left = [Skipped(readable(r.id), step, reason) for r, reason in nameless if reason is not None]
+        return rows, [*left, *(skipped[i] for i in sorted(skipped))]
 
 
 def _source(encoder: Retriever) -> Retriever:
@@ -203,5 +205,5 @@ def rows_of(images: Images) -> Iterator[RecordRow]:
 
 
 def row_of(record: Record) -> RecordRow:
-    """A record as a row, whose id, path and subject may still be no Unicode: the embedder sets it aside then."""
+    """A record as a row, whose id, path and subject may still be no Unicode: the embedder skip it then."""
     return RecordRow(record.id, str(record.path.absolute()), record.subject, dict(record.metadata))

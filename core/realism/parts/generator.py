@@ -32,4 +32,4 @@ class Generator(Part):
         the batch; requests with and without references may be mixed.
 
         `Unmade(reason)` in the place of a picture that could not be made, such as one that the model's own safety
-        checker withholds: it is set aside with that reason, and the others go on."""
+        checker withholds: it is skipped with that reason, and the others go on."""

@@ -27,14 +27,14 @@ class Chat:
 
 
 class LanguageModel(Part):
-    """Writes a reply to each chat. Models that also look at images say so by `sees`."""
+    """Writes a reply to each chat. Models that also look at images say so by `accepts_images`."""
 
     family = "language"
 
     @property
-    def sees(self) -> bool:
-        """Whether it looks at the images of a chat. A class says it by an attribute (`sees = True`), or by a property
-        where the model decides."""
+    def accepts_images(self) -> bool:
+        """Whether it looks at the images of a chat. A class says it by an attribute (`accepts_images = True`), or by
+        a property where the model decides."""
         return False
 
     @abstractmethod

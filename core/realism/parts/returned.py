@@ -97,12 +97,14 @@ def found_error(found: Any, queries: int, k: int, rows: int, allowed: np.ndarray
         return f"search gave the shapes {similarities.shape} and {at.shape}, not ({queries}, {k}) twice"
     if not np.issubdtype(at.dtype, np.integer) or not np.issubdtype(similarities.dtype, np.floating):
         return f"search gave {similarities.dtype} and {at.dtype}, not float32 and int64"
-    there = at >= 0
+    available = at >= 0
     if at.size and (at.max() >= rows or at.min() < -1):
         return f"search found row {at.max() if at.max() >= rows else at.min()} of an index of {rows} rows"
-    if np.isnan(similarities[there]).any():
+    if np.isnan(similarities[available]).any():
         return "search gave a similarity that is not a number"
-    return "search found a row that is not allowed" if allowed is not None and not allowed[at[there]].all() else None
+    return (
+        "search found a row that is not allowed" if allowed is not None and not allowed[at[available]].all() else None
+    )
 
 
 def replies_error(replies: Any, n: int) -> str | None:

@@ -28,8 +28,8 @@ class Output:
 class Scores:
     """What a reward says of n pictures.
 
-    values: (n,) float32, or several such by the names of `Reward.outputs`; NaN where there is no answer, which is set
-    aside. details: what stands behind the values, JSON-like, one mapping a picture, {} for nothing to say; or none at
+    values: (n,) float32, or several such by the names of `Reward.outputs`; NaN where there is no answer, which is
+    skipped. details: what stands behind the values, JSON-like, one mapping a picture, {} for nothing to say; or none at
     all. Of `answers`, a list of {question, expected, answer, right}, the report shows those that are not right. maps:
     heatmaps by the names of `Reward.map_names`, one a picture: (h, w), float in [0, 1], of any size.
     """
@@ -40,10 +40,10 @@ class Scores:
 
     def __getitem__(self, name: str) -> torch.Tensor:
         """One of several values, by its name. Raises RealismError if there is none of that name."""
-        there = self.values if isinstance(self.values, Mapping) else {}
-        if name not in there:
-            raise RealismError(f"no value '{name}'{nearest(name, there)}; values here: {listed(there)}")
-        return there[name]
+        available = self.values if isinstance(self.values, Mapping) else {}
+        if name not in available:
+            raise RealismError(f"no value '{name}'{nearest(name, available)}; values here: {listed(available)}")
+        return available[name]
 
 
 class Reward(Part):

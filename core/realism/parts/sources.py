@@ -26,7 +26,7 @@ class Prompts(Part):
 class Images(Part):
     """A collection of images on disk, with what is known of each. The order and the ids are the same at every reading.
 
-    Records are listed, not opened: an image that cannot be read is met, set aside and counted by the step that opens
+    Records are listed, not opened: an image that cannot be read is met, skipped and counted by the step that opens
     it.
     """
 

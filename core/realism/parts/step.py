@@ -32,7 +32,7 @@ class Step(Part):
     scope: ClassVar[Literal["seed", "recipe", "run"]] = "seed"
     """What it is done for: each seed of the recipe, as its result depends on `work.seed`; the recipe once, for all
     seeds; or the run as a whole, anew each time and after all others."""
-    learnt = True
+    trained = True
     """Whether its parts use what `train` steps before have taught them; a step may have an option of that name."""
 
     def title(self) -> str:
@@ -40,14 +40,14 @@ class Step(Part):
         return type(self).__name__.lower()
 
     @abstractmethod
-    def reads(self, there: Artifacts) -> Sequence[Artifact]:
+    def reads(self, available: Artifacts) -> Sequence[Artifact]:
         """What it needs, whether or not it is there. What its parts have learnt is added."""
 
     @abstractmethod
-    def writes(self, there: Artifacts) -> Sequence[Artifact]:
+    def writes(self, available: Artifacts) -> Sequence[Artifact]:
         """What it makes."""
 
-    def conflicts(self, there: Artifacts) -> list[str]:
+    def conflicts(self, available: Artifacts) -> list[str]:
         """One sentence for each thing that keeps it from being done, besides lacking what it reads."""
         return []
 
@@ -71,22 +71,22 @@ class Composite(Part):
         """The steps to do, after those before. Raises ValueError, in one sentence, if these lack what it needs."""
 
 
-def learnt_weights(part: Part, there: Artifacts) -> list[Artifact]:
+def trained_weights(part: Part, available: Artifacts) -> list[Artifact]:
     """What trainers have made for a part or any part it uses, of what is there."""
     names = [Weights(inner.part_name) for inner in parts_of(part) if isinstance(inner, Tunable)]
-    return [weights for weights in dict.fromkeys(names) if weights in there]
+    return [weights for weights in dict.fromkeys(names) if weights in available]
 
 
-def all_reads(step: Step, there: Artifacts) -> list[Artifact]:
+def all_reads(step: Step, available: Artifacts) -> list[Artifact]:
     """What decides a step's result: what it reads, and what its parts have learnt."""
-    reads = step.reads(there)
+    reads = step.reads(available)
     hold(step, artifacts_error("reads", reads))
-    return list(dict.fromkeys([*reads, *(learnt_weights(step, there) if step.learnt else ())]))
+    return list(dict.fromkeys([*reads, *(trained_weights(step, available) if step.trained else ())]))
 
 
-def all_writes(step: Step, there: Artifacts) -> list[Artifact]:
+def all_writes(step: Step, available: Artifacts) -> list[Artifact]:
     """What a step makes."""
-    writes = step.writes(there)
+    writes = step.writes(available)
     hold(step, artifacts_error("writes", writes))
     return list(writes)
 
@@ -112,16 +112,16 @@ def called_twice(parts: Sequence[Part], family: str) -> str | None:
     return f"two {family}s are called '{twice}': give each a name of its own under 'parts'" if twice else None
 
 
-def arms(there: Artifacts) -> list[str]:
+def arms(available: Artifacts) -> list[str]:
     """The arms that have samples, in the order they were made."""
-    return [samples.arm for samples in Samples.among(there)]
+    return [samples.arm for samples in Samples.among(available)]
 
 
-def samples_of(there: Artifacts, wanted: Sequence[str]) -> list[Samples]:
+def samples_of(available: Artifacts, wanted: Sequence[str]) -> list[Samples]:
     """The samples that a step works on: of the arms it names, or of all, of which there must be one."""
-    return [Samples(arm) for arm in wanted or arms(there) or ["samples"]]
+    return [Samples(arm) for arm in wanted or arms(available) or ["samples"]]
 
 
-def first_arm(there: Artifacts, wanted: str) -> Samples:
+def first_arm(available: Artifacts, wanted: str) -> Samples:
     """The samples of the arm that a step names, or of the first."""
-    return Samples(wanted) if wanted else samples_of(there, [])[0]
+    return Samples(wanted) if wanted else samples_of(available, [])[0]

@@ -40,12 +40,12 @@ class Trainer(Part):
         """More arguments of lightning.Trainer: precision, accumulate_grad_batches, gradient_clip_val."""
         return {}
 
-    def conflicts(self, there: Artifacts) -> list[str]:
+    def conflicts(self, available: Artifacts) -> list[str]:
         """One sentence for each thing that keeps it from learning, besides lacking what it reads."""
         return []
 
     @abstractmethod
-    def reads(self, there: Artifacts) -> Sequence[Artifact]:
+    def reads(self, available: Artifacts) -> Sequence[Artifact]:
         """What it learns from, whether or not it is there."""
 
     @abstractmethod

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from realism.base.tables import Row
 from realism.data.artifacts import Artifact
-from realism.data.rows import Aside
+from realism.data.rows import Skipped
 from realism.data.state import State
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from realism.parts.embedder import Embedder
 
 T = TypeVar("T")
-Shard = tuple[Sequence[Row], Sequence[Aside]]
-"""What became of a shard: rows, and what was set aside."""
+Shard = tuple[Sequence[Row], Sequence[Skipped]]
+"""What became of a shard: rows, and what was skipped."""
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,14 @@ class Work(Protocol):
     def path(self, artifact: Artifact) -> Path:
         """Where an artifact lies. Raises RealismError if it is not there."""
 
-    def parts(self, artifact: Artifact) -> list[Path]:
-        """The parts of its table, in order."""
+    def shard_paths(self, artifact: Artifact) -> list[Path]:
+        """The shards of its table, in order."""
 
     def read(self, artifact: Artifact) -> Iterator[Any]:
-        """All rows of its table, one part in memory at a time."""
+        """All rows of its table, one shard in memory at a time."""
 
     def write(self, target: Artifact | Table, rows: Sequence[Row], number: int = 0) -> None:
-        """Write one part of a table, whole or not at all."""
+        """Write one shard of a table, whole or not at all."""
 
     def map(
         self,
@@ -124,14 +124,14 @@ class Work(Protocol):
         then: Callable[[int, Shard], Shard] | None = None,
         also: Sequence[Artifact | Table] = (),
     ) -> Path:
-        """Make part i of a table of shard i; a part that is there already is kept, and not made again.
+        """Make shard i of a table of list i; one that is there already is kept, and not made again.
 
-        shards: the same lists at every call. call: a shard's number and items -> rows, and what it set aside; files
+        shards: the same lists at every call. call: a shard's number and items -> rows, and what it skipped; files
         that belong to the rows it writes itself, before it returns. It may be carried out in another process, so what
         it holds can be pickled. then: what is done with that, and the shard's number, here, before it is written
-        (asking plugins). also: tables of which `call` or `then` writes the part, too; where one of them lacks it, the
-        part is made again. total: how many items there are. each: how many rows an item may make, or lose. Returns the
-        table's folder. Raises RealismError when more is set aside than the recipe allows.
+        (asking plugins). also: tables of which `call` or `then` writes the shard, too; where one of them lacks it, the
+        shard is made again. total: how many items there are. each: how many rows an item may make, or lose. Returns the
+        table's folder. Raises RealismError when more is skipped than the recipe allows.
         """
 
     def map_groups(
@@ -153,7 +153,7 @@ class Work(Protocol):
         """Say something that does not stop the run, on the console and in its log."""
 
     def screen(self, images: Callable[[], Sequence[Image.Image]], prompts: Sequence[Prompt]) -> list[str | None]:
-        """What plugins say of pictures just made: for each a reason to set it aside, or None. images is only called if
+        """What plugins say of pictures just made: for each a reason to skip it, or None. images is only called if
         a plugin wants to see them."""
 
     def report_scores(self, arm: str, reward: str, given: Mapping[str, float]) -> None:

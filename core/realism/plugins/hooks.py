@@ -52,7 +52,7 @@ def realism_step_end(run: RunInfo, step: str, folder: str, kept: bool) -> None:
 def realism_images_made(
     run: RunInfo, step: str, images: Sequence[Image.Image], prompts: Sequence[Prompt]
 ) -> list[str | None] | None:
-    """Images were made. Return for each a reason to set it aside, or None to keep it; return None to keep all."""
+    """Images were made. Return for each a reason to skip it, or None to keep it; return None to keep all."""
 
 
 @spec

@@ -95,9 +95,9 @@ def _reason(error: BaseException) -> str:
     """Why a plugin is left out, in one line."""
     text = " ".join(str(error).split())
     if isinstance(error, pluggy.PluginValidationError):
-        there = [n for n in vars(hooks) if n.startswith("realism_")]
+        available = [n for n in vars(hooks) if n.startswith("realism_")]
         if unknown := re.search(r"unknown hook '(\w+)'", text):
-            return f"no hook is called '{unknown[1]}'{nearest(unknown[1], there)}; hooks: {listed(there)}"
+            return f"no hook is called '{unknown[1]}'{nearest(unknown[1], available)}; hooks: {listed(available)}"
         if wrong := re.search(r"for hook '(\w+)'.*Argument\(s\) \{(.*?)\} are declared", text):
             allowed = listed(inspect.signature(getattr(hooks, wrong[1])).parameters)
             return f"{wrong[1]} has no argument {wrong[2]}; it may take: {allowed}"

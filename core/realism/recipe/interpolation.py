@@ -145,8 +145,8 @@ class _Guard:
                 self._elsewhere(value, written)
                 value, written = self._find(on[1], value, written)
             step: str | int = int(part) if isinstance(value, list) and re.fullmatch("[0-9]{1,6}", part) else part
-            there = range(len(value)) if isinstance(value, list) else value if isinstance(value, dict) else ()
-            if step not in there:
+            available = range(len(value)) if isinstance(value, list) else value if isinstance(value, dict) else ()
+            if step not in available:
                 near = nearest(name, (dotted(k) for k in self._source.places if k != key))
                 raise _Lost(f"{shown(text)} leads nowhere: no key '{name}' in this recipe{near}")
             value, written = value[step], (*written, step)

@@ -28,7 +28,7 @@ class Recipe:
     name: str
     description: str
     seeds: tuple[int, ...]
-    aside_limit: float
+    skipped_limit: float
     data: dict[str, Any]
     parts: dict[str, Part]
     steps: tuple[Step, ...]
@@ -91,7 +91,7 @@ class _Reader:
             name=data["name"],
             description=self._text("description"),
             seeds=tuple(range(first, first + count)),
-            aside_limit=self._limit(),
+            skipped_limit=self._limit(),
             data={k: v for k, v in data.items() if k != "choose"},  # what was chosen is in it
             parts={k: v for k, v in self.parts.made.items() if v is not None},
             steps=tuple(step for step, _ in steps),
@@ -131,14 +131,14 @@ class _Reader:
         limits = self.source.data.get("limits")
         limits = {} if limits is None else limits
         if not isinstance(limits, dict):
-            self.source.problem(("limits",), f"expected {{aside: SHARE}}, not {shown(limits)}")
+            self.source.problem(("limits",), f"expected {{skipped: SHARE}}, not {shown(limits)}")
             return 0.0
         for key in limits:
-            if key != "aside":
-                message = f"limits has no key '{key}'{nearest(key, ['aside'])}"
-                self.source.problem(("limits", key), message, "keys: aside, the share of items that may be set aside")
-        value = limits.get("aside", 0.1)
+            if key != "skipped":
+                message = f"limits has no key '{key}'{nearest(key, ['skipped'])}"
+                self.source.problem(("limits", key), message, "keys: skipped, the share of items that may be skipped")
+        value = limits.get("skipped", 0.1)
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
-            self.source.problem(("limits", "aside"), f"{shown(value)} is not allowed: expected a share from 0 to 1")
+            self.source.problem(("limits", "skipped"), f"{shown(value)} is not allowed: expected a share from 0 to 1")
             return 0.0
         return float(value)

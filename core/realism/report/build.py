@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from realism.base.files import write_aside
+from realism.base.files import atomic_write
 from realism.report import format, gallery
 from realism.report.maps import chart
 from realism.report.measures import headline, palette, tables
@@ -50,7 +50,7 @@ def write_page(template: str, path: Path, **shown: Any) -> Path:
     page = _environment().get_template(template)
     chunks = page.generate(**shown, style=_asset("style.css"), script=script, policy=_policy(script))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with write_aside(path) as aside, aside.open("w", encoding="utf-8", errors="replace") as file:
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", errors="replace") as file:
         file.writelines(chunks)
     return path
 

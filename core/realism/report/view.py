@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from realism.data.rows import Aside, Exhibit, Measure, Point, Reference
+from realism.data.rows import Exhibit, Measure, Point, Reference, Skipped
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class StepView:
     seconds: float
     items: int
     unit: str
-    aside: int = 0
+    skipped: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class ReportView:
     prompt_count: int
     measures: tuple[Measure, ...]
     steps: tuple[StepView, ...]
-    aside: tuple[Aside, ...]
-    aside_count: int
+    skipped: tuple[Skipped, ...]
+    skipped_count: int
     versions: dict[str, str]
     control: str = ""
     seeds: tuple[int, ...] = (0,)

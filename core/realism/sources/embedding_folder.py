@@ -71,8 +71,8 @@ class EmbeddingFolder(AtPath, EmbeddedImages):
         for table in tables:
             for place, row in read_rows(table):
                 if self.file not in row:
-                    there = listed(read_columns(table))
-                    raise RealismError(f"{place}: no path in column '{self.file}'; its columns are: {there}")
+                    available = listed(read_columns(table))
+                    raise RealismError(f"{place}: no path in column '{self.file}'; its columns are: {available}")
                 file = path_in_table(place, row, self.file)
                 id = str(row.pop("id", file))
                 if id in seen:

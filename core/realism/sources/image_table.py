@@ -32,13 +32,13 @@ class ImageTable(AtPath, ListedImages):
 
     def problem(self) -> str | None:
         try:
-            there = read_columns(self.place)
+            available = read_columns(self.place)
         except RealismError as error:
             return str(error)
         wanted = {"file": self.file, "subject": self.subject, "caption": self.caption}
         for option, column in wanted.items():
-            if column not in there and (option == "file" or column != option):
-                return f"{self.path}: no column '{column}'{nearest(column, there)}; there are: {listed(there)}"
+            if column not in available and (option == "file" or column != option):
+                return f"{self.path}: no column '{column}'{nearest(column, available)}; there are: {listed(available)}"
         return None
 
     def listed(self) -> Iterator[Record]:

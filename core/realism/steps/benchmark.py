@@ -62,7 +62,7 @@ class Benchmark(Composite):
         arms = [BEFORE, AFTER]
         return [
             ReadPrompts(source, self.name),
-            draw(name=BEFORE, learnt=False),
+            draw(name=BEFORE, trained=False),
             draw(name=AFTER),
             ScoreSamples(rewards, arms=arms),
             Evaluate(diversity=self.diversity, by=by, control=BEFORE, arms=arms, name=self.name),

@@ -60,31 +60,31 @@ class Evaluate(Step):
             return "metrics compare with real images: name them with 'real'"
         return called_twice(self.metrics, "metric") or (name_error(self.name) if self.name else None)
 
-    def conflicts(self, there: Artifacts) -> list[str]:
-        measured = samples_of(there, self.arms)
-        if any(one not in there for one in measured):
+    def conflicts(self, available: Artifacts) -> list[str]:
+        measured = samples_of(available, self.arms)
+        if any(one not in available for one in measured):
             return []
-        if self.control and Samples(self.control) in there and Samples(self.control) not in measured:
+        if self.control and Samples(self.control) in available and Samples(self.control) not in measured:
             return [f"control: arm '{self.control}' is none of the 'arms'; name it there too"]
         if self.metrics or self.diversity:
             return []
-        if not any(isinstance(a, Scores) for a in self.reads(there)):
+        if not any(isinstance(a, Scores) for a in self.reads(available)):
             return ["there is nothing to evaluate: put a step 'score' before this, or name 'metrics' or 'diversity'"]
-        unscored = [arm for arm in self.arms if not rewards_of(there, arm)]
+        unscored = [arm for arm in self.arms if not rewards_of(available, arm)]
         return [f"arms: no score of arm '{arm}'; put a step 'score' before this, or leave it out" for arm in unscored]
 
-    def reads(self, there: Artifacts) -> list[Artifact]:
-        samples = samples_of(there, self.arms)
-        scores = [scores for one in samples for scores in Scores.among(there, one.arm)]
-        return [*samples, *([Samples(self.control)] if self.control else []), *scores, *self._untold(there)]
+    def reads(self, available: Artifacts) -> list[Artifact]:
+        samples = samples_of(available, self.arms)
+        scores = [scores for one in samples for scores in Scores.among(available, one.arm)]
+        return [*samples, *([Samples(self.control)] if self.control else []), *scores, *self._untold(available)]
 
-    def _untold(self, there: Artifacts) -> list[Selection]:
+    def _untold(self, available: Artifacts) -> list[Selection]:
         """The selections that no other `evaluate` has told of."""
-        told = [one for one in Measures.among(there) if one != Measures(self.name)][-1:]
-        untold = takewhile(lambda one: one not in told, reversed(list(there)))
+        told = [one for one in Measures.among(available) if one != Measures(self.name)][-1:]
+        untold = takewhile(lambda one: one not in told, reversed(list(available)))
         return [one for one in untold if isinstance(one, Selection)][::-1]
 
-    def writes(self, there: Artifacts) -> list[Artifact]:
+    def writes(self, available: Artifacts) -> list[Artifact]:
         return [Measures(self.name)]
 
     def run(self, work: Work) -> None:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge, Le
 
 from realism.base.errors import damaged
-from realism.base.tables import Row, chunks, count_rows, read_part, write_part
+from realism.base.tables import Row, chunks, count_rows, read_shard, write_shard
 from realism.data.artifacts import Artifact, Prompts, References, Samples
-from realism.data.rows import NOT_KNOWN, Aside, PromptRow, Reference, Sample
+from realism.data.rows import NOT_KNOWN, PromptRow, Reference, Sample, Skipped
 from realism.data.types import Prompt, Request, Unmade, request_seed
 from realism.parts import Generator
 from realism.parts.calls import drawn
@@ -70,7 +70,7 @@ class Generate(Step):
     prompts: str = ""
     """The name of the prompts to draw; by default those of the recipe, or of the last step that made some without a
     name."""
-    learnt: bool = True
+    trained: bool = True
     """Whether the generator draws with what it has learnt in steps before, or with the weights it came with."""
     shard: Annotated[int, Ge(1), Le(10_000)] = 64
     """How many pictures are written down at a time: a killed run makes at most so many anew."""
@@ -81,32 +81,32 @@ class Generate(Step):
     def options_error(self) -> str | None:
         return name_error(self.name)
 
-    def conflicts(self, there: Artifacts) -> list[str]:
+    def conflicts(self, available: Artifacts) -> list[str]:
         if self.prompts and self.references not in ("", NONE):
             return [
                 f"references: '{self.references}' were found for the recipe's own prompts, not for '{self.prompts}': "
                 "leave out one of the two options"
             ]
-        if self._references(there) is None or self.generator.max_references:
+        if self._references(available) is None or self.generator.max_references:
             return []
         return [
             f"'{self.generator.part_name}' takes no reference images, but 'retrieve' stands before: take a generator "
             "that does, move this step up or say 'references: none'"
         ]
 
-    def _references(self, there: Artifacts) -> References | None:
+    def _references(self, available: Artifacts) -> References | None:
         """The references to use, None for none."""
         if self.references == NONE or (self.prompts and not self.references):
             return None
         if self.references:
             return References(self.references)
-        return next(reversed(References.among(there)), None)
+        return next(reversed(References.among(available)), None)
 
-    def reads(self, there: Artifacts) -> list[Artifact]:
-        references = self._references(there)
+    def reads(self, available: Artifacts) -> list[Artifact]:
+        references = self._references(available)
         return [Prompts(self.prompts), *([references] if references else [])]
 
-    def writes(self, there: Artifacts) -> list[Artifact]:
+    def writes(self, available: Artifacts) -> list[Artifact]:
         return [Samples(self.name)]
 
     def run(self, work: Work) -> None:
@@ -123,15 +123,15 @@ class Generate(Step):
 
     def _jobs(self, work: Work) -> Iterator[Job]:
         slot = self._references(work.state)
-        references = work.parts(slot) if slot else []
-        prompts = work.parts(Prompts(self.prompts))
+        references = work.shard_paths(slot) if slot else []
+        prompts = work.shard_paths(Prompts(self.prompts))
         if slot and len(references) != len(prompts):
             raise damaged(work.path(slot))
         for number, path in enumerate(prompts):
             found: dict[str, list[Reference]] = {}
-            for row in read_part(references[number], Reference) if references else []:
+            for row in read_shard(references[number], Reference) if references else []:
                 found.setdefault(row.prompt_id, []).append(row)
-            for prompt in read_part(path, PromptRow):
+            for prompt in read_shard(path, PromptRow):
                 best = tuple(found.get(prompt.id, ())[: self.generator.max_references])
                 for i in range(self.per_prompt):
                     yield Job(prompt, i, best, slot.name if slot else "")
@@ -139,13 +139,13 @@ class Generate(Step):
     def _make(self, folder: Path, root: Path, seed: int, number: int, jobs: list[Job]) -> Shard:
         from realism.base.images import of_one_colour, write_images
 
-        aside: list[Aside] = []
-        ready = list(self._requests(jobs, seed, aside))
+        skipped: list[Skipped] = []
+        ready = list(self._requests(jobs, seed, skipped))
         made = drawn(self.generator, [request for _, request in ready]) if ready else []
         samples, images = [], []
         for (job, request), image in zip(ready, made, strict=True):
             if isinstance(image, Unmade):
-                aside.append(Aside(_name(job), self.title(), image.reason))
+                skipped.append(Skipped(_name(job), self.title(), image.reason))
             else:
                 samples.append(
                     self._sample(job, request, (folder / "images" / f"{_name(job)}.png").relative_to(root), image)
@@ -153,10 +153,10 @@ class Generate(Step):
                 images.append(image)
         write_images([root / sample.image for sample in samples], images)
         plain = [PlainRow(sample.id) for sample, image in zip(samples, images, strict=True) if of_one_colour(image)]
-        write_part(plain, PlainRow, folder / PLAIN.place, number)
-        return samples, aside
+        write_shard(plain, PlainRow, folder / PLAIN.place, number)
+        return samples, skipped
 
-    def _requests(self, jobs: list[Job], seed: int, aside: list[Aside]) -> Iterator[tuple[Job, Request]]:
+    def _requests(self, jobs: list[Job], seed: int, skipped: list[Skipped]) -> Iterator[tuple[Job, Request]]:
         from realism.base.images import UnreadableImage, read_images
 
         paths = list(dict.fromkeys(r.path for job in jobs for r in job.references))
@@ -167,7 +167,7 @@ class Generate(Step):
             found = [(r, images[r.path]) for r in job.references]
             given = [(r, image) for r, image in found if not isinstance(image, UnreadableImage)]
             if found and not given:
-                aside.append(Aside(_name(job), self.title(), f"reference {found[0][1]}"))
+                skipped.append(Skipped(_name(job), self.title(), f"reference {found[0][1]}"))
                 continue
             job = replace(job, references=tuple(r for r, _ in given))  # what it was given, not what was found
             references = tuple(image for _, image in given)
@@ -202,11 +202,13 @@ def screened(work: Work, _: int, shard: Shard) -> Shard:
     samples: list[Sample] = list(shard[0])  # type: ignore[arg-type]
     prompts = [Prompt(s.prompt_id, s.text, s.subject, s.metadata) for s in samples]
     reasons = work.screen(lambda: [read_image(work.root / s.image) for s in samples], prompts)
-    aside = [Aside(s.id, work.title, reason) for s, reason in zip(samples, reasons, strict=True) if reason is not None]
+    skipped = [
+        Skipped(s.id, work.title, reason) for s, reason in zip(samples, reasons, strict=True) if reason is not None
+    ]
     for sample, reason in zip(samples, reasons, strict=True):
         if reason is not None:
             (work.root / sample.image).unlink()
-    return [s for s, reason in zip(samples, reasons, strict=True) if reason is None], [*shard[1], *aside]
+    return [s for s, reason in zip(samples, reasons, strict=True) if reason is None], [*shard[1], *skipped]
 
 
 def _name(job: Job) -> str:

@@ -34,9 +34,9 @@ def _write(values: np.ndarray, path: Path) -> None:
     import numpy as np
     from PIL import Image
 
-    from realism.base.files import write_aside
+    from realism.base.files import atomic_write
 
     grey = Image.fromarray((values * 255).round().astype(np.uint8))
     grey.thumbnail((LONGEST, LONGEST), Image.Resampling.BOX)
-    with write_aside(path) as aside:
-        grey.save(aside, "PNG")
+    with atomic_write(path) as temporary:
+        grey.save(temporary, "PNG")

@@ -12,12 +12,12 @@ from annotated_types import Ge, Le
 
 from realism.base.duplicates import BITS, Alike
 from realism.base.errors import RealismError
-from realism.base.files import renamed_folder, write_aside
+from realism.base.files import atomic_folder, atomic_write
 from realism.base.plain import readable
-from realism.base.tables import chunks, part_path, parts, read_vectors, write_part
+from realism.base.tables import chunks, read_vectors, shard_path, shard_paths, write_shard
 from realism.data import artifacts
 from realism.data.artifacts import Artifact
-from realism.data.rows import Aside
+from realism.data.rows import Skipped
 from realism.data.types import Record
 from realism.databases.database import DatabaseRow, Manifest
 from realism.databases.indexing import Encoded, duplicates_of, leaks_of, unit_rows, vectors_fit
@@ -28,7 +28,7 @@ from realism.parts.embedder import SHARD, Embedder, KeyedRow, VectorMemory, row_
 from realism.parts.sources import EmbeddedImages
 from realism.parts.step import Artifacts, Step
 from realism.parts.work import Shard, Table, Work
-from realism.run.fingerprint import describe, encoder_of, learnt_by
+from realism.runs.fingerprint import describe, encoder_of, trained_by
 
 
 @dataclass
@@ -59,10 +59,10 @@ class BuildIndex(Step):
     def title(self) -> str:
         return f"index {self.retriever.part_name}"
 
-    def reads(self, there: Artifacts) -> list[Artifact]:
+    def reads(self, available: Artifacts) -> list[Artifact]:
         return []
 
-    def writes(self, there: Artifacts) -> list[Artifact]:
+    def writes(self, available: Artifacts) -> list[Artifact]:
         return [artifacts.Index(self.retriever.part_name)]
 
     def depends_on(self, steps: Sequence[Step]) -> list[Images]:
@@ -83,12 +83,12 @@ class BuildIndex(Step):
             left_out |= duplicates_of(encoded, self.retriever.index, alike, work.folder / "all", left_out)
         self._tell(left_out, leaked, encoded, work)
         made = self._write(encoded, left_out, folder)
-        with renamed_folder(folder / "index") as searched:
+        with atomic_folder(folder / "index") as searched:
             self.retriever.index.build((read_vectors(path) for path in made), searched)
         Manifest(
             retriever=self.retriever.part_name,
             encoder=encoder_of(self.retriever),
-            learnt=learnt_by(self.retriever, work.state),
+            trained=trained_by(self.retriever, work.state),
             vectors=f"{self.images.part_name}, by {self.images.encoder}" if foreign else "the retriever",  # type: ignore[attr-defined]
             rows=len(encoded) - len(left_out),
             width=int(read_vectors(made[0]).shape[1]),
@@ -110,7 +110,7 @@ class BuildIndex(Step):
         kept = memory.kept if memory else work.embedder.kept_vectors(self.retriever)
         work.embedder.forget_lost(work.folder / "encoded", kept, look=True)
         table = work.map(Table(KeyedRow, "encoded"), chunks(self._listed(), SHARD), embed, total=total, unit="images")
-        if not parts(table):
+        if not shard_paths(table):
             raise RealismError(f"index: '{self.images.part_name}' holds no image")
         return table
 
@@ -124,14 +124,14 @@ class BuildIndex(Step):
             return shard
         given = unit_rows({record.id: vector for record, vector in pairs})
         unusable = [
-            Aside(readable(r.id), "index", "its vector is zero or not finite") for r in records if r.id not in given
+            Skipped(readable(r.id), "index", "its vector is zero or not finite") for r in records if r.id not in given
         ]
-        rows, aside = embedder.keep(memory, given, [r for r in records if r.id in given], "index")
+        rows, skipped = embedder.keep(memory, given, [r for r in records if r.id in given], "index")
         embedder.flush()
         if number == 0:
             assert isinstance(self.images, EmbeddedImages)
             vectors_fit(self.images, self.retriever, rows, given)
-        return rows, [*unusable, *aside]
+        return rows, [*unusable, *skipped]
 
     def _listed(self) -> Iterator[tuple[Record, Any]]:
         if isinstance(self.images, EmbeddedImages):
@@ -154,24 +154,24 @@ class BuildIndex(Step):
         return found
 
     def _tell(self, left_out: Mapping[int, str], leaked: int, encoded: Encoded, work: Work) -> None:
-        """Say what is left out, on the console and in the table of what was set aside."""
+        """Say what is left out, on the console and in the table of what was skipped."""
         if leaked:
             work.warn(
                 f"LEAKS: {leaked} of {len(encoded)} images of '{self.images.part_name}' are images that this recipe "
-                "evaluates against; they were left out of the database, see aside.csv"
+                "evaluates against; they were left out of the database, see skipped.csv"
             )
         if len(left_out) > leaked:
             work.warn(f"{len(left_out) - leaked} near-duplicates in '{self.images.part_name}' were left out")
-        aside = [Aside(encoded.row(row).id, "index", reason) for row, reason in sorted(left_out.items())]
-        if aside:  # not by `Work.map`, as they are no failures, and limits.aside is for those
-            work.write(Table(Aside, "aside/left_out"), aside)
+        skipped = [Skipped(encoded.row(row).id, "index", reason) for row, reason in sorted(left_out.items())]
+        if skipped:  # not by `Work.map`, as they are no failures, and limits.skipped is for those
+            work.write(Table(Skipped, "skipped/left_out"), skipped)
         if len(left_out) == len(encoded):
             raise RealismError(
-                f"index: of '{self.images.part_name}' no image is left; the reasons are in {work.folder / 'aside'}"
+                f"index: of '{self.images.part_name}' no image is left; the reasons are in {work.folder / 'skipped'}"
             )
 
     def _write(self, encoded: Encoded, left_out: Mapping[int, str], folder: Path) -> list[Path]:
-        """The tables and vectors of the rows that are not left out, part by part; the files with vectors."""
+        """The tables and vectors of the rows that are not left out, shard by shard; the files with vectors."""
         import numpy as np
 
         made = []
@@ -181,12 +181,12 @@ class BuildIndex(Step):
             path = folder / "img_emb" / f"img_emb_{number:05d}.npy"
             if kept:
                 made.append(path)
-            if part_path(folder / "metadata", number).exists():
+            if shard_path(folder / "metadata", number).exists():
                 continue
             if kept:
-                with write_aside(path) as aside, aside.open("wb") as file:
+                with atomic_write(path) as temporary, temporary.open("wb") as file:
                     np.save(file, encoded.vectors(kept))
-            write_part([_database_row(row) for row in kept], DatabaseRow, folder / "metadata", number)
+            write_shard([_database_row(row) for row in kept], DatabaseRow, folder / "metadata", number)
         return made
 
 

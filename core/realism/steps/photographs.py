@@ -13,7 +13,7 @@ from realism.base.files import digest
 from realism.base.plain import readable
 from realism.base.tables import chunks
 from realism.data.artifacts import Artifact, Prompts, Samples
-from realism.data.rows import Aside, PromptRow, RecordRow, Sample
+from realism.data.rows import PromptRow, RecordRow, Sample, Skipped
 from realism.data.writable import name_problem
 from realism.parts import Images
 from realism.parts.embedder import rows_of
@@ -35,7 +35,7 @@ class Job(NamedTuple):
 class Photographs(Step):
     """Make an arm of real images: for each prompt, photographs of its subject, drawn by a hash of the prompt's id.
 
-    A prompt without a subject gets any of them; where a subject has too few, the rest is set aside. Where a recipe has
+    A prompt without a subject gets any of them; where a subject has too few, the rest is skipped. Where a recipe has
     no prompts, each photograph is a prompt of its own, with its caption, or else its subject, as the text. What is
     shown here is kept out of databases, as what is evaluated against.
     """
@@ -56,10 +56,10 @@ class Photographs(Step):
     def options_error(self) -> str | None:
         return name_error(self.name)
 
-    def reads(self, there: Artifacts) -> list[Artifact]:
-        return [Prompts()] if Prompts() in there else []
+    def reads(self, available: Artifacts) -> list[Artifact]:
+        return [Prompts()] if Prompts() in available else []
 
-    def writes(self, there: Artifacts) -> list[Artifact]:
+    def writes(self, available: Artifacts) -> list[Artifact]:
         return [Samples(self.name)]
 
     def run(self, work: Work) -> None:
@@ -73,10 +73,12 @@ class Photographs(Step):
             for subject in {record.subject, ""} & wanted:
                 shown.setdefault(subject, []).append(record)
         for prompt in work.read(Prompts()):
-            there = shown.get(prompt.subject, [])
+            available = shown.get(prompt.subject, [])
             first = int(digest(prompt.id), 16)
             for number in range(self.per_prompt):  # no photograph twice
-                yield Job(prompt, number, there[(first + number) % len(there)] if number < len(there) else None)
+                yield Job(
+                    prompt, number, available[(first + number) % len(available)] if number < len(available) else None
+                )
 
     def _by_themselves(self) -> Iterator[Job]:
         for r in rows_of(self.images):
@@ -86,13 +88,13 @@ class Photographs(Step):
 
 def _samples(arm: str, step: str, _: int, jobs: list[Job]) -> Shard:
     samples: list[Sample] = []
-    aside: list[Aside] = []
+    skipped: list[Skipped] = []
     for prompt, number, record in jobs:
         if record is None:
             other = "other " if number else ""
-            aside.append(Aside(prompt.id, step, f"no {other}photograph shows '{prompt.subject}'"))
+            skipped.append(Skipped(prompt.id, step, f"no {other}photograph shows '{prompt.subject}'"))
         elif isinstance(size := _size(record), str):
-            aside.append(Aside(readable(record.id), step, size))
+            skipped.append(Skipped(readable(record.id), step, size))
         else:
             samples.append(
                 Sample(
@@ -108,7 +110,7 @@ def _samples(arm: str, step: str, _: int, jobs: list[Job]) -> Shard:
                     metadata=prompt.metadata,
                 )
             )
-    return samples, aside
+    return samples, skipped
 
 
 def _size(record: RecordRow) -> tuple[int, int] | str:

@@ -51,10 +51,10 @@ class Project(Step):
     def title(self) -> str:
         return f"project {self.encoder.part_name}"
 
-    def reads(self, there: Artifacts) -> list[Artifact]:
-        return [*samples_of(there, []), *References.among(there)]
+    def reads(self, available: Artifacts) -> list[Artifact]:
+        return [*samples_of(available, []), *References.among(available)]
 
-    def writes(self, there: Artifacts) -> list[Artifact]:
+    def writes(self, available: Artifacts) -> list[Artifact]:
         return [Points(self.encoder.part_name)]
 
     def run(self, work: Work) -> None:
@@ -84,8 +84,8 @@ class Project(Step):
                 row = record_of(s)
                 yield samples.arm, replace(row, metadata={"group": group})
         if self.by and self.by not in known:
-            there = f"{nearest(self.by, known)}; there are: {listed(known)}"
-            raise RealismError(f"project: no prompt has '{self.by}' in its metadata{there}")
+            available = f"{nearest(self.by, known)}; there are: {listed(known)}"
+            raise RealismError(f"project: no prompt has '{self.by}' in its metadata{available}")
         for references in References.among(work.state):
             found = (r for r in work.read(references) if r.prompt_id in of_prompt)
             kind = RETRIEVED.format(references.name)

@@ -9,7 +9,7 @@ from realism.base.errors import RealismError
 from realism.base.tables import chunks
 from realism.data import artifacts
 from realism.data.artifacts import Artifact
-from realism.data.rows import Aside, PromptRow
+from realism.data.rows import PromptRow, Skipped
 from realism.data.types import Prompt
 from realism.data.writable import prompt_problem
 from realism.parts import Prompts
@@ -40,10 +40,10 @@ class ReadPrompts(Step):
     def options_error(self) -> str | None:
         return name_error(self.name) if self.name else None
 
-    def reads(self, there: Artifacts) -> list[Artifact]:
+    def reads(self, available: Artifacts) -> list[Artifact]:
         return []
 
-    def writes(self, there: Artifacts) -> list[Artifact]:
+    def writes(self, available: Artifacts) -> list[Artifact]:
         return [artifacts.Prompts(self.name)]
 
     def run(self, work: Work) -> None:
@@ -55,7 +55,7 @@ class ReadPrompts(Step):
             raise RealismError(f"prompts: the source '{self.source.part_name}' holds no prompt; give it at least one")
 
 
-def _written(_: int, prompts: list[PromptRow]) -> tuple[list[PromptRow], list[Aside]]:
+def _written(_: int, prompts: list[PromptRow]) -> tuple[list[PromptRow], list[Skipped]]:
     return prompts, []
 
 

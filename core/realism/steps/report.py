@@ -29,10 +29,10 @@ from realism.parts.step import Artifacts, Step, arms
 from realism.parts.work import Work
 from realism.recipe.reader import written
 from realism.report.view import ExhibitsView, PictureView, PromptView, ReportView, StepView
-from realism.run.notes import notes_of
-from realism.run.work import asides, read_timing
+from realism.runs.notes import notes_of
+from realism.runs.work import read_timing, skipped_rows
 
-ASIDES_SHOWN = 50
+SKIPPED_SHOWN = 50
 EXHIBITS_SHOWN = 12
 PICTURES_SHOWN = 8
 """Pictures of one prompt in one arm."""
@@ -52,10 +52,10 @@ class WriteReport(Step):
     def title(self) -> str:
         return "report"
 
-    def reads(self, there: Artifacts) -> list[Artifact]:
-        return list(there)
+    def reads(self, available: Artifacts) -> list[Artifact]:
+        return list(available)
 
-    def writes(self, there: Artifacts) -> list[Artifact]:
+    def writes(self, available: Artifacts) -> list[Artifact]:
         return []
 
     def run(self, work: Work) -> None:
@@ -89,8 +89,10 @@ class WriteReport(Step):
             picture_count=sum(count_rows(work.path(samples)) for samples in Samples.among(state)),
             measures=measures,
             steps=steps,
-            aside=tuple(itertools.islice((row for s in steps for row in asides(run.folder / s.folder)), ASIDES_SHOWN)),
-            aside_count=sum(step.aside for step in steps),
+            skipped=tuple(
+                itertools.islice((row for s in steps for row in skipped_rows(run.folder / s.folder)), SKIPPED_SHOWN)
+            ),
+            skipped_count=sum(step.skipped for step in steps),
             versions=run.versions(),
             control=next((m.control for m in measures if m.control), ""),
             seeds=tuple(next((m.detail["seeds"] for m in measures if "seeds" in m.detail), run.seeds[:1])),
@@ -120,7 +122,7 @@ def _steps(folder: Path, titles: Mapping[str, str]) -> Iterator[StepView]:
             seconds=seconds,
             items=items,
             unit=unit,
-            aside=sum(1 for _ in asides(folder / name)),
+            skipped=sum(1 for _ in skipped_rows(folder / name)),
         )
 
 

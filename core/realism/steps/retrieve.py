@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Le
 
-from realism.base.tables import read_part
+from realism.base.tables import read_shard
 from realism.data.artifacts import Artifact, Index, Prompts, References
 from realism.data.condition import Condition
 from realism.data.rows import NOT_KNOWN, PromptRow, Reference
@@ -47,17 +47,17 @@ class Retrieve(Step):
     def options_error(self) -> str | None:
         return references_error(self.name) if self.name else None
 
-    def reads(self, there: Artifacts) -> list[Artifact]:
+    def reads(self, available: Artifacts) -> list[Artifact]:
         return [Prompts(), Index(self.retriever.part_name)]
 
-    def writes(self, there: Artifacts) -> list[Artifact]:
+    def writes(self, available: Artifacts) -> list[Artifact]:
         return [References(self._name)]
 
     def run(self, work: Work) -> None:
         database = Database.of(work.state, self.retriever)
         allowed = database.allowed(self.where) if self.where else None
         chances = database.shares({prompt.subject for prompt in work.read(Prompts())}, allowed)
-        shards = (read_part(path, PromptRow) for path in work.parts(Prompts()))
+        shards = (read_shard(path, PromptRow) for path in work.shard_paths(Prompts()))
         work.map(References(self._name), shards, partial(self._find, database, allowed, chances), unit="prompts")
 
     def _find(

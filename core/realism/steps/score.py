@@ -13,9 +13,9 @@ from annotated_types import MinLen
 
 from realism import parts
 from realism.base.errors import RealismError, remedy
-from realism.base.tables import read_part, write_part
+from realism.base.tables import read_shard, write_shard
 from realism.data.artifacts import Artifact, Maps, Scores
-from realism.data.rows import Aside, Heatmap, Sample, Score
+from realism.data.rows import Heatmap, Sample, Score, Skipped
 from realism.data.types import Picture, Prompt
 from realism.parts import Reward
 from realism.parts.calls import judged
@@ -57,11 +57,11 @@ class ScoreSamples(Step):
             return f"two rewards give a value '{twice}': give each reward a name of its own under 'parts'"
         return called_twice(self.rewards, "reward") or next(filter(None, map(names_error, self.rewards)), None)
 
-    def reads(self, there: Artifacts) -> list[Artifact]:
-        return list(samples_of(there, self.arms))
+    def reads(self, available: Artifacts) -> list[Artifact]:
+        return list(samples_of(available, self.arms))
 
-    def writes(self, there: Artifacts) -> list[Artifact]:
-        return [table for samples in samples_of(there, self.arms) for table in self._tables(samples.arm)]
+    def writes(self, available: Artifacts) -> list[Artifact]:
+        return [table for samples in samples_of(available, self.arms) for table in self._tables(samples.arm)]
 
     def _tables(self, arm: str) -> list[Artifact]:
         scores = [Scores(arm, name) for name in self._names()]
@@ -69,7 +69,7 @@ class ScoreSamples(Step):
 
     def run(self, work: Work) -> None:
         for samples in samples_of(work.state, self.arms):
-            shards = (read_part(path, Sample) for path in work.parts(samples))
+            shards = (read_shard(path, Sample) for path in work.shard_paths(samples))
             score = partial(self._score, samples.arm, work.folder, work.root)
             first, *others = self._tables(samples.arm)
             divide = partial(self._divided, samples.arm, work)
@@ -93,7 +93,7 @@ class ScoreSamples(Step):
 
     def _score(self, arm: str, folder: Path, root: Path, number: int, samples: list[Sample]) -> Shard:
         scores: list[Score] = []
-        aside: list[Aside] = []
+        skipped: list[Skipped] = []
         pictures = _pictures(samples, root)
         against = _with_references(samples, pictures) if any(r.uses_references for r in self.rewards) else []
         for reward in self.rewards:
@@ -108,11 +108,11 @@ class ScoreSamples(Step):
             if reward.map_names:
                 maps = Maps(arm, reward.part_name)
                 drawn = write_maps(folder / "heatmaps" / maps.place, root, of, said.maps)
-                write_part(drawn, Heatmap, folder / maps.place, number)
+                write_shard(drawn, Heatmap, folder / maps.place, number)
             rows, without = _rows(reward, of, said)
             scores += rows
-            aside += without
-        return scores, aside
+            skipped += without
+        return scores, skipped
 
 
 def _copy(picture: Picture) -> Picture:
@@ -146,10 +146,10 @@ def _said(reward: Reward, pictures: Sequence[Picture], arm: str) -> parts.Scores
         raise
 
 
-def _rows(reward: Reward, samples: Sequence[Sample], said: parts.Scores) -> tuple[list[Score], list[Aside]]:
+def _rows(reward: Reward, samples: Sequence[Sample], said: parts.Scores) -> tuple[list[Score], list[Skipped]]:
     """The scores of samples, and what has none. What stands behind them is kept once, with the first of each sample."""
     scores: list[Score] = []
-    aside: list[Aside] = []
+    skipped: list[Skipped] = []
     details: dict[str, dict[str, Any]] = {s.id: dict(d) for s, d in zip(samples, said.details, strict=False)}
     meanings = reward.meanings()
     for name, values in by_full_name(reward, said.values).items() if samples else ():
@@ -158,8 +158,8 @@ def _rows(reward: Reward, samples: Sequence[Sample], said: parts.Scores) -> tupl
                 better = meanings[name].higher_is_better
                 scores.append(Score(sample.id, name, value, better, details.pop(sample.id, {})))
             else:
-                aside.append(Aside(sample.id, "score", f"{name} gave {value} for arm {sample.arm}"))
-    return scores, aside
+                skipped.append(Skipped(sample.id, "score", f"{name} gave {value} for arm {sample.arm}"))
+    return scores, skipped
 
 
 def _decimals(values: torch.Tensor) -> list[float]:

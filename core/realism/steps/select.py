@@ -10,10 +10,10 @@ from itertools import groupby
 from pathlib import Path
 
 from realism.base.errors import RealismError
-from realism.base.tables import chunks, count_rows, read, write_part
+from realism.base.tables import chunks, count_rows, read, write_shard
 from realism.data.artifacts import Artifact, Exhibits, Maps, Samples, Scores, Selection
 from realism.data.condition import Condition
-from realism.data.rows import Exhibit, Sample, Score, Verdict
+from realism.data.rows import Exhibit, PromptSelection, Sample, Score
 from realism.measuring.scores import Scored, rewards_of, scored
 from realism.measuring.selection import example, hash_of
 from realism.parts.step import Artifacts, Step, name_error, samples_of
@@ -37,7 +37,7 @@ class Judged:
         """One of them."""
         return (self.accepted or self.rejected)[0][0]
 
-    def verdict(self) -> Verdict:
+    def prompt_selection(self) -> PromptSelection:
         """What was made of them."""
         given: dict[str, list[Score]] = {}
         for _, scores in (*self.accepted, *self.rejected):
@@ -46,7 +46,7 @@ class Judged:
         means = {reward: sum(s.value for s in scores) / len(scores) for reward, scores in given.items()}
         lower = [reward for reward, scores in given.items() if not scores[0].higher_is_better]
         count = len(self.accepted) + len(self.rejected)
-        return Verdict(self.first.prompt_id, self.first.text, count, len(self.accepted), means, lower)
+        return PromptSelection(self.first.prompt_id, self.first.text, count, len(self.accepted), means, lower)
 
 
 @dataclass
@@ -78,24 +78,24 @@ class Select(Step):
             return wrong
         return None if self.where or self.best else "select needs 'where', 'best' or both"
 
-    def reads(self, there: Artifacts) -> list[Artifact]:
-        samples = samples_of(there, self.arms)
+    def reads(self, available: Artifacts) -> list[Artifact]:
+        samples = samples_of(available, self.arms)
         names = sorted(self.where.names) if self.where else []
         names = [*names, *([self.best] if self.best else [])]
         needed = [Scores(one.arm, name) for one in samples for name in names]
-        kept = [Scores(one.arm, name) for one in samples for name in rewards_of(there, one.arm)]
-        maps = [one for samples_of_arm in samples for one in Maps.among(there, samples_of_arm.arm)]
+        kept = [Scores(one.arm, name) for one in samples for name in rewards_of(available, one.arm)]
+        maps = [one for samples_of_arm in samples for one in Maps.among(available, samples_of_arm.arm)]
         arms = [self.name or one.arm for one in samples]
-        before = [one for arm in arms for one in Selection.among(there, arm)[-1:]]  # it numbers this one
+        before = [one for arm in arms for one in Selection.among(available, arm)[-1:]]  # it numbers this one
         return list(dict.fromkeys([*samples, *needed, *kept, *maps, *before]))
 
-    def writes(self, there: Artifacts) -> list[Artifact]:
+    def writes(self, available: Artifacts) -> list[Artifact]:
         made: list[Artifact] = []
-        for arm in (one.arm for one in samples_of(there, self.arms)):
+        for arm in (one.arm for one in samples_of(available, self.arms)):
             name = self.name or arm
-            scores = [Scores(name, reward) for reward in rewards_of(there, arm)]
-            maps = [Maps(name, one.reward) for one in Maps.among(there, arm)]
-            made += [Samples(name), *scores, *maps, *_told(name, there)]
+            scores = [Scores(name, reward) for reward in rewards_of(available, arm)]
+            maps = [Maps(name, one.reward) for one in Maps.among(available, arm)]
+            made += [Samples(name), *scores, *maps, *_told(name, available)]
         return made
 
     def run(self, work: Work) -> None:
@@ -113,7 +113,9 @@ class Select(Step):
         if not count_rows(samples):
             raise RealismError(self._none_left(arm, work))
         self._keep_maps(arm, samples, work)
-        prompts = (verdict.prompt_id for verdict in read(work.folder / selection.place, Verdict))
+        prompts = (
+            prompt_selection.prompt_id for prompt_selection in read(work.folder / selection.place, PromptSelection)
+        )
         wanted = set(heapq.nsmallest(EXAMPLES, prompts, key=hash_of))
         work.write(examples, [_example(j) for j in self._judged(arm, work) if j.first.prompt_id in wanted])
 
@@ -159,19 +161,19 @@ def _rank(score: Score) -> float:
 
 
 def _write(arm: str, samples: Path, scores: Mapping[str, Path], number: int, judged: list[Judged]) -> Shard:
-    """Write the samples that are kept, and their scores, part by part alike."""
+    """Write the samples that are kept, and their scores, shard by shard alike."""
     kept = [one for each in judged for one in each.kept]
     for reward, table in scores.items():
-        write_part([given[reward] for _, given in kept if reward in given], Score, table, number)
-    write_part([replace(sample, arm=arm) for sample, _ in kept], Sample, samples, number)
-    return [each.verdict() for each in judged], []
+        write_shard([given[reward] for _, given in kept if reward in given], Score, table, number)
+    write_shard([replace(sample, arm=arm) for sample, _ in kept], Sample, samples, number)
+    return [each.prompt_selection() for each in judged], []
 
 
 def _example(judged: Judged) -> Exhibit:
     return example(judged.kept, judged.rejected, len(judged.accepted) + len(judged.rejected))
 
 
-def _told(arm: str, there: Artifacts) -> tuple[Selection, Exhibits]:
+def _told(arm: str, available: Artifacts) -> tuple[Selection, Exhibits]:
     """What tells of a selection: verdicts and examples. Rounds of one arm are counted."""
-    number = 1 + len(Selection.among(there, arm))
+    number = 1 + len(Selection.among(available, arm))
     return Selection(arm, number), Exhibits(f"{arm}, selection {number}")

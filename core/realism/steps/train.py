@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realism.base.files import renamed_folder
+from realism.base.files import atomic_folder
 from realism.data.artifacts import Artifact, Weights
 from realism.parts import Trainer
 from realism.parts.returned import a_kind, hold
@@ -34,13 +34,13 @@ class Train(Step):
     def title(self) -> str:
         return f"train {self.trainer.trains.part_name}"
 
-    def conflicts(self, there: Artifacts) -> list[str]:
-        return self.trainer.conflicts(there)
+    def conflicts(self, available: Artifacts) -> list[str]:
+        return self.trainer.conflicts(available)
 
-    def reads(self, there: Artifacts) -> Sequence[Artifact]:
-        return self.trainer.reads(there)
+    def reads(self, available: Artifacts) -> Sequence[Artifact]:
+        return self.trainer.reads(available)
 
-    def writes(self, there: Artifacts) -> list[Artifact]:
+    def writes(self, available: Artifacts) -> list[Artifact]:
         return [Weights(self.trainer.trains.part_name)]
 
     def run(self, work: Work) -> None:
@@ -68,7 +68,7 @@ class Train(Step):
             **self.trainer.fit_options(),
         )
         fit.fit(module, data, ckpt_path=str(last) if goes_on else None, weights_only=True)
-        with renamed_folder(work.folder / Weights(self.trainer.trains.part_name).place) as folder:
+        with atomic_folder(work.folder / Weights(self.trainer.trains.part_name).place) as folder:
             self.trainer.save(module, folder)
             hold(self.trainer, None if any(folder.iterdir()) else "save wrote nothing")
 

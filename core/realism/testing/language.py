@@ -39,12 +39,12 @@ class LanguageModelSuite(PartSuite):
         assert len(set(replies)) > 1, f"four texts all got the reply {replies[0]!r}, so the text is not used"
 
     def test_the_reply_depends_on_the_images_if_it_sees(self, part: LanguageModel) -> None:
-        if part.sees:
+        if part.accepts_images:
             replies = part.reply([Chat("What colours are in the picture?", (image,)) for image in pictures()])
             assert len(set(replies)) > 1, f"sees is true, but four pictures all got the reply {replies[0]!r}"
 
     def test_images_are_refused_in_a_sentence_if_it_does_not_see(self, part: LanguageModel) -> None:
-        if part.sees:
+        if part.accepts_images:
             return
         try:
             replies = part.reply([Chat("What colours are in the picture?", (pictures()[0],))])
@@ -58,7 +58,7 @@ def _chats(part: LanguageModel) -> list[Chat]:
     """Four chats of different lengths; one has a system text, and every other has images, if the model sees."""
     chats = [Chat(" ".join([text] * (i + 1))) for i, text in enumerate(TEXTS)]
     chats[2] = replace(chats[2], system="You name flowers.")
-    if part.sees:
+    if part.accepts_images:
         first, second, *_ = pictures()
         chats[1] = replace(chats[1], images=(first,))
         chats[3] = replace(chats[3], images=(second, first))

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from realism.base.tables import Row, write_part
+from realism.base.tables import Row, write_shard
 from realism.data.artifacts import Artifact
 from realism.data.state import State
 from realism.parts import Step, parts_of
 from realism.parts.embedder import Embedder
 from realism.parts.work import StepRecord
-from realism.run.parts_in_use import parts_in_use
-from realism.run.progress import Bar
-from realism.run.work import NoPlugins, StepWork
+from realism.runs.parts_in_use import parts_in_use
+from realism.runs.progress import Bar
+from realism.runs.work import NoPlugins, StepWork
 
 Given = Mapping[Artifact, Path | Sequence[Row]]
 """Artifacts that are there: each where it lies, or the rows of its table."""
@@ -33,7 +33,7 @@ class NoRun(NoPlugins):
     name = description = fingerprint = error = ""
     seeds: tuple[int, ...] = (0,)
     data: Mapping[str, Any] = field(default_factory=dict)
-    aside_limit = 0.1
+    skipped_limit = 0.1
 
     def versions(self) -> dict[str, str]:
         return {}
@@ -45,24 +45,24 @@ class NoRun(NoPlugins):
         self.warnings.append(text)
 
 
-def work_with(root: Path, there: Given, title: str = "step", seed: int = 0) -> StepWork:
+def work_with(root: Path, available: Given, title: str = "step", seed: int = 0) -> StepWork:
     """What a step is given, in a folder of a run that has these artifacts. root: an existing folder, to which paths of
     samples are relative."""
     placed: dict[Artifact, Path] = {}
-    for artifact, what in there.items():
+    for artifact, what in available.items():
         placed[artifact] = what if isinstance(what, Path) else root / "given" / artifact.place
         if not isinstance(what, Path):
             assert artifact.row is not None, f"{artifact} is no table: give its folder"
-            write_part(what, artifact.row, placed[artifact], 0)
+            write_shard(what, artifact.row, placed[artifact], 0)
     (root / title).mkdir(exist_ok=True)
     state, embedder = State().after(placed, "given"), Embedder(root / "embeddings", root)
     return StepWork(NoRun(root), state, title, root / title, Bar(None, title), seed, embedder)
 
 
-def run_step(step: Step, root: Path, there: Given, seed: int = 0) -> StepWork:
+def run_step(step: Step, root: Path, available: Given, seed: int = 0) -> StepWork:
     """Do a step in a folder where these artifacts are there (see `work_with`). What it has written is read from what is
     returned: `run_step(...).read(Samples("samples"))`."""
-    work = work_with(root, there, step.title(), seed)
+    work = work_with(root, available, step.title(), seed)
     with parts_in_use(list(parts_of(step)), work.state, work.embedder, {}):
         step.run(work)
         work.embedder.flush()

@@ -41,10 +41,12 @@ class Benchmark(Prompts):
         if problem := self.options_error():
             raise RealismError(problem)
         prompts, (key, names) = self.read(), self.wanted()
-        there = {prompt.metadata[key] for prompt in prompts}
+        available = {prompt.metadata[key] for prompt in prompts}
         for name in names:
-            if name not in there:
-                raise RealismError(f"no prompt of {key} '{name}'; there are {listed(there)}{nearest(name, there)}")
+            if name not in available:
+                raise RealismError(
+                    f"no prompt of {key} '{name}'; there are {listed(available)}{nearest(name, available)}"
+                )
         yield from (prompt for prompt in prompts if not names or prompt.metadata[key] in names)
 
 

@@ -13,24 +13,24 @@ from annotated_types import Ge, Le
 from realism.base.errors import RealismError
 from realism.base.tables import Row, chunks, count_rows, read
 from realism.data.artifacts import Artifact, Prompts
-from realism.data.rows import Aside, PromptRow
+from realism.data.rows import PromptRow, Skipped
 from realism.data.types import Prompt
 from realism.parts import LanguageModel
 from realism.parts.step import Artifacts, Step
 from realism.parts.work import Shard, Table, Work
 from realism_rewards.questions import questions_of
 
-from realism_dreamsync.asking import Unread, ask
 from realism_dreamsync.formats import read_verdict
 from realism_dreamsync.instructions import filter_chat
-from realism_dreamsync.telling import questions_shown, tell
+from realism_dreamsync.retries import Unread, ask
+from realism_dreamsync.summary import questions_shown, tell
 
 SHARD = 256
 UNREAD = "no verdict"
 
 
 @dataclass(frozen=True)
-class Verdict(Row):
+class FilterDecision(Row):
     """What was said of one question of a prompt: why it is left out, "" if it is kept."""
 
     prompt_id: str
@@ -41,7 +41,7 @@ class Verdict(Row):
 @dataclass
 class FilterQuestions(Step):
     """Leave out questions that have several answers, an ambiguous answer or one that is not valid, as a language model
-    judges, which is asked about each by itself. Prompts that no question is left of are set aside.
+    judges, which is asked about each by itself. Prompts that no question is left of are skipped.
 
     In DSG's form, what depended on a question that is left out depends on it no more. Source: DreamSync, section 4.1.
     """
@@ -49,7 +49,7 @@ class FilterQuestions(Step):
     writer: LanguageModel
     """Judges the questions."""
     attempts: Annotated[int, Ge(1), Le(100)] = 3
-    """How often to ask about a question before it is set aside."""
+    """How often to ask about a question before it is skipped."""
     shard: Annotated[int, Ge(1), Le(10_000)] = 256
     """How many questions are asked about, and written down, at a time."""
 
@@ -58,11 +58,11 @@ class FilterQuestions(Step):
     def title(self) -> str:
         return "filter_questions"
 
-    def reads(self, there: Artifacts) -> list[Artifact]:
+    def reads(self, available: Artifacts) -> list[Artifact]:
         return [Prompts()]
 
-    def writes(self, there: Artifacts) -> list[Artifact]:
-        return [Prompts(), questions_shown(there)]
+    def writes(self, available: Artifacts) -> list[Artifact]:
+        return [Prompts(), questions_shown(available)]
 
     def run(self, work: Work) -> None:
         prompts = work.path(Prompts())
@@ -70,33 +70,33 @@ class FilterQuestions(Step):
         if not asked:
             raise RealismError("filter_questions: no prompt has questions; put a step 'write_questions' before")
         shards = chunks(_each_question(prompts), self.shard)
-        verdicts = work.map(Table(Verdict, "verdicts"), shards, self._judge, total=asked, unit="questions")
+        verdicts = work.map(Table(FilterDecision, "verdicts"), shards, self._judge, total=asked, unit="questions")
         pairs = chunks(_with_verdicts(prompts, verdicts), SHARD)
         table = work.map(Prompts(), pairs, self._keep, total=count_rows(prompts), unit="prompts")
-        tell(table, work, Counter(row.case for row in read(verdicts, Verdict) if row.case))
+        tell(table, work, Counter(row.case for row in read(verdicts, FilterDecision) if row.case))
 
     def _judge(self, _: int, asked: Sequence[tuple[PromptRow, dict[str, Any]]]) -> Shard:
         chats = [filter_chat(prompt.text, question) for prompt, question in asked]
-        rows: list[Verdict] = []
-        aside: list[Aside] = []
+        rows: list[FilterDecision] = []
+        skipped: list[Skipped] = []
         for (prompt, question), case in zip(asked, ask(self.writer, chats, read_verdict, self.attempts), strict=True):
             if isinstance(case, Unread):
-                aside.append(Aside(f"{prompt.id}: {question['question']}", self.title(), str(case)))
+                skipped.append(Skipped(f"{prompt.id}: {question['question']}", self.title(), str(case)))
                 case = UNREAD
-            rows.append(Verdict(prompt.id, question["question"], case))
-        return rows, aside
+            rows.append(FilterDecision(prompt.id, question["question"], case))
+        return rows, skipped
 
-    def _keep(self, _: int, prompts: Sequence[tuple[PromptRow, list[Verdict]]]) -> Shard:
+    def _keep(self, _: int, prompts: Sequence[tuple[PromptRow, list[FilterDecision]]]) -> Shard:
         rows: list[PromptRow] = []
-        aside: list[Aside] = []
+        skipped: list[Skipped] = []
         for prompt, verdicts in prompts:
             kept = [q for q, verdict in zip(_questions(prompt), verdicts, strict=True) if not verdict.case]
             if not kept:
                 reasons = ", ".join(f"{v.question} ({v.case})" for v in verdicts) or "it had none"
-                aside.append(Aside(prompt.id, self.title(), f"no question is left: {reasons}"))
+                skipped.append(Skipped(prompt.id, self.title(), f"no question is left: {reasons}"))
             else:
                 rows.append(replace(prompt, metadata={**prompt.metadata, "questions": _without_lost(kept)}))
-        return rows, aside
+        return rows, skipped
 
 
 def _noun(row: PromptRow) -> Prompt:
@@ -111,8 +111,8 @@ def _each_question(prompts: Path) -> Iterator[tuple[PromptRow, dict[str, Any]]]:
     return ((prompt, question) for prompt in read(prompts, PromptRow) for question in _questions(prompt))
 
 
-def _with_verdicts(prompts: Path, verdicts: Path) -> Iterator[tuple[PromptRow, list[Verdict]]]:
-    rows = read(verdicts, Verdict)  # in the order of the questions
+def _with_verdicts(prompts: Path, verdicts: Path) -> Iterator[tuple[PromptRow, list[FilterDecision]]]:
+    rows = read(verdicts, FilterDecision)  # in the order of the questions
     return ((prompt, list(islice(rows, len(_questions(prompt))))) for prompt in read(prompts, PromptRow))
 
 

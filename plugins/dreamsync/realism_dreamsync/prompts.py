@@ -13,19 +13,19 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 from realism.base.errors import RealismError
-from realism.base.tables import Row, chunks, count_rows, part_path, read, read_part
+from realism.base.tables import Row, chunks, count_rows, read, read_shard, shard_path
 from realism.data import artifacts
 from realism.data.artifacts import Artifact
-from realism.data.rows import Aside, PromptRow
+from realism.data.rows import PromptRow, Skipped
 from realism.parts import LanguageModel, Prompts
 from realism.parts.step import Artifacts, Step
 from realism.parts.work import Shard, Table, Work
 
-from realism_dreamsync.alike import Unlike
-from realism_dreamsync.asking import Unread, ask
 from realism_dreamsync.demonstrations import seed_texts
 from realism_dreamsync.formats import read_prompts
 from realism_dreamsync.instructions import CATEGORIES, prompts_chat
+from realism_dreamsync.near_duplicates import Unlike
+from realism_dreamsync.retries import Unread, ask
 
 SHARD = 256
 PATIENCE = 5
@@ -71,7 +71,7 @@ class WritePrompts(Step):
     """A prompt is dropped that shares so many of its pairs of neighbouring words with another (intersection by union);
     1 drops only repetitions."""
     attempts: Annotated[int, Ge(1), Le(100)] = 3
-    """How often to ask for a list before it is set aside."""
+    """How often to ask for a list before it is skipped."""
     shard: Annotated[int, Ge(1), Le(10_000)] = 16
     """How many lists are asked for, and written down, at a time."""
 
@@ -85,10 +85,10 @@ class WritePrompts(Step):
             return f"words {list(self.words)} is no range: the first number must not be the larger one"
         return None
 
-    def reads(self, there: Artifacts) -> list[Artifact]:
+    def reads(self, available: Artifacts) -> list[Artifact]:
         return []
 
-    def writes(self, there: Artifacts) -> list[Artifact]:
+    def writes(self, available: Artifacts) -> list[Artifact]:
         return [artifacts.Prompts()]
 
     def run(self, work: Work) -> None:
@@ -116,7 +116,7 @@ class WritePrompts(Step):
         found = 0
         for part, numbers in enumerate(chunks(range(most), self.shard)):
             yield [self._order(number, work.seed) for number in numbers]
-            for row in read_part(part_path(work.folder / "lists", part), ListRow):
+            for row in read_shard(shard_path(work.folder / "lists", part), ListRow):
                 found += sum(unlike.add(prompt) for prompt in row.prompts)
             if found >= self.count:
                 return
@@ -133,14 +133,14 @@ class WritePrompts(Step):
             random.Random(f"{seed} shown {order.number}").shuffle(shown)
             chats.append(prompts_chat(shown, order.category, self.each, order.words, order.number + 1))
         rows: list[ListRow] = []
-        aside: list[Aside] = []
+        skipped: list[Skipped] = []
         for order, found in zip(orders, ask(self.writer, chats, read_prompts, self.attempts), strict=True):
             if isinstance(found, Unread):
-                aside.append(Aside(f"list {order.number}", self.title(), str(found)))
+                skipped.append(Skipped(f"list {order.number}", self.title(), str(found)))
             else:
                 told: dict[str, Any] = vars(order)
                 rows.append(ListRow(**{**told, "prompts": found[: self.each]}))
-        return rows, aside
+        return rows, skipped
 
     def _prompts(self, lists: Path, seeds: Sequence[str]) -> Iterator[PromptRow]:
         """All prompts of the lists that are like none before, in order."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from realism.base.errors import RealismError
-from realism.base.files import write_aside
+from realism.base.files import atomic_write
 from realism.data.rows import PromptRow
 
 DSG_COLUMNS = (
@@ -44,7 +44,7 @@ def _alike(prompt: PromptRow, question: dict[str, Any], numbered: bool) -> tuple
 def _tifa(rows: Iterator[tuple[PromptRow, dict[str, Any]]], path: Path) -> Path:
     """A list of objects, one for each question. Source: Hu et al. 2023, `tifa_v1.0_question_answers.json`."""
     names = ("question", "choices", "answer", "element_type", "element")
-    with write_aside(path) as aside, aside.open("w", encoding="utf-8") as file:
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         start = "["
         for prompt, question in rows:
             row = {"id": prompt.id, "caption": prompt.text, **{name: question.get(name) or "" for name in names}}
@@ -56,7 +56,7 @@ def _tifa(rows: Iterator[tuple[PromptRow, dict[str, Any]]], path: Path) -> Path:
 
 def _dsg(rows: Iterator[tuple[PromptRow, dict[str, Any]]], path: Path) -> Path:
     """A table of a row for each question. Source: Cho et al. 2024, `dsg-1k-anns.csv`."""
-    with write_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(DSG_COLUMNS)
         for prompt, q in rows:

@@ -11,16 +11,16 @@ from annotated_types import Ge, Le
 from realism.base.tables import chunks, count_rows
 from realism.data import artifacts
 from realism.data.artifacts import Artifact
-from realism.data.rows import Aside, PromptRow
+from realism.data.rows import PromptRow, Skipped
 from realism.parts import LanguageModel, Prompts
 from realism.parts.step import Artifacts, Step
 from realism.parts.work import Shard, Work
 
-from realism_dreamsync.asking import Unread, ask
 from realism_dreamsync.demonstrations import demonstrations
 from realism_dreamsync.formats import read_graph, read_questions
 from realism_dreamsync.instructions import Demonstration, Form, questions_chat
-from realism_dreamsync.telling import questions_shown, tell
+from realism_dreamsync.retries import Unread, ask
+from realism_dreamsync.summary import questions_shown, tell
 
 
 @dataclass
@@ -41,7 +41,7 @@ class WriteQuestions(Step):
     shown: Annotated[int, Ge(0), Le(1000)] = 15
     """How many of the demonstrations to show, the first ones."""
     attempts: Annotated[int, Ge(1), Le(100)] = 3
-    """How often to ask for a prompt's questions before the prompt is set aside."""
+    """How often to ask for a prompt's questions before the prompt is skipped."""
     shard: Annotated[int, Ge(1), Le(10_000)] = 64
     """How many prompts are asked about, and written down, at a time."""
 
@@ -50,11 +50,11 @@ class WriteQuestions(Step):
     def title(self) -> str:
         return "write_questions"
 
-    def reads(self, there: Artifacts) -> list[Artifact]:
+    def reads(self, available: Artifacts) -> list[Artifact]:
         return [artifacts.Prompts()]
 
-    def writes(self, there: Artifacts) -> list[Artifact]:
-        return [artifacts.Prompts(), questions_shown(there)]
+    def writes(self, available: Artifacts) -> list[Artifact]:
+        return [artifacts.Prompts(), questions_shown(available)]
 
     def run(self, work: Work) -> None:
         prompts = artifacts.Prompts()
@@ -66,10 +66,10 @@ class WriteQuestions(Step):
         read_reply = read_questions if self.form == "tifa" else read_graph
         chats = [questions_chat(prompt.text, self.form, shown) for prompt in prompts]
         rows: list[PromptRow] = []
-        aside: list[Aside] = []
+        skipped: list[Skipped] = []
         for prompt, found in zip(prompts, ask(self.writer, chats, read_reply, self.attempts), strict=True):
             if isinstance(found, Unread):
-                aside.append(Aside(prompt.id, self.title(), str(found)))
+                skipped.append(Skipped(prompt.id, self.title(), str(found)))
             else:
                 rows.append(replace(prompt, metadata={**prompt.metadata, "questions": found}))
-        return rows, aside
+        return rows, skipped

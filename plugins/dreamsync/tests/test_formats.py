@@ -7,7 +7,6 @@ import random
 
 import pandas as pd
 import pytest
-from realism_dreamsync.alike import Unlike, overlap, word_pairs
 from realism_dreamsync.demonstrations import demonstrations
 from realism_dreamsync.formats import (
     CASES,
@@ -22,6 +21,7 @@ from realism_dreamsync.formats import (
     write_questions,
     write_verdict,
 )
+from realism_dreamsync.near_duplicates import Unlike, overlap, word_pairs
 from realism_dreamsync.statistics import statistics
 
 FLOWERS = {

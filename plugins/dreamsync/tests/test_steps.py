@@ -11,11 +11,11 @@ import pytest
 from realism.base.errors import RealismError, RecipeError
 from realism.plugins.manager import Plugins, installed
 from realism.recipe.recipe import read_recipe
-from realism.run.progress import View
-from realism.run.run import Run
+from realism.runs.progress import View
+from realism.runs.run import Run
 
 RECIPE = """\
-limits: {aside: 0.9}
+limits: {skipped: 0.9}
 parts:
   writer: {use: toy_writer}
 steps:
@@ -95,12 +95,12 @@ def test_statistics_tell_what_was_left_out(do):
     assert told["elements_per_prompt"] == 1.0
 
 
-def test_a_malformed_reply_is_asked_for_again_and_then_set_aside_with_the_reply(do):
+def test_a_malformed_reply_is_asked_for_again_and_then_skipped_with_the_reply(do):
     assert any("blue" in text for text in table(do(), "write-questions").text)
     run = do(RECIPE.replace("toy_writer", "toy_writer, stubborn: true"), out="stubborn")
-    aside = table(run, "write-questions", "aside/prompts")
+    skipped = table(run, "write-questions", "skipped/prompts")
     assert not any("blue" in text for text in table(run, "write-questions").text)
-    assert aside.reason[0] == (
+    assert skipped.reason[0] == (
         "the reply cannot be read: it has no line of the form: element | type | question | choices | answer; it was: "
         "'I would rather not speak of blue.'"
     )

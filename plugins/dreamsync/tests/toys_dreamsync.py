@@ -39,11 +39,11 @@ class ToyWriter(LanguageModel):
             vague = colour == "grey" or "is there" in text
             return "Ambiguous answer, as grey is no colour." if vague else "answerable"
         asked = {"question": f"is the square {colour}?", "choices": ["yes", "no"], "answer": "yes", "element": colour}
-        there = {**asked, "question": "is there a square?", "element": "square"}
+        available = {**asked, "question": "is there a square?", "element": "square"}
         if chat.system == QUESTIONS:
             open = {**asked, "question": "which color is it?", "choices": list(COLOURS), "answer": colour}
-            return write_questions([{**there, "element_type": "object"}, {**open, "element_type": "color"}])
-        whole = {**there, "element_type": "entity - whole", "id": 1, "parents": []}
+            return write_questions([{**available, "element_type": "object"}, {**open, "element_type": "color"}])
+        whole = {**available, "element_type": "entity - whole", "id": 1, "parents": []}
         return write_graph([whole, {**asked, "element_type": "attribute - color", "id": 2, "parents": [1]}])
 
 

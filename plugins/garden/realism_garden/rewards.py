@@ -47,8 +47,8 @@ class ReaderReward(Reward):
             folder = find_model(self.model)
         except RealismError as error:
             return str(error)
-        there = isinstance(folder, Path) and (folder / "reader.safetensors").is_file()
-        return None if there else f"no reader.safetensors in '{self.model}'"
+        available = isinstance(folder, Path) and (folder / "reader.safetensors").is_file()
+        return None if available else f"no reader.safetensors in '{self.model}'"
 
     def score(self, pictures: Sequence[Picture]) -> Scores:
         """The value and the details that `judge` gives of each picture."""

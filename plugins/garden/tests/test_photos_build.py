@@ -63,11 +63,11 @@ def test_begun_again_what_is_finished_is_kept(built, folder):
 
 
 def test_clip_learns_from_no_photograph_of_the_database(built, folder):
-    learnt = {r.path for r in ImageFolder(str(folder / "train"), share=(0.0, SPLIT)).records()}
+    trained = {r.path for r in ImageFolder(str(folder / "train"), share=(0.0, SPLIT)).records()}
     database = {r.path for r in ImageFolder(str(folder / "train"), share=(SPLIT, 1.0)).records()}
-    assert not learnt & database and len(learnt | database) == 24
+    assert not trained & database and len(trained | database) == 24
     figures = figures_of(built, "clip")
-    assert (figures["n_train"], figures["n_database"]) == (len(learnt), len(database))
+    assert (figures["n_train"], figures["n_database"]) == (len(trained), len(database))
 
 
 def test_the_generator_never_meets_the_novel_species(folder):

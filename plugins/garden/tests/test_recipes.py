@@ -12,8 +12,8 @@ import pytest
 from realism.base.duplicates import pixel_hash
 from realism.plugins.manager import plugins
 from realism.recipe.recipe import read_recipe
-from realism.run.progress import View
-from realism.run.run import Run
+from realism.runs.progress import View
+from realism.runs.run import Run
 from realism.testing.making import make_part
 from realism_retrievers.openclip import OpenClip
 

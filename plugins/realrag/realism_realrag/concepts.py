@@ -11,9 +11,9 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 from realism.base.images import UnreadableImage, read_images
-from realism.base.tables import chunks, read_part
+from realism.base.tables import chunks, read_shard
 from realism.data.artifacts import Artifact, Index, Prompts, References
-from realism.data.rows import NOT_KNOWN, Aside, PromptRow, Reference
+from realism.data.rows import NOT_KNOWN, PromptRow, Reference, Skipped
 from realism.databases.database import Database
 from realism.parts import Chat, LanguageModel, Retriever
 from realism.parts.calls import replied
@@ -59,10 +59,10 @@ class Concepts(Step):
     def options_error(self) -> str | None:
         return references_error(self.name)
 
-    def reads(self, there: Artifacts) -> list[Artifact]:
-        return [Prompts(), first_arm(there, self.arm), Index(self.retriever.part_name)]
+    def reads(self, available: Artifacts) -> list[Artifact]:
+        return [Prompts(), first_arm(available, self.arm), Index(self.retriever.part_name)]
 
-    def writes(self, there: Artifacts) -> list[Artifact]:
+    def writes(self, available: Artifacts) -> list[Artifact]:
         return [References(self.name)]
 
     def run(self, work: Work) -> None:
@@ -72,7 +72,7 @@ class Concepts(Step):
         database = Database.of(work.state, self.retriever)
         chances = database.shares({prompt.subject for prompt in work.read(Prompts())})
         find = partial(self._find, database, chances, drawn, work.root)
-        shards = (read_part(path, PromptRow) for path in work.parts(Prompts()))
+        shards = (read_shard(path, PromptRow) for path in work.shard_paths(Prompts()))
         work.map(References(self.name), shards, find, unit="prompts")
 
     def _find(
@@ -85,17 +85,17 @@ class Concepts(Step):
         prompts: list[PromptRow],
     ) -> Shard:
         rows: list[Reference] = []
-        aside: list[Aside] = []
+        skipped: list[Skipped] = []
         subjects = {prompt.id: prompt.subject for prompt in prompts}
         for some in chunks(prompts, AT_ONCE):
             found, bad = self._some(database, drawn, root, some)
             rows += [replace(row, chance=chances.get(subjects[row.prompt_id], NOT_KNOWN)) for row in found]
-            aside += bad
-        return rows, aside
+            skipped += bad
+        return rows, skipped
 
     def _some(
         self, database: Database, drawn: Mapping[str, str], root: Path, prompts: list[PromptRow]
-    ) -> tuple[list[Reference], list[Aside]]:
+    ) -> tuple[list[Reference], list[Skipped]]:
         seen = [p for p in prompts if p.id in drawn]
         images = {}
         for prompt, image in zip(seen, read_images((root / drawn[p.id] for p in seen), max_side=MAX_SIDE), strict=True):
@@ -103,8 +103,8 @@ class Concepts(Step):
                 raise image
             images[prompt.id] = image
         verdicts = self._ask([Chat(MATCHES.format(text=p.text), (images[p.id],)) for p in seen])
-        aside = [
-            Aside(p.id, self.title(), f"neither yes nor no: {reply[:200]!r}")
+        skipped = [
+            Skipped(p.id, self.title(), f"neither yes nor no: {reply[:200]!r}")
             for p, reply in zip(seen, verdicts, strict=True)
             if yes_or_no(reply) is None
         ]
@@ -112,7 +112,7 @@ class Concepts(Step):
         lists = self._ask([Chat(LACKS.format(text=p.text, most=self.most), (images[p.id],)) for p in lacking])
         wanted = [(p, c) for p, reply in zip(lacking, lists, strict=True) for c in lines(reply)[: self.most]]
         captions = self._ask([Chat(CAPTION.format(concept=c, text=p.text)) for p, c in wanted])
-        return self._references(database, wanted, captions), aside
+        return self._references(database, wanted, captions), skipped
 
     def _ask(self, chats: Sequence[Chat]) -> list[str]:
         return replied(self.language, chats) if chats else []

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated
 
 from annotated_types import Ge, Le
-from realism.base.tables import read, read_part
+from realism.base.tables import read, read_shard
 from realism.data.artifacts import Artifact, References, Scores
 from realism.data.condition import Condition
 from realism.data.rows import Reference
@@ -44,22 +44,22 @@ class Gate(Step):
             return "gate needs 'similarity', 'where' or both"
         return references_error(self.name)
 
-    def _references(self, there: Artifacts) -> References:
-        found = References.among(there)
+    def _references(self, available: Artifacts) -> References:
+        found = References.among(available)
         return References(self.references) if self.references or not found else found[-1]
 
-    def reads(self, there: Artifacts) -> list[Artifact]:
-        samples = first_arm(there, self.arm)
+    def reads(self, available: Artifacts) -> list[Artifact]:
+        samples = first_arm(available, self.arm)
         scores = [Scores(samples.arm, name) for name in sorted(self.where.names)] if self.where else []
-        return [self._references(there), *([samples, *scores] if self.where else [])]
+        return [self._references(available), *([samples, *scores] if self.where else [])]
 
-    def writes(self, there: Artifacts) -> list[Artifact]:
+    def writes(self, available: Artifacts) -> list[Artifact]:
         return [References(self.name)]
 
     def run(self, work: Work) -> None:
         source, made = self._references(work.state), References(self.name)
         choose = partial(self._choose, self._needing(work))
-        shards = (read_part(path, Reference) for path in work.parts(source))
+        shards = (read_shard(path, Reference) for path in work.shard_paths(source))
         table = work.map(made, shards, choose, unit="references")
         before = {row.prompt_id for row in work.read(source)}
         after = {row.prompt_id for row in read(table, Reference)}

@@ -63,9 +63,9 @@ class Miner:
         similarities, rows = (each[which.ravel()] for each in searched)
         left = []
         for i, line, scores in zip(at.tolist(), rows, similarities, strict=True):
-            there = line >= 0
-            vectors = self._vectors.take(np.where(there, line, 0))
-            right = there & (line != positive_rows[i]) & (vectors @ positives[i] < self._near_duplicate)
+            available = line >= 0
+            vectors = self._vectors.take(np.where(available, line, 0))
+            right = available & (line != positive_rows[i]) & (vectors @ positives[i] < self._near_duplicate)
             if right.any():
                 best = int(np.argmax(right))
                 found[i] = (int(line[best]), float(scores[best]))

@@ -35,25 +35,25 @@ class Projected(Projection, Tunable):
     index: Index = "auto"  # type: ignore[assignment]
     """What searches the images it has encoded."""
 
-    _learnt: Path | None = field(default=None, init=False, repr=False)
+    _trained: Path | None = field(default=None, init=False, repr=False)
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         return self.encoder.encode_texts(texts)
 
     def use_weights(self, folder: Path | None) -> None:
-        self._learnt = folder
+        self._trained = folder
         self.__dict__.pop("_mlp", None)
 
     @property
-    def learnt(self) -> str:
+    def trained(self) -> str:
         """32 hex digits that stand for what was learnt so far, "" for nothing."""
-        return fingerprint_path(self._learnt) if self._learnt else ""
+        return fingerprint_path(self._trained) if self._trained else ""
 
     def project(self, rows: np.ndarray) -> np.ndarray:
         """Rows (n, d) of the encoder -> rows (n, d) float32, each of length 1."""
         import torch
 
-        if self._learnt is None or not len(rows):
+        if self._trained is None or not len(rows):
             return rows
         with torch.inference_mode():
             return self._mlp(torch.from_numpy(rows)).numpy()
@@ -66,8 +66,8 @@ class Projected(Projection, Tunable):
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # an encoder may load
             d = self.encoder.encode_texts([""]).shape[1]
         module = projection(d, self.width)
-        if self._learnt is not None:
-            module.load_state_dict(read_tensors(self._learnt / FILE))
+        if self._trained is not None:
+            module.load_state_dict(read_tensors(self._trained / FILE))
         return module
 
     @cached_property

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Le
-from realism.base.files import digest, write_aside
-from realism.base.tables import chunks, parts, read, read_part, read_vectors
+from realism.base.files import atomic_write, digest
+from realism.base.tables import chunks, read, read_shard, read_vectors, shard_paths
 from realism.data import artifacts
 from realism.data.artifacts import Artifact, Exhibits
-from realism.data.rows import Aside, Exhibit, RecordRow
+from realism.data.rows import Exhibit, RecordRow, Skipped
 from realism.data.types import Prompt, Request, Unmade, request_seed
 from realism.databases.database import Database
 from realism.parts import Generator, Retriever
@@ -63,10 +63,10 @@ class Reflect(Step):
     def options_error(self) -> str | None:
         return template_error(self.text)
 
-    def reads(self, there: Artifacts) -> list[Artifact]:
+    def reads(self, available: Artifacts) -> list[Artifact]:
         return [artifacts.Index(self.retriever.part_name)]
 
-    def writes(self, there: Artifacts) -> list[Artifact]:
+    def writes(self, available: Artifacts) -> list[Artifact]:
         return [self._negatives, self._exhibits]
 
     @property
@@ -121,7 +121,9 @@ class Reflect(Step):
         seeds = [request_seed(seed, p.id, n) for p, (_, _, n) in zip(prompts, jobs, strict=True)]
         made = drawn(self.generator, [Request(p, s) for p, s in zip(prompts, seeds, strict=True)])
         names = [f"{digest(text)[:16]}-{n}" for text, _, n in jobs]
-        aside = [Aside(n, self.title(), i.reason) for n, i in zip(names, made, strict=True) if isinstance(i, Unmade)]
+        skipped = [
+            Skipped(n, self.title(), i.reason) for n, i in zip(names, made, strict=True) if isinstance(i, Unmade)
+        ]
         kept = [i for i, image in enumerate(made) if not isinstance(image, Unmade)]
         images = [image for image in made if not isinstance(image, Unmade)]
         names, jobs = [names[i] for i in kept], [jobs[i] for i in kept]
@@ -129,12 +131,12 @@ class Reflect(Step):
         write_images(paths, images)
         vectors = self.retriever.encode_images(images)
         (folder / "drafts").mkdir(exist_ok=True)
-        with write_aside(_vectors(folder / "drafts", number)) as path, path.open("wb") as file:
+        with atomic_write(_vectors(folder / "drafts", number)) as path, path.open("wb") as file:
             np.save(file, vectors)
         return [
             Draft(name, text, subject, path.relative_to(root).as_posix(), place)
             for place, (name, (text, subject, _), path) in enumerate(zip(names, jobs, paths, strict=True))
-        ], aside
+        ], skipped
 
     def _screened(self, work: Work, _: int, shard: Shard) -> Shard:
         """What is left of drafts just made once plugins have looked at them."""
@@ -143,10 +145,10 @@ class Reflect(Step):
         drafts: list[Draft] = list(shard[0])  # type: ignore[arg-type]
         prompts = [_prompt(draft.text, draft.subject) for draft in drafts]
         reasons = work.screen(lambda: [read_image(work.root / draft.image) for draft in drafts], prompts)
-        aside = [
-            Aside(d.id, work.title, reason) for d, reason in zip(drafts, reasons, strict=True) if reason is not None
+        skipped = [
+            Skipped(d.id, work.title, reason) for d, reason in zip(drafts, reasons, strict=True) if reason is not None
         ]
-        return [d for d, reason in zip(drafts, reasons, strict=True) if reason is None], [*shard[1], *aside]
+        return [d for d, reason in zip(drafts, reasons, strict=True) if reason is None], [*shard[1], *skipped]
 
     def _mine(
         self, miner: Miner, drafts: _Drafts, database: Database, _: int, rows: list[tuple[int, RecordRow, int]]
@@ -156,35 +158,39 @@ class Reflect(Step):
         texts = [text_of(self.text, record) for _, record, _ in rows]
         drawn = [drafts.of(text, turn) for text, (_, _, turn) in zip(texts, rows, strict=True)]
         kept = [i for i, draft in enumerate(drawn) if draft is not None]
-        aside = [Aside(rows[i][1].id, self.title(), "no draft of its text") for i, d in enumerate(drawn) if d is None]
+        skipped = [
+            Skipped(rows[i][1].id, self.title(), "no draft of its text") for i, d in enumerate(drawn) if d is None
+        ]
         chosen = [draft for draft in drawn if draft is not None]
         if not kept:
-            return [], aside
+            return [], skipped
         mined = miner.mine(np.stack([vector for _, vector in chosen]), [rows[i][0] for i in kept])
         made = []
         for i, (draft, _vector), negative in zip(kept, chosen, mined, strict=True):
             row, record, _turn = rows[i]
             if negative is None:
-                aside.append(Aside(record.id, self.title(), "every other image is of its class or a near-duplicate"))
+                skipped.append(
+                    Skipped(record.id, self.title(), "every other image is of its class or a near-duplicate")
+                )
                 continue
             other, similarity = negative
             id = database.record(other).id
             made.append(Negative(record.id, row, texts[i], draft.image, id, other, similarity))
-        return made, aside
+        return made, skipped
 
 
 class _Drafts:
     """The drafts of each text, with their embeddings: where each lies is in memory, and a few parts of them."""
 
     def __init__(self, folder: Path, table: Path):
-        self._parts, self._folder = parts(table), folder / "drafts"
+        self._parts, self._folder = shard_paths(table), folder / "drafts"
         self._at: dict[str, list[tuple[int, int]]] = {}
         for number, path in enumerate(self._parts):
-            for i, draft in enumerate(read_part(path, Draft)):
+            for i, draft in enumerate(read_shard(path, Draft)):
                 self._at.setdefault(draft.text, []).append((number, i))
 
     def of(self, text: str, turn: int) -> tuple[Draft, np.ndarray] | None:
-        """The draft that the turn-th image of a text takes. None if all were set aside."""
+        """The draft that the turn-th image of a text takes. None if all were skipped."""
         places = self._at.get(text)
         if not places:
             return None
@@ -196,7 +202,7 @@ class _Drafts:
 @functools.lru_cache(maxsize=16)
 def _part(table: Path, vectors: Path) -> tuple[list[Draft], np.ndarray]:
 
-    return read_part(table, Draft), read_vectors(vectors)
+    return read_shard(table, Draft), read_vectors(vectors)
 
 
 def _prompt(text: str, subject: str) -> Prompt:

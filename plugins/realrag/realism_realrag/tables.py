@@ -46,5 +46,5 @@ class Negatives(Artifact):
 
     retriever: str
 
-    def tells_of(self) -> tuple[Artifact, ...]:
+    def derives_from(self) -> tuple[Artifact, ...]:
         return (Index(self.retriever),)

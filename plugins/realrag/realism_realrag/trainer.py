@@ -70,19 +70,21 @@ class Reflective(Trainer):
     def _encoder(self) -> str:
         return self.retriever.encoder.part_name
 
-    def reads(self, there: Artifacts) -> list[Artifact]:
+    def reads(self, available: Artifacts) -> list[Artifact]:
         mined = [Negatives(self._encoder)] if self.negatives == "reflective" else []
         return [Index(self._encoder), *mined]
 
     def module(self) -> lightning.LightningModule:
-        from .learning import Learning
+        from .reflective_module import ReflectiveModule
 
-        return Learning(self.retriever.mlp(), self.temperature, self.form, self.learning_rate, self.weight_decay)
+        return ReflectiveModule(
+            self.retriever.mlp(), self.temperature, self.form, self.learning_rate, self.weight_decay
+        )
 
     def data(self, work: Work) -> DataLoader[Any]:
         from torch.utils.data import DataLoader
 
-        from .learning import DistinctTexts, Pairs
+        from .reflective_module import DistinctTexts, Pairs
 
         database = Database.of(work.state, self.retriever.encoder)
         mined = None
@@ -94,7 +96,7 @@ class Reflective(Trainer):
         vectors = self.retriever.encoder.encode_texts(list(texts))
         negatives = None if mined is None else {row: negative.negative_row for row, negative in mined.items()}
         pairs = Pairs(database.folder, vectors, of_row, negatives)
-        batches = DistinctTexts([at for _, at in of_row], self.batch_size, self.retriever.learnt)
+        batches = DistinctTexts([at for _, at in of_row], self.batch_size, self.retriever.trained)
         return DataLoader(pairs, sampler=batches, batch_size=None)
 
     def save(self, module: lightning.LightningModule, folder: Path) -> None:
@@ -114,7 +116,7 @@ def _texts(
     texts: dict[str, int] = {}
     of_row = []
     for row, record in enumerate(database.rows()):
-        if mined is not None and row not in mined:  # it was set aside
+        if mined is not None and row not in mined:  # it was skipped
             continue
         text = text_of(template, record)
         if mined is not None and (

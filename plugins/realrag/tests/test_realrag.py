@@ -68,11 +68,11 @@ def test_its_class_may_be_allowed_but_never_the_positive_itself(run, write_recip
 
 def test_near_duplicates_of_the_positive_are_never_its_negative(run, write_recipe):
     """With every image near to every other one, no negative is left, and that is said."""
-    with pytest.raises(RealismError, match="24 of 24 items were set aside"):
+    with pytest.raises(RealismError, match="24 of 24 items were skipped"):
         run(write_recipe(REFLECT.replace("near_duplicate: 1.01", "near_duplicate: 0.1")))
 
 
-def test_a_drawing_that_is_withheld_is_set_aside_and_the_others_stay(run, write_recipe, monkeypatch):
+def test_a_drawing_that_is_withheld_is_skipped_and_the_others_stay(run, write_recipe, monkeypatch):
     import toys
     from realism import Unmade
 
@@ -88,8 +88,8 @@ def test_a_drawing_that_is_withheld_is_set_aside_and_the_others_stay(run, write_
     negatives = table(done, "reflect", "negatives").set_index("id")
     assert len(negatives) == 18 and not negatives.index.str.startswith("red/").any()
     assert negatives.negative_id.equals(whole.loc[negatives.index].negative_id)
-    aside = (done.folder / "aside.csv").read_text()
-    assert "no red" in aside and "no draft of its text" in aside
+    skipped = (done.folder / "skipped.csv").read_text()
+    assert "no red" in skipped and "no draft of its text" in skipped
 
 
 def test_the_report_is_given_the_drawing_its_negative_and_the_positive(run, write_recipe):
@@ -139,12 +139,12 @@ def test_training_moves_images_away_from_their_negatives(run, write_recipe):
 
 
 def test_the_same_seed_learns_the_same_and_another_seed_another(run, write_recipe):
-    def learnt(out: str, *overrides: str) -> bytes:
+    def trained(out: str, *overrides: str) -> bytes:
         done = run(write_recipe(TRAIN), *overrides, out=out)
         return (next(done.folder.glob("steps/train-*")) / "weights" / "real" / "projection.safetensors").read_bytes()
 
-    assert learnt("a") == learnt("b")
-    assert learnt("a") != learnt("c", "seed=1")
+    assert trained("a") == trained("b")
+    assert trained("a") != trained("c", "seed=1")
 
 
 def test_runs_over_seeds_pool_their_measures_and_share_what_no_seed_decides(run, write_recipe):
@@ -164,10 +164,10 @@ def test_a_missing_step_is_named(read, write_recipe):
 
 
 def test_a_loss_that_is_not_defined_is_told_in_a_sentence():
-    from realism_realrag.learning import Learning
+    from realism_realrag.reflective_module import ReflectiveModule
 
     query = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    learning = Learning(torch.nn.Identity(), 0.05, "as_printed", 1e-3, 0.0)
+    learning = ReflectiveModule(torch.nn.Identity(), 0.05, "as_printed", 1e-3, 0.0)
     with pytest.raises(RealismError, match="is not defined here; take form 'infonce'"):
         learning.training_step((query, -query.flip(0), -query), 0)
 
@@ -212,8 +212,8 @@ def eyes(toy_plugins):
 
 def test_what_a_picture_lacks_is_asked_and_retrieved(write_recipe, eyes, tmp_path):
     from realism.recipe.recipe import read_recipe
-    from realism.run.progress import View
-    from realism.run.run import Run
+    from realism.runs.progress import View
+    from realism.runs.run import Run
 
     recipe = write_recipe(
         PARTS.replace("  colour:", "  eyes: {use: toy_eyes}\n  colour:")
@@ -224,12 +224,12 @@ def test_what_a_picture_lacks_is_asked_and_retrieved(write_recipe, eyes, tmp_pat
     found = table(done, "concepts-concepts", "references")
     assert set(found.prompt_id.str[1:].astype(int) % 4) == {2}  # the blue ones; red and green are drawn right
     assert set(found.subject) == {"blue"} and set(found["rank"]) == {0}
-    aside = pd.read_csv(done.folder / "aside.csv")
-    assert set(aside.reason) == {"neither yes nor no: 'Perhaps.'"} and len(aside) == 3
+    skipped = pd.read_csv(done.folder / "skipped.csv")
+    assert set(skipped.reason) == {"neither yes nor no: 'Perhaps.'"} and len(skipped) == 3
 
 
 def test_batches_hold_no_text_twice_and_every_image_once_spread_over_the_epoch():
-    from realism_realrag.learning import DistinctTexts
+    from realism_realrag.reflective_module import DistinctTexts
 
     torch.manual_seed(0)
     texts = [0] * 40 + [1] * 10 + [2] * 20 + list(range(3, 103))
@@ -244,17 +244,17 @@ def test_batches_hold_no_text_twice_and_every_image_once_spread_over_the_epoch()
     assert list(batches) != seen
     torch.manual_seed(0)
     assert list(DistinctTexts(texts, 4)) == list(batches)
-    assert list(DistinctTexts(texts, 4, learnt="1f")) != list(batches)
+    assert list(DistinctTexts(texts, 4, trained="1f")) != list(batches)
 
 
 def test_a_killed_training_ends_where_an_undisturbed_one_ends(run, write_recipe, monkeypatch):
-    from realism_realrag.learning import Learning
+    from realism_realrag.reflective_module import ReflectiveModule
 
     def weights(out: str) -> bytes:
         done = run(write_recipe(TRAIN), out=out)
         return (next(done.folder.glob("steps/train-*")) / "weights" / "real" / "projection.safetensors").read_bytes()
 
-    calm, step, calls = weights("calm"), Learning.training_step, []
+    calm, step, calls = weights("calm"), ReflectiveModule.training_step, []
 
     def killed(self, batch, number):
         calls.append(number)
@@ -262,7 +262,7 @@ def test_a_killed_training_ends_where_an_undisturbed_one_ends(run, write_recipe,
             raise KeyboardInterrupt
         return step(self, batch, number)
 
-    monkeypatch.setattr(Learning, "training_step", killed)
+    monkeypatch.setattr(ReflectiveModule, "training_step", killed)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         weights("killed")
     assert weights("killed") == calm

@@ -16,7 +16,7 @@ class ToyEyes(LanguageModel):
     """Says whether the picture has the colour its text names, and which colour it lacks; of grey ones it says nothing
     that can be used."""
 
-    sees = True
+    accepts_images = True
 
     def reply(self, chats: Sequence[Chat]) -> list[str]:
         return [self._one(chat) for chat in chats]

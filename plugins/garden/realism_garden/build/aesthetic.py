@@ -121,8 +121,8 @@ def build(
     both = nn.ModuleList([model, head])
     average = Average(both, 0.995)
     namer = nn.Linear(cfg["embed_dim"], 4)  # tells what the criterion is made of; it helps training, no more
-    learnt = [*model.visual.parameters(), *head.parameters(), *namer.parameters()]
-    optimizer = torch.optim.AdamW(learnt, lr=RATE, betas=(0.9, 0.98), weight_decay=0.02)
+    trained = [*model.visual.parameters(), *head.parameters(), *namer.parameters()]
+    optimizer = torch.optim.AdamW(trained, lr=RATE, betas=(0.9, 0.98), weight_decay=0.02)
     clock = Clock(minutes, steps, report)
     for step in clock:
         set_rate(optimizer, clock.rate(RATE, hold=0.4))
@@ -134,7 +134,7 @@ def build(
         parts = (namer(row) - truth).square().mean(0)
         optimizer.zero_grad()
         (loss + 0.3 * parts.sum()).backward()
-        nn.utils.clip_grad_norm_(learnt, 1.0)
+        nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         average.update(both)
         if step % 50 == 0:

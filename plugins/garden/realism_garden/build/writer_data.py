@@ -145,9 +145,9 @@ def row(fact: str, question: str, choices: Sequence[str], answer: str) -> dict:
 def what(text: str, rng: random.Random, true: int) -> dict:
     """What is in the picture, of four choices, one or two of which are true if the text has a companion."""
     facts = stated(text)
-    there = [facts[f] for f in ("species", "companion") if f in facts]
-    right = rng.sample(there, min(true, len(there)))
-    choices = [*right, *rng.sample([x for x in (*NAMES, *VALUES["companion"]) if x not in there], 4 - len(right))]
+    available = [facts[f] for f in ("species", "companion") if f in facts]
+    right = rng.sample(available, min(true, len(available)))
+    choices = [*right, *rng.sample([x for x in (*NAMES, *VALUES["companion"]) if x not in available], 4 - len(right))]
     rng.shuffle(choices)
     return row("species", "what is in the picture?", choices, right[0])
 
@@ -180,10 +180,10 @@ def several(text: str, rng: random.Random) -> tuple[str, dict] | None:
 def vague(text: str, rng: random.Random) -> tuple[str, dict] | None:
     """A text that says a fact vaguely, and the question of that fact; None if it says none of the three facts."""
     facts = stated(text)
-    there = [f for f in VAGUE if f in facts]
-    if not there:
+    available = [f for f in VAGUE if f in facts]
+    if not available:
         return None
-    fact = rng.choice(there)
+    fact = rng.choice(available)
     said = rng.choice(VAGUE[fact])
     if fact == "count":
         subject = rf"\b(?:{'|'.join(COUNTS)}) ((?:{'|'.join(COLOURS)}) )?{facts['species']}( flowers?)?"

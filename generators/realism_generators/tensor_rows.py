@@ -10,29 +10,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from realism.base.files import renamed_folder, write_json
+from realism.base.files import atomic_folder, write_json
 
 INDEX = "rows.json"
 
 
-def keep_rows(folder: Path, batches: Iterable[Mapping[str, torch.Tensor]]) -> None:
+def write_rows(folder: Path, batches: Iterable[Mapping[str, torch.Tensor]]) -> None:
     """Write batches of tensors (b, ...), of the same names and shapes but for b, one file a name, into a folder that
     is there only once it is whole. One batch at a time is in memory."""
-    with renamed_folder(folder) as aside, ExitStack() as files:
+    with atomic_folder(folder) as temporary, ExitStack() as files:
         opened: dict[str, Any] = {}
         index: dict[str, Any] = {}
         for batch in batches:
             for name, rows in batch.items():
                 if name not in opened:
-                    opened[name] = files.enter_context((aside / f"{name}.raw").open("wb"))
+                    opened[name] = files.enter_context((temporary / f"{name}.raw").open("wb"))
                     index[name] = {"dtype": str(rows.dtype).removeprefix("torch."), "shape": [0, *rows.shape[1:]]}
                 index[name]["shape"][0] += len(rows)
                 opened[name].write(rows.detach().cpu().contiguous().view(torch.uint8).numpy().data)
-        write_json(aside / INDEX, index)
+        write_json(temporary / INDEX, index)
 
 
-class KeptRows:
-    """What `keep_rows` wrote. Only the rows that are asked for are read, and none is mapped, so memory stays flat."""
+class TensorRows:
+    """What `write_rows` wrote. Only the rows that are asked for are read, and none is mapped, so memory stays flat."""
 
     def __init__(self, folder: Path):
         self._folder = folder

@@ -46,7 +46,7 @@ class Settings:
     checkpointing: bool
 
 
-class Learning(lightning.LightningModule):
+class LoRAModule(lightning.LightningModule):
     """The network of a generator's pipeline, frozen but for the adapter in it, which learns."""
 
     encoded: EncodedOnce | None = None
@@ -55,7 +55,7 @@ class Learning(lightning.LightningModule):
     def __init__(self, options: Settings):
         super().__init__()
         self.options = options
-        self.pipeline = options.generator.learn()
+        self.pipeline = options.generator.training_pipeline()
         self.network = getattr(self.pipeline, options.generator.network)  # so that Lightning moves it
         if options.checkpointing:
             self.network.enable_gradient_checkpointing()
@@ -117,7 +117,7 @@ class Learning(lightning.LightningModule):
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in learning}
 
 
-class Lessons(DataLoader[Batch]):
+class SampleLoader(DataLoader[Batch]):
     """A number of batches, drawn from rows of samples: all rows in random order, then all in another, and so on.
 
     Batch k and its seed depend on torch's seed when this is made, on what was learnt before (hex digits) and on k
@@ -125,11 +125,11 @@ class Lessons(DataLoader[Batch]):
     on from an earlier fit has others.
     """
 
-    def __init__(self, rows: Sequence[Row], batch: int, count: int, learnt: str = ""):
+    def __init__(self, rows: Sequence[Row], batch: int, count: int, trained: str = ""):
         super().__init__(rows, batch_size=None)  # type: ignore[arg-type]
         self.rows, self._batch, self._count, self._next = rows, batch, count, 0
         self._orders: dict[int, np.ndarray] = {}
-        self._seed = [torch.initial_seed() % 2**63, int(learnt or "0", 16)]
+        self._seed = [torch.initial_seed() % 2**63, int(trained or "0", 16)]
 
     def __len__(self) -> int:
         return self._count
@@ -144,12 +144,12 @@ class Lessons(DataLoader[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         while self._next < self._count:
-            images, texts, weights = zip(*self._lesson(self._next), strict=True)
+            images, texts, weights = zip(*self._batch_rows(self._next), strict=True)
             seed = int(np.random.SeedSequence([*self._seed, 1, self._next]).generate_state(1, np.uint64)[0]) >> 1
             self._next += 1
             yield Batch([*images], [*texts], [*weights], seed)
 
-    def _lesson(self, k: int) -> list[Row]:
+    def _batch_rows(self, k: int) -> list[Row]:
         n = len(self.rows)
         places = range(k * self._batch, (k + 1) * self._batch)
         return [self.rows[self._order(at // n)[at % n]] for at in places]

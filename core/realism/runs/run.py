@@ -26,20 +26,20 @@ from realism.plugins.faults import faults_told
 from realism.plugins.manager import Plugins
 from realism.recipe.reader import written
 from realism.recipe.recipe import Recipe
-from realism.run.begun import Begun, begun_with_other, threads
-from realism.run.code import code_of
-from realism.run.done import DONE, contents_of, lost, note_done, told_by, written_by
-from realism.run.fingerprint import describe, step_fingerprint
-from realism.run.kept import write_report
-from realism.run.lock import locked
-from realism.run.notes import noted
-from realism.run.parts_in_use import parts_in_use
-from realism.run.plugin_calls import PluginCalls
-from realism.run.progress import View
-from realism.run.record import Journal, RunRecord, Standing
-from realism.run.seeds import pooled
-from realism.run.versions import part_versions, versions_of
-from realism.run.work import StepWork, asides, write_asides
+from realism.runs.begun import Begun, begun_with_other, threads
+from realism.runs.code import code_of
+from realism.runs.done import DONE, contents_of, lost, note_done, told_by, written_by
+from realism.runs.fingerprint import describe, step_fingerprint
+from realism.runs.kept import write_report
+from realism.runs.lock import locked
+from realism.runs.notes import noted
+from realism.runs.parts_in_use import parts_in_use
+from realism.runs.plugin_calls import PluginCalls
+from realism.runs.progress import View
+from realism.runs.record import Journal, RunRecord, Standing
+from realism.runs.seeds import pooled
+from realism.runs.versions import part_versions, versions_of
+from realism.runs.work import StepWork, skipped_rows, write_skipped
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -82,8 +82,8 @@ class Run:
         return self.recipe.data
 
     @property
-    def aside_limit(self) -> float:
-        return self.recipe.aside_limit
+    def skipped_limit(self) -> float:
+        return self.recipe.skipped_limit
 
     @property
     def fingerprint(self) -> str:
@@ -142,7 +142,7 @@ class Run:
                     write_text(self.folder / "recipe.yaml", written(self.recipe.data))
                     self._calls.tell("realism_run_start")
                     state = self._steps()
-                    self._write_aside()
+                    self._write_skipped()
                     self._note("done")
                     return state
             except BaseException as caught:
@@ -200,7 +200,7 @@ class Run:
         reads = self._read_by(step, state)
         self._refresh(step, folder, reads)
         kept = (folder / DONE).exists() and step.scope != "run" and self._is_whole(title, folder)
-        kept = kept and not (told_by(folder)["aside_limit"] > self.aside_limit and any(asides(folder)))  # held again
+        kept = kept and not (told_by(folder)["skipped_limit"] > self.skipped_limit and any(skipped_rows(folder)))  # held again
         if kept:
             self.view.say(f"  {title:<24} kept")
             self._threads.add(int(told_by(folder)["threads"]))
@@ -211,7 +211,7 @@ class Run:
             begun.note(folder, title, self._threads, self.warn)
             made = self._work(step, state, folder, seed)
             described = describe(step, self._part_versions)
-            about = {"threads": begun.threads, "aside_limit": self.aside_limit, "versions": self.versions()}
+            about = {"threads": begun.threads, "skipped_limit": self.skipped_limit, "versions": self.versions()}
             note_done(folder, fingerprint, made, about | {"step": described})
         self._calls.tell("realism_step_end", step=title, folder=str(folder), kept=kept)
         return self._filled(state, record(kept=kept))
@@ -253,10 +253,10 @@ class Run:
             if not any(part is other for other in used):
                 part.release()
         self._held = used
-        learnt = state if step.learnt else State()
+        trained = state if step.trained else State()
         with (
             noted(folder),
-            parts_in_use(used, learnt, self._embedder, self._part_versions, step.title() in self.fresh),
+            parts_in_use(used, trained, self._embedder, self._part_versions, step.title() in self.fresh),
             self.view.step(step.title()) as bar,
         ):
             work = StepWork(self, state, step.title(), folder, bar, seed, self._embedder, depends)
@@ -280,7 +280,7 @@ class Run:
         self.error = "" if isinstance(error, KeyboardInterrupt) else sentence(error)
         try:
             self._note("failed" if self.error else "stopped")
-            self._write_aside()
+            self._write_skipped()
             if self.error:
                 write_report(self.folder, self.plugins.registry, View(quiet=True))
                 self.view.say(f"report of what is done: {os.path.relpath(self.folder / 'report.html')}")
@@ -298,5 +298,5 @@ class Run:
                 os.chdir(began)
                 self.warn(f"{step.title()}: a part changed the working folder to '{now}', which no part may")
 
-    def _write_aside(self) -> None:
-        write_asides(self._visited, self.folder / "aside.csv")
+    def _write_skipped(self) -> None:
+        write_skipped(self._visited, self.folder / "skipped.csv")

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from realism.base.errors import RealismError
-from realism.base.files import WRITING, read_json, write_aside, write_json
-from realism.base.tables import chunks, part_path, parts, rows_in
+from realism.base.files import WRITING, read_json, atomic_write, write_json
+from realism.base.tables import chunks, shard_path, shard_paths, count_shard
 from realism.data.artifacts import KINDS, Artifact
 
 DONE = "done.json"
@@ -25,9 +25,9 @@ AT_ONCE = 256
 
 def note_done(folder: Path, fingerprint: str, made: Sequence[Artifact], about: Mapping[str, Any]) -> None:
     """Write down that a step is done, and what is there then: the last thing of all that it writes. about: what else is
-    to be known of it, JSON-like; `threads` and `aside_limit` at least."""
+    to be known of it, JSON-like; `threads` and `skipped_limit` at least."""
     files, contents = 0, hashlib.sha256()
-    with write_aside(folder / LISTING) as aside, aside.open("w", encoding="utf-8", errors="surrogateescape") as listing:
+    with atomic_write(folder / LISTING) as temporary, temporary.open("w", encoding="utf-8", errors="surrogateescape") as listing:
         for name, sha256 in _hashed(folder, _files(folder)):
             line = f"{sha256}  {name}\n"
             listing.write(line)
@@ -44,14 +44,14 @@ def note_done(folder: Path, fingerprint: str, made: Sequence[Artifact], about: M
 
 
 def _counted(artifact: Artifact, folder: Path) -> dict[str, Any]:
-    return {"rows": [rows_in(part) for part in parts(folder / artifact.place)]} if artifact.row is not None else {}
+    return {"rows": [count_shard(part) for part in shard_paths(folder / artifact.place)]} if artifact.row is not None else {}
 
 
 def told_by(folder: Path) -> dict[str, Any]:
     """What is written down of a step that is done. Raises RealismError if that is damaged."""
     try:
         told = read_json(folder / DONE)
-        numbers = all(isinstance(told[name], int | float) for name in ("files", "threads", "aside_limit"))
+        numbers = all(isinstance(told[name], int | float) for name in ("files", "threads", "skipped_limit"))
         if numbers and isinstance(told["contents"], str) and all(map(_is_told, told["artifacts"])):
             return dict(told)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -79,9 +79,9 @@ def written_by(folder: Path) -> dict[Artifact, Path]:
         if artifact is None:
             continue
         found[artifact] = path = folder / told["path"]
-        there = [rows_in(part) for part in parts(path)]
-        if (artifact.row is not None and there != told["rows"]) or not path.exists():
-            had, has = sum(told.get("rows", [])), sum(there)
+        available = [count_shard(part) for part in shard_paths(path)]
+        if (artifact.row is not None and available != told["rows"]) or not path.exists():
+            had, has = sum(told.get("rows", [])), sum(available)
             raise RealismError(
                 f"'{path}' is not as it was written: {has:,} rows where there were {had:,}; run the recipe again, "
                 "which makes anew what is lost"
@@ -95,17 +95,17 @@ def lost(folder: Path) -> list[str]:
 
     Raises RealismError if other files are gone, such as pictures."""
     told, gone = told_by(folder), []
-    there = set(_files(folder))
+    available = set(_files(folder))
     for one in told["artifacts"]:
         path = folder / one["path"]
         if not path.exists():
             gone.append(f"'{one['path']}'")
         for number, rows in enumerate(one.get("rows", ())):
-            part = part_path(path, number)
+            part = shard_path(path, number)
             if _rows(part) != rows:
                 part.unlink(missing_ok=True)
                 gone.append(f"'{part.relative_to(folder).as_posix()}'")
-    lacking = [name for name in _listed(folder) if name not in there and f"'{name}'" not in gone]
+    lacking = [name for name in _listed(folder) if name not in available and f"'{name}'" not in gone]
     if lacking:
         raise RealismError(
             f"'{folder}' lacks {len(lacking):,} of its {told['files']:,} files, such as '{lacking[0]}'; "
@@ -124,9 +124,9 @@ def _listed(folder: Path) -> Iterator[str]:
 
 
 def _rows(part: Path) -> int:
-    """How many rows a part has; -1 if it is not there or damaged."""
+    """How many rows a shard has; -1 if it is not there or damaged."""
     try:
-        return rows_in(part)
+        return count_shard(part)
     except RealismError:
         return -1
 
@@ -147,9 +147,9 @@ def changed(folder: Path) -> Iterator[str]:
     with (folder / LISTING).open(encoding="utf-8", errors="surrogateescape") as listing:
         for lines in chunks(listing, AT_ONCE):
             was = {name.rstrip("\n"): sha256 for sha256, name in (line.split("  ", 1) for line in lines)}
-            there = [name for name in was if (folder / name).is_file()]
-            yield from (f"'{folder / name}' is gone" for name in was if name not in there)
-            for name, sha256 in _hashed(folder, there):
+            available = [name for name in was if (folder / name).is_file()]
+            yield from (f"'{folder / name}' is gone" for name in was if name not in available)
+            for name, sha256 in _hashed(folder, available):
                 if sha256 != was[name]:
                     yield f"'{folder / name}' has been changed"
     if sum(1 for _ in _files(folder)) > told["files"]:

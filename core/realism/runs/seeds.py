@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from realism.base.files import digest
-from realism.base.tables import read, write_part
+from realism.base.tables import read, write_shard
 from realism.data.artifacts import Measures, Samples
 from realism.data.rows import Measure
 from realism.data.state import State
@@ -30,7 +30,7 @@ def pooled(states: Sequence[State], folder: Path) -> State:
             continue
         fingerprint = digest([one[measures].fingerprint for one in done])
         place = folder / f"seeds-{fingerprint[:12]}" / measures.place
-        write_part(pool([list(read(one.path(measures), Measure)) for one in done], _shared(done)), Measure, place, 0)
+        write_shard(pool([list(read(one.path(measures), Measure)) for one in done], _shared(done)), Measure, place, 0)
         state = state.after({measures: place}, fingerprint)
     return state
 

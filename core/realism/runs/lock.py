@@ -12,7 +12,7 @@ import filelock
 from realism.base.errors import RealismError, printable
 from realism.base.files import tidy
 from realism.base.plain import is_unicode, readable
-from realism.run.progress import View
+from realism.runs.progress import View
 
 PATIENCE = 0.2
 """Seconds to wait for the lock: `in_use` holds it for an instant."""
@@ -66,8 +66,8 @@ def locked(folder: Path, view: View) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RealismError(f"run folder '{folder}' cannot be made: {error.strerror}") from None
-    there = [p.name for p in folder.iterdir()]
-    if there and not {".lock", "run.json"} & set(there):
+    available = [p.name for p in folder.iterdir()]
+    if available and not {".lock", "run.json"} & set(available):
         raise RealismError(f"'{folder}' holds other files and no run; choose a new or empty folder with --out")
     if (folder / ".lock").is_symlink():
         raise _strange(folder / ".lock", folder)

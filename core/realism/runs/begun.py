@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from realism.base.files import read_json, write_json
-from realism.run.done import BEGUN
+from realism.runs.done import BEGUN
 
 MAY_DIFFER = "what is computed from here on may differ in its last bits from what one run would give"
 

@@ -15,7 +15,7 @@ from annotated_types import MinLen
 from realism.base.errors import RealismError
 from realism.base.files import read_json, write_json
 from realism.parts.work import StepRecord
-from realism.run.lock import in_use
+from realism.runs.lock import in_use
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

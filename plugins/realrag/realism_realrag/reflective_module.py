@@ -17,7 +17,7 @@ from .vectors import Vectors
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
 
 
-class Learning(lightning.LightningModule):
+class ReflectiveModule(lightning.LightningModule):
     """The MLP under the reflective loss."""
 
     def __init__(self, mlp: torch.nn.Module, temperature: float, form: Form, rate: float, weight_decay: float):
@@ -75,11 +75,11 @@ class DistinctTexts(Sampler[list[int]]):
     batches, and one that goes on from an earlier fit has others.
     """
 
-    def __init__(self, texts: Sequence[int], batch: int, learnt: str = ""):
+    def __init__(self, texts: Sequence[int], batch: int, trained: str = ""):
         self._texts = np.asarray(texts)
         self._counts = np.bincount(self._texts)
         self._length = max(-(-len(self._texts) // batch), int(self._counts.max(initial=1)))
-        self._seed = [torch.initial_seed() % 2**63, *([int(learnt, 16)] if learnt else [])]
+        self._seed = [torch.initial_seed() % 2**63, *([int(trained, 16)] if trained else [])]
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:

@@ -19,9 +19,9 @@ EXAMPLES = 8
 """Prompts shown in the report."""
 
 
-def questions_shown(there: Artifacts) -> Exhibits:
+def questions_shown(available: Artifacts) -> Exhibits:
     """A section of the report; a recipe's second step of this kind gets one of its own."""
-    number = 1 + sum(one.heading.startswith("questions") for one in Exhibits.among(there))
+    number = 1 + sum(one.heading.startswith("questions") for one in Exhibits.among(available))
     return Exhibits("questions" + (f" {number}" if number > 1 else ""))
 
 

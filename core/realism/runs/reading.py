@@ -11,8 +11,8 @@ from realism.base.errors import RealismError, listed, nearest
 from realism.base.tables import read
 from realism.data.artifacts import KINDS, Artifact
 from realism.data.state import State
-from realism.run.done import written_by
-from realism.run.record import read_record
+from realism.runs.done import written_by
+from realism.runs.record import read_record
 
 if TYPE_CHECKING:
     import pandas

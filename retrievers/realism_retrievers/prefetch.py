@@ -11,7 +11,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Ahead(Generic[T, R]):
+class Prefetch(Generic[T, R]):
     """call(item) for items taken in order, computed by threads at most `ahead` items before they are taken.
 
     Results are kept until the next batch is taken, so that a batch can be taken again in smaller pieces.
@@ -19,7 +19,7 @@ class Ahead(Generic[T, R]):
 
     def __init__(self, items: Sequence[T], call: Callable[[T], R], workers: int, ahead: int):
         self._items, self._call, self._ahead = items, call, ahead
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="ahead")
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="prefetch")
         self._waiting: dict[int, Future[R]] = {}
         self._submitted = 0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from realism.parts.work import RunInfo
 from realism.plugins.manager import Plugins
 from realism.plugins.registry import said_by
-from realism.run.code import code_of
+from realism.runs.code import code_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -32,7 +32,7 @@ class PluginCalls:
     def screen(
         self, step: str, images: Callable[[], Sequence[Image.Image]], prompts: Sequence[Prompt]
     ) -> list[str | None]:
-        """What plugins say of images just made: for each the first reason to set it aside, or None."""
+        """What plugins say of images just made: for each the first reason to skip it, or None."""
         hook = "realism_images_made"
         reasons: list[str | None] = [None] * len(prompts)
         if not prompts or not getattr(self._hook, hook).get_hookimpls():
@@ -60,9 +60,9 @@ class PluginCalls:
 
     def _answers(self, hook: str, arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """What each plugin returns, in pluggy's order: `tryfirst`, then the last that was loaded, then the others."""
-        there = {"run": self._run, **arguments}
+        available = {"run": self._run, **arguments}
         for found in reversed(getattr(self._hook, hook).get_hookimpls()):
-            wanted = {name: there[name] for name in (*found.argnames, *found.kwargnames) if name in there}
+            wanted = {name: available[name] for name in (*found.argnames, *found.kwargnames) if name in available}
             try:
                 answer = found.function(**wanted)
             except KeyboardInterrupt:

@@ -16,17 +16,17 @@ from realism.plugins.registry import Registry
 from realism.recipe.parts import PartMaker
 from realism.recipe.reader import read_yaml
 from realism.recipe.source import Source
-from realism.run.done import written_by
-from realism.run.progress import Bar, View
-from realism.run.record import read_record
-from realism.run.seeds import pooled
-from realism.run.work import NoPlugins, StepWork
+from realism.runs.done import written_by
+from realism.runs.progress import Bar, View
+from realism.runs.record import read_record
+from realism.runs.seeds import pooled
+from realism.runs.work import NoPlugins, StepWork
 
 
 class KeptRun(NoPlugins):
     """A run that does no more steps. To what reads it, it is a `realism.parts.work.RunInfo`."""
 
-    aside_limit = 1.0
+    skipped_limit = 1.0
 
     def __init__(self, folder: Path, view: View):
         """Raises RealismError for what is not the folder of a run."""

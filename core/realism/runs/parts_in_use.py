@@ -13,13 +13,13 @@ from realism.data.artifacts import Artifact, Weights
 from realism.data.state import Filled
 from realism.parts import Part, Projection, Retriever, Tunable
 from realism.parts.embedder import Embedder
-from realism.run.fingerprint import describe, learnt_by
+from realism.runs.fingerprint import describe, trained_by
 
 
 @contextmanager
 def parts_in_use(
     parts: Sequence[Part],
-    learnt: Mapping[Artifact, Filled],
+    trained: Mapping[Artifact, Filled],
     embedder: Embedder,
     versions: Mapping[str, str],
     fresh: bool = False,
@@ -30,14 +30,14 @@ def parts_in_use(
     retrievers = [part for part in parts if isinstance(part, Retriever) and not isinstance(part, Projection)]
     for part in parts:
         if isinstance(part, Tunable):
-            weights = learnt.get(Weights(part.part_name))
+            weights = trained.get(Weights(part.part_name))
             if weights:
                 _check(weights.path)
             part.use_weights(weights.path if weights else None)
     for retriever in retrievers:
         made_by = describe(retriever, versions)
         made_by["options"].pop("index", None)  # neither what searches the vectors nor the name decides them
-        made_by |= {"name": "", "learnt": learnt_by(retriever, learnt)}
+        made_by |= {"name": "", "trained": trained_by(retriever, trained)}
         retriever._memory = embedder.memory(made_by, fresh)
     try:
         yield

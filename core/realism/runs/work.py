@@ -1,4 +1,4 @@
-"""The folder a step works in: shards that are whole or not there, and what was set aside."""
+"""The folder a step works in: shards that are whole or not there, and what was skipped."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from realism.base.errors import RealismError
 from realism.base.files import read_json, write_json, write_text
-from realism.base.tables import Row, chunks, part_path, parts, read_part, write_part
+from realism.base.tables import Row, chunks, shard_path, shard_paths, read_shard, write_shard
 from realism.data.artifacts import Artifact
-from realism.data.rows import Aside
+from realism.data.rows import Skipped
 from realism.data.state import State
 from realism.parts import Part
 from realism.parts.embedder import Embedder
 from realism.parts.work import RunInfo, Shard, Table
-from realism.run.progress import Bar
+from realism.runs.progress import Bar
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -34,15 +34,15 @@ TIMING = "timing.json"
 GROUPS = 256
 """Groups in a shard."""
 FEW = 10
-"""So few items may always be set aside; beyond, the recipe's `limits.aside` is the share that may."""
+"""So few items may always be skipped; beyond, the recipe's `limits.skipped` is the share that may."""
 
 
 class Host(RunInfo, Protocol):
     """What a step's work asks of the run it belongs to."""
 
     @property
-    def aside_limit(self) -> float:
-        """The share of items that may be set aside."""
+    def skipped_limit(self) -> float:
+        """The share of items that may be skipped."""
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -93,17 +93,17 @@ class StepWork:
     def path(self, artifact: Artifact) -> Path:
         return self.state.path(artifact)
 
-    def parts(self, artifact: Artifact) -> list[Path]:
-        return parts(self.path(artifact))
+    def shard_paths(self, artifact: Artifact) -> list[Path]:
+        return shard_paths(self.path(artifact))
 
     def read(self, artifact: Artifact) -> Iterator[Any]:
         assert artifact.row is not None, f"{artifact} is no table"
-        for path in self.parts(artifact):
-            yield from read_part(path, artifact.row)
+        for path in self.shard_paths(artifact):
+            yield from read_shard(path, artifact.row)
 
     def write(self, target: Artifact | Table, rows: Sequence[Row], number: int = 0) -> None:
         assert target.row is not None, f"{target} is no table"
-        write_part(rows, target.row, self.folder / target.place, number)
+        write_shard(rows, target.row, self.folder / target.place, number)
 
     def map(
         self,
@@ -119,30 +119,30 @@ class StepWork:
     ) -> Path:
         folder = self.folder / target.place
         folder.mkdir(parents=True, exist_ok=True)
-        aside_folder = self.folder / "aside" / target.place
+        skipped_folder = self.folder / "skipped" / target.place
         self._bar.expect(total)
-        seen = set_aside = 0
+        seen = count = 0
         for number, shard in enumerate(shards):
-            kept = all(part_path(self.folder / table.place, number).exists() for table in (target, *also))
+            kept = all(shard_path(self.folder / table.place, number).exists() for table in (target, *also))
             if not kept:
-                rows, aside = call(number, shard)
+                rows, skipped = call(number, shard)
                 if then is not None:
-                    rows, aside = then(number, (rows, aside))
+                    rows, skipped = then(number, (rows, skipped))
                 self.embedder.flush()
-                # First what was set aside, so that a part that is there tells that its asides are, too.
-                part_path(aside_folder, number).unlink(missing_ok=True)  # of a try that was killed
-                if aside:
-                    write_part(aside, Aside, aside_folder, number)
+                # First what was skipped, so that a shard that is there tells that its skipped rows are, too.
+                shard_path(skipped_folder, number).unlink(missing_ok=True)  # of a try that was killed
+                if skipped:
+                    write_shard(skipped, Skipped, skipped_folder, number)
                 self.write(target, rows, number)
-            there = part_path(aside_folder, number)
-            set_aside += len(read_part(there, Aside)) if there.exists() else 0
+            written = shard_path(skipped_folder, number)
+            count += len(read_shard(written, Skipped)) if written.exists() else 0
             seen += len(shard)
             self._bar(len(shard), kept)
             if not kept:
                 self.note_time(unit)
-            self._hold_limit(set_aside, each * seen, each * total if total else None)
-        if seen and set_aside >= each * seen:
-            raise RealismError(f"{self.title}: all {seen} items were set aside; the reasons are in {aside_folder}")
+            self._check_limit(count, each * seen, each * total if total else None)
+        if seen and count >= each * seen:
+            raise RealismError(f"{self.title}: all {seen} items were skipped; the reasons are in {skipped_folder}")
         return folder
 
     def map_groups(
@@ -181,12 +181,12 @@ class StepWork:
         made = f"{self._bar.made:,} {self._unit}, " if self._bar.made else ""
         return f"{made}{time.monotonic() - self._began:.1f} s"
 
-    def _hold_limit(self, aside: int, seen: int, total: int | None) -> None:
-        limit = self._host.aside_limit
-        if aside > max(FEW if limit else 0, limit * (total or seen)):
+    def _check_limit(self, skipped: int, seen: int, total: int | None) -> None:
+        limit = self._host.skipped_limit
+        if skipped > max(FEW if limit else 0, limit * (total or seen)):
             raise RealismError(
-                f"{self.title}: {aside} of {seen} items were set aside, more than the share of {limit:g} that "
-                f"limits.aside allows; the reasons are in {self.folder / 'aside'}"
+                f"{self.title}: {skipped} of {seen} items were skipped, more than the share of {limit:g} that "
+                f"limits.skipped allows; the reasons are in {self.folder / 'skipped'}"
             )
 
 
@@ -203,17 +203,17 @@ def _kept(keep: Callable[[list[Any]], Sequence[Row]], _: int, groups: list[list[
     return [row for group in groups for row in keep(group)], []
 
 
-def asides(folder: Path) -> Iterator[Aside]:
-    """All that a step has set aside, in order."""
-    tables = sorted({p.parent for p in (folder / "aside").rglob("part-*.parquet")})
-    return (row for table in tables for path in parts(table) for row in read_part(path, Aside))
+def skipped_rows(folder: Path) -> Iterator[Skipped]:
+    """All that a step has skipped, in order."""
+    tables = sorted({p.parent for p in (folder / "skipped").rglob("shard-*.parquet")})
+    return (row for table in tables for path in shard_paths(table) for row in read_shard(path, Skipped))
 
 
-def write_asides(steps: Iterable[Path], path: Path) -> None:
-    """Write what the steps in these folders have set aside into one table of CSV."""
+def write_skipped(steps: Iterable[Path], path: Path) -> None:
+    """Write what the steps in these folders have skipped into one table of CSV."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["id", "step", "reason"])
     for folder in steps:
-        writer.writerows([row.id, row.step, row.reason] for row in asides(folder))
+        writer.writerows([row.id, row.step, row.reason] for row in skipped_rows(folder))
     write_text(path, text.getvalue())
