@@ -211,6 +211,28 @@ class Weights(Artifact):
 
 
 @dataclass(frozen=True)
+class Curves(Artifact):
+    """What a fit of a part logged, step by step; the fits of a part are counted from 1."""
+
+    kind, noun, row, owner = "curves", "curve", rows.CurvePoint, "part"
+    advice = "put a step 'train' before this"
+
+    part: str
+    fit: int
+
+
+@dataclass(frozen=True)
+class Snapshots(Artifact):
+    """Pictures of fixed prompts that a generator drew while it was fitted; the fits of a part are counted from 1."""
+
+    kind, noun, row, owner = "snapshots", "snapshot", rows.Snapshot, "part"
+    advice = "put a step 'train' that draws 'snapshots' before this"
+
+    part: str
+    fit: int
+
+
+@dataclass(frozen=True)
 class Points(Artifact):
     """A projection of pictures onto a plane, by what is alike to an encoder."""
 

@@ -133,6 +133,27 @@ class Exhibit(Row):
 
 
 @dataclass(frozen=True)
+class CurvePoint(Row):
+    """One value that a fit logged, after so many optimiser steps."""
+
+    name: str
+    step: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Snapshot(Row):
+    """A picture of a fixed prompt and seed, drawn after so many optimiser steps of a fit. image is a path relative to
+    the run's folder."""
+
+    step: int
+    prompt_id: str
+    text: str
+    seed: int
+    image: str
+
+
+@dataclass(frozen=True)
 class Point(Row):
     """One picture in a map of many: where it lies (no unit), and its kind: an arm, "(retrieved NAME)" or "(real
     images)". group is "" where it belongs to all."""
