@@ -23,14 +23,17 @@ from realism.cli.app import app
 from realism.cli.listing import type_name
 from realism.data import artifacts, rows, types
 from realism.parts import Part
+from realism.parts.base import FAMILIES as DECLARED
+from realism.parts.base import one_of, part_families
 from realism.parts.work import RunInfo, StepRecord, Table, Work
 from realism.plugins import hooks
 from realism.plugins.manager import Plugins, installed
-from realism.plugins.registry import PART_FAMILIES, Entry, Registry
+from realism.plugins.registry import Entry, Registry
 from realism.recipe.load import shipped
 from realism.recipe.options import Option, told_options
 from realism.recipe.reader import read_yaml
-from realism.testing import suite_of
+from realism.testing import TunableSuite
+from realism.testing.making import suites_of
 from typer.core import TyperGroup
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +51,10 @@ Every hook, family, artifact, part, step, command and shipped recipe, with its o
 code by `make docs`, so do not edit it; `make check` fails when the two differ. Defaults are shown as a recipe writes
 them: where a type says "or none", that is `null`.
 """
+
+
+DECLARES = ("family =", "noun =", "suite =")
+"""How a class declares a family, which tells nothing of its parts."""
 
 
 def own_plugins() -> Plugins:
@@ -211,7 +218,7 @@ def members(cls: type, others: str = "may have") -> Iterator[str]:
     mark."""
     body = body_of(cls)
     for node, after in zip(body, [*body[1:], None], strict=True):
-        if isinstance(node, ast.AnnAssign | ast.Assign) and not ast.unparse(node).startswith("family"):
+        if isinstance(node, ast.AnnAssign | ast.Assign) and not ast.unparse(node).startswith(DECLARES):
             said = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
             yield f"- `{ast.unparse(node)}`" + (f": {' '.join(prose(str(said)).split())}" if said else "")
     for name, thing in vars(cls).items():
@@ -228,13 +235,17 @@ def registry_pages() -> Iterator[str]:
     yield "## Registering\n"
     yield "The methods of the registry that `realism_register` is given. A name is a part's own: no other part, of"
     yield "whatever family, may have it.\n"
-    own = [getattr(Registry, n) for n in (*PART_FAMILIES, "step", "model", "recipe", "command")]
-    yield from table(("call", "what it adds"), *((f"`registry.{signature(f)[:-8]}`", prose(f.__doc__)) for f in own))
+    own = [getattr(Registry, n) for n in ("model", "recipe", "command")]
+    families = [
+        (f"`registry.{n}(name: str, target: str)`", f"{one_of(n).capitalize()}, at `module:Class`.") for n in DECLARED
+    ]
+    calls = ((f"`registry.{signature(f)[:-8]}`", prose(f.__doc__)) for f in own)
+    yield from table(("call", "what it adds"), *families, *calls)
 
 
 def part_pages(registry: Registry) -> Iterator[str]:
     yield "## Parts\n"
-    for family in PART_FAMILIES:
+    for family in part_families():
         entries = list(registry.entries(family))
         if entries:
             yield f"### {family}: {', '.join(f'`{e.name}`' for e in entries)}\n"
@@ -299,8 +310,8 @@ def generator_pages(registry: Registry) -> Iterator[str]:
 def suite_pages() -> Iterator[str]:
     yield "## Conformance suites\n"
     yield "What `realism.testing` holds every registered part to, by family.\n"
-    for family in PART_FAMILIES:
-        suite = suite_of(family)
+    suites = dict.fromkeys(suites_of(cls)[0] for cls in DECLARED.values())
+    for suite in (*suites, TunableSuite):
         tests = [t for t in dir(suite) if t.startswith("test_")]
         yield f"- **{suite.__name__}**: {'; '.join(t.removeprefix('test_').replace('_', ' ') for t in tests)}."
     yield ""

@@ -21,8 +21,17 @@ import tiny_endpoint
 import tiny_pipelines
 import tiny_preference
 import tiny_vqa
+import toys
+import toys_learning
+from realism import Part
 
 ENCODER = "encoder"
+
+
+def named(part: Part, name: str) -> Part:
+    """A part as a recipe calls it."""
+    part.part_name = name
+    return part
 
 
 @functools.cache
@@ -162,6 +171,10 @@ def openclip() -> dict[str, Any]:
     return {"use": "openclip", "model": clip(), "device": "cpu"}
 
 
+def projected() -> dict[str, Any]:
+    return {"use": "projected", ENCODER: openclip(), "width": 8}
+
+
 def vqa() -> dict[str, Any]:
     return {"use": "vqa", "model": asked("blip"), "embedder": "none", "device": "cpu"}
 
@@ -221,11 +234,23 @@ def options(name: str) -> dict[str, Any]:
         "stanford_dogs": lambda: {"path": database("dogs")},
         "embedding_folder": lambda: {"path": embeddings(), "encoder": "none"},
         "projected": lambda: {ENCODER: openclip(), "width": 8},
-        "reflective": lambda: {"retriever": {"use": "projected", ENCODER: openclip(), "width": 8}},
+        "reflective": lambda: {"retriever": projected()},
         "prompt_file": lambda: {"path": prompt_file()},
         "tifa": lambda: {"path": benchmarks()},
         "dsg": lambda: {"path": benchmarks()},
         "t2i_compbench": lambda: {"path": benchmarks()},
+        "prompts": lambda: {"source": {"use": "prompt_file", "path": prompt_file()}},
+        "photographs": lambda: {"images": {"use": "image_folder", "path": photos()}},
+        "index": lambda: {"images": {"use": "image_folder", "path": photos()}, "retriever": openclip()},
+        "retrieve": lambda: {"retriever": openclip()},
+        "generate": lambda: {"generator": toys.ToyGenerator()},
+        "score": lambda: {"rewards": [named(toys.ToyReward(), "colour"), named(toys.ToyCritic(), "critic")]},
+        "select": lambda: {"where": "colour >= 0.3", "best": "colour"},
+        "train": lambda: {"trainer": toys_learning.ToyTrainer(named(toys_learning.ToyLearner(), "learner"))},
+        "evaluate": lambda: {"diversity": openclip()},
+        "project": lambda: {"encoder": openclip()},
+        "benchmark": lambda: {"prompts": [{"use": "prompt_file", "path": prompt_file()}]},
+        "gate": lambda: {"where": "colour < 0.5"},
         "classes": lambda: {"images": {"use": "image_folder", "path": photos()}},
     }
     return table[name]() if name in table else {}

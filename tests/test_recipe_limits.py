@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from realism.base.errors import RealismError, RecipeError
 from realism.data.condition import Condition
-from realism.plugins.registry import PART_FAMILIES
+from realism.parts.base import FAMILIES
 from realism.recipe.load import shipped
 from realism.recipe.options import told_options, type_name
 from realism.recipe.reader import written
@@ -150,7 +150,7 @@ def test_what_decides_how_much_work_there_is_has_an_upper_bound(toy_plugins):
         *("guidance", "true_guidance", "image_guidance", "adapter_scale", "lora.scale", "lora.alpha", "temperature"),
         *("learning_rate", "weight_decay", "max_grad_norm", "memory"),
     }
-    for entry in toy_plugins.registry.entries(*PART_FAMILIES, "step"):
+    for entry in toy_plugins.registry.entries(*FAMILIES):
         if entry.plugin != "toys":
             for option in told_options(entry.load()):
                 kind = type_name(option.hint)

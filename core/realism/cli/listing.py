@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from realism.base.errors import RealismError, printable
+from realism.parts.base import FAMILIES, one_of
 from realism.plugins.manager import plugins
-from realism.plugins.registry import PART_FAMILIES, a_part
 from realism.recipe.load import find_recipe, shipped
 from realism.recipe.options import kind_of, told_options, type_name
 from realism.recipe.reader import read_yaml
@@ -33,7 +33,7 @@ def _table(*columns: str) -> Table:
 def list_parts() -> None:
     """`realism parts`. A part that cannot be loaded says so in its line."""
     table = _table("family", "name", "plugin", "what it is")
-    for family in (*PART_FAMILIES, "step"):
+    for family in FAMILIES:
         for entry in plugins().registry.entries(family):
             try:
                 told = first_line(entry.load())
@@ -45,10 +45,10 @@ def list_parts() -> None:
 
 def show_part(name: str) -> None:
     """`realism parts NAME`."""
-    entry = plugins().registry.get(name, *PART_FAMILIES, "step")
+    entry = plugins().registry.get(name, *FAMILIES)
     cls = entry.load()
     console = Console(highlight=False, soft_wrap=False)
-    console.print(f"{entry.name}: {a_part(entry.family)} of plugin '{entry.plugin}' ({entry.target})\n", markup=False)
+    console.print(f"{entry.name}: {one_of(entry.family)} of plugin '{entry.plugin}' ({entry.target})\n", markup=False)
     console.print(inspect.getdoc(cls) or "", markup=False)
     console.print()
     table = _table("option", "type", "default", "what it is")

@@ -12,8 +12,8 @@ from jinja2 import Template
 
 from realism.base.errors import RealismError
 from realism.base.files import write_text
+from realism.parts.base import FAMILIES, one_of
 from realism.plugins.manager import plugins
-from realism.plugins.registry import PART_FAMILIES, a_part
 from realism.runs.progress import View
 
 TEMPLATES = Path(__file__).parent / "new_plugin"
@@ -27,9 +27,9 @@ def write_plugin(name: str, folder: Path) -> None:
             f"'{name}' is no name for a plugin: lower-case letters and digits, '-' between words, a letter first; "
             "such as 'sharpness'"
         )
-    if taken := plugins().registry.find(module, *PART_FAMILIES, "step"):
+    if taken := plugins().registry.find(module, *FAMILIES):
         raise RealismError(
-            f"'{name}' is taken by plugin '{taken.plugin}' ({a_part(taken.family)}); choose another name"
+            f"'{name}' is taken by plugin '{taken.plugin}' ({one_of(taken.family)}); choose another name"
         )
     if module in {p.name for p in plugins().plugins} or importlib.util.find_spec(f"realism_{module}"):
         raise RealismError(f"'{name}' is taken by an installed plugin; choose another name")

@@ -75,6 +75,12 @@ class Condition:
     def __repr__(self) -> str:
         return self.text
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Condition) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
     def __call__(self, row: Mapping[str, Any]) -> bool:
         """Whether a row meets the condition. A comparison with a missing (None or NaN) value is false; a comparison of
         unlike types (text with number) raises RealismError."""

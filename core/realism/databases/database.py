@@ -20,8 +20,7 @@ from realism.data.condition import Condition
 from realism.data.rows import RecordRow
 from realism.data.state import State
 from realism.data.types import Hit, Record
-from realism.parts import Retriever
-from realism.parts.calls import encoded_texts, found_rows
+from realism.parts import Retriever, checked
 from realism.parts.returned import BrokenContract
 from realism.runs.fingerprint import encoder_of, trained_by
 
@@ -197,10 +196,10 @@ class Database:
             if refusal := self.manifest.refusal(retriever, self._trained):
                 raise RealismError(refusal)
             self._accepted = retriever
-        queries = encoded_texts(retriever, texts)
+        queries = checked.encode_texts(retriever, texts)
         if queries.shape[1] != self.manifest.width:
             raise BrokenContract(retriever, f"texts have {queries.shape[1]} numbers, images {self.manifest.width}")
-        similarities, rows = found_rows(retriever.index, self.folder / "index", queries, k, len(self), allowed)
+        similarities, rows = checked.search(retriever.index, self.folder / "index", queries, k, len(self), allowed)
         return [
             [Hit(self.record(int(row)), float(s)) for s, row in zip(line, found, strict=True) if row >= 0]
             for line, found in zip(similarities, rows, strict=True)

@@ -18,8 +18,7 @@ from realism.base.images import read_image
 from realism.base.tables import chunks, read, read_shard, shard_paths
 from realism.data.rows import RecordRow
 from realism.databases.leaks import Leaks
-from realism.parts import Images, Index, Retriever
-from realism.parts.calls import found_rows
+from realism.parts import Images, Index, Retriever, checked
 from realism.parts.embedder import AT_ONCE, MAX_SIDE, SHARD, Embedder, KeyedRow, rows_of
 from realism.parts.sources import EmbeddedImages
 from realism.parts.work import Shard, Table, Work
@@ -113,7 +112,7 @@ def duplicates_of(
         index.build((encoded.vectors(block) for _, block in encoded.blocks() if block), made)
     hashes = np.concatenate([encoded.hashes(block) for _, block in encoded.blocks() if block])
     blocks = (encoded.vectors(block) for _, block in encoded.blocks() if block)
-    group = groups(blocks, hashes, lambda queries, k: found_rows(index, folder, queries, k, len(hashes)), alike)
+    group = groups(blocks, hashes, lambda queries, k: checked.search(index, folder, queries, k, len(hashes)), alike)
     shutil.rmtree(folder)
     first: dict[int, int] = {}
     found: dict[int, str] = {}

@@ -11,7 +11,7 @@ import numpy as np
 from realism.base.features import Rows
 from realism.base.files import digest
 from realism.base.stats import bootstrap_difference, bootstrap_groups
-from realism.parts.calls import measured
+from realism.parts import checked
 
 if TYPE_CHECKING:
     from realism.parts import SetMetric
@@ -100,7 +100,7 @@ def measure_set(
     if len(real) < metric.least:
         return
     chosen = {arm: f for arm, f in arms.items() if len(f.features) >= metric.least}
-    values = {arm: measured(metric, f.features, real) for arm, f in chosen.items()}
+    values = {arm: checked.measure(metric, f.features, real) for arm, f in chosen.items()}
     spread = _resampled(metric, chosen, real, seed, tick)
     for arm, f in chosen.items():
         numbers = {"arm": arm, "n": len(f.features), **_ends("value", "", values[arm], spread[arm])}
@@ -166,7 +166,7 @@ def _difference(
     """The difference of the metric of two arms, and its resamples; NaN where either has too few images."""
     if min(len(f.features) for f in pair) < metric.least:
         return float("nan"), np.full(RESAMPLES, np.nan)
-    ours, theirs = (measured(metric, f.features, real) for f in pair)
+    ours, theirs = (checked.measure(metric, f.features, real) for f in pair)
     spread = _resampled(metric, {"ours": pair[0], "theirs": pair[1]}, real, seed)
     return ours - theirs, spread["ours"] - spread["theirs"]
 

@@ -13,8 +13,7 @@ from realism.base.files import user_path
 from realism.data.types import Hit, Picture, Record, Request
 from realism.notebook.inputs import images_of, prompts_of
 from realism.notebook.shown import Gallery, table
-from realism.parts import Chat, Generator, LanguageModel, Part, Retriever, Reward, Scores
-from realism.parts.calls import drawn, encoded_texts, found_rows, judged, replied
+from realism.parts import Chat, Generator, LanguageModel, Part, Retriever, Reward, Scores, checked
 from realism.plugins.manager import plugins
 from realism.recipe.parts import PartMaker
 from realism.recipe.source import Source
@@ -82,7 +81,7 @@ class RewardHandle(Handle):
         shown = images_of(images)
         against = tuple(images_of(references))
         pictures = [Picture(i, p, against) for i, p in zip(shown, prompts_of(prompts, len(shown)), strict=True)]
-        return judged(self.part, pictures)
+        return checked.score(self.part, pictures)
 
 
 class GeneratorHandle(Handle):
@@ -97,7 +96,7 @@ class GeneratorHandle(Handle):
         made."""
         asked = prompts_of(prompts)
         given = tuple(images_of(references))
-        made = drawn(self.part, [Request(prompt, seed + i, given) for i, prompt in enumerate(asked)])
+        made = checked.generate(self.part, [Request(prompt, seed + i, given) for i, prompt in enumerate(asked)])
         for prompt, image in zip(asked, made, strict=True):
             if reason := getattr(image, "reason", None):
                 raise RealismError(f"no picture was made of '{prompt.text}': {reason}")
@@ -112,7 +111,7 @@ class LanguageHandle(Handle):
 
     def reply(self, text: str, images: Any = (), system: str = "") -> str:
         """The reply to a text, with images if there are some."""
-        return replied(self.part, [Chat(text, tuple(images_of(images)), system)])[0]
+        return checked.reply(self.part, [Chat(text, tuple(images_of(images)), system)])[0]
 
 
 class RetrieverHandle(Handle):
@@ -126,7 +125,7 @@ class RetrieverHandle(Handle):
 
     def encode_texts(self, texts: Any) -> np.ndarray:
         """A text or several -> (n, d) float32, each row of length 1."""
-        return encoded_texts(self.part, [texts] if isinstance(texts, str) else list(texts))
+        return checked.encode_texts(self.part, [texts] if isinstance(texts, str) else list(texts))
 
     def index(self, folder: str | Path) -> Collection:
         """All images below a folder, to be searched. What cannot be read is left out; `Collection.left_out` has why."""
@@ -155,9 +154,9 @@ class Collection:
 
     def search(self, text: str, k: int = 3) -> Found:
         """The k images that are nearest to a text, best first."""
-        queries = encoded_texts(self._retriever, [text])
+        queries = checked.encode_texts(self._retriever, [text])
         place = Path(self._place.name)
-        similarities, rows = found_rows(self._retriever.index, place, queries, min(k, len(self)), len(self))
+        similarities, rows = checked.search(self._retriever.index, place, queries, min(k, len(self)), len(self))
         pairs = zip(similarities[0].tolist(), rows[0].tolist(), strict=True)
         return Found([Hit(self.records[row], similarity) for similarity, row in pairs if row >= 0])
 

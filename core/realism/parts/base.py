@@ -8,6 +8,9 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+FAMILIES: dict[str, type[Part]] = {}
+"""The class that declares each family, by its name; that of a plugin too, once its module is imported."""
+
 
 class Part(ABC):
     """A piece that a recipe names and configures.
@@ -18,6 +21,11 @@ class Part(ABC):
     """
 
     family: ClassVar[str] = "part"
+    """What the registry calls it: `registry.reward(...)`. A class that sets this declares a family."""
+    noun: ClassVar[str] = ""
+    """How a sentence names one of the family; "" if by the family's name."""
+    suite: ClassVar[str] = "realism.testing:PartSuite"
+    """The conformance suite of the family, or of a capability, at `module:Class`."""
     part_name = ""
     """What the recipe calls this part; set when the recipe is read."""
 
@@ -26,6 +34,11 @@ class Part(ABC):
 
     evaluates_against: ClassVar[tuple[str, ...]] = ()
     """Options whose images this part evaluates against; the step `index` keeps those images out of databases."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "family" in vars(cls):
+            FAMILIES.setdefault(cls.family, cls)
 
     def inputs(self) -> list[Path]:
         """Files and folders outside the recipe that decide what this part does (weights, tables, images). Their
@@ -59,6 +72,22 @@ class Part(ABC):
             return info.context(value, cls)
 
         return core_schema.with_info_plain_validator_function(read)
+
+
+def part_families() -> tuple[str, ...]:
+    """The families of parts, of which no two may have one name; steps have names of their own."""
+    return tuple(family for family in FAMILIES if family != "step")
+
+
+def noun_of(family: str) -> str:
+    """How a sentence names one of a family: "reward", "language model", "source of prompts"."""
+    return FAMILIES[family].noun or family if family in FAMILIES else family
+
+
+def one_of(family: str) -> str:
+    """The same with its article: "a reward", "an index"."""
+    noun = noun_of(family)
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
 def parts_of(part: Part) -> Iterator[Part]:

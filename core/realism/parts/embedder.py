@@ -21,9 +21,9 @@ from realism.base.tables import chunks, read_shard, shard_paths
 from realism.data.rows import RecordRow, Skipped
 from realism.data.types import Record
 from realism.data.writable import name_problem
-from realism.parts.calls import records_of
+from realism.parts import checked
 from realism.parts.retriever import Projection, Retriever
-from realism.parts.returned import hold, rows_error
+from realism.parts.returned import require, rows_error
 from realism.parts.sources import Images
 
 SHARD = 512
@@ -136,7 +136,7 @@ class Embedder:
         """The vectors (n, d) float32 of images that have been embedded."""
         if isinstance(encoder, Projection):
             rows = encoder.project(self.vectors(encoder.encoder, keys))
-            hold(encoder, rows_error("project", rows, len(keys)))
+            require(encoder, rows_error("project", rows, len(keys)))
             return rows
         assert isinstance(encoder._memory, VectorMemory), "the retriever is used outside of a run"
         return encoder._memory.kept.take(keys)
@@ -201,7 +201,7 @@ def _keyed(row: RecordRow, key: str) -> KeyedRow:
 
 def rows_of(images: Images) -> Iterator[RecordRow]:
     """The records of a collection as rows of a table; see `row_of`."""
-    return map(row_of, records_of(images))
+    return map(row_of, checked.records(images))
 
 
 def row_of(record: Record) -> RecordRow:

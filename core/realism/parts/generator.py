@@ -17,6 +17,7 @@ class Generator(Part):
     """Makes a picture for each request. How a reference enters the model is the generator's own business."""
 
     family = "generator"
+    suite = "realism.testing:GeneratorSuite"
     reference_mechanism: ClassVar[str] = ""
     """How a reference enters the model, in a few words for the table of generators; "" if none does."""
 

@@ -30,6 +30,8 @@ class LanguageModel(Part):
     """Writes a reply to each chat. Models that also look at images say so by `accepts_images`."""
 
     family = "language"
+    noun = "language model"
+    suite = "realism.testing:LanguageModelSuite"
 
     @property
     def accepts_images(self) -> bool:

@@ -35,6 +35,7 @@ class SetMetric(Part):
     """
 
     family = "metric"
+    suite = "realism.testing:SetMetricSuite"
     higher_is_better: ClassVar[bool] = False
     least: ClassVar[int] = 2
     """The fewest images a set must have."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from realism.base.errors import RealismError
 from realism.parts.base import Part
-from realism.parts.returned import hold, rows_error
+from realism.parts.returned import require, rows_error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +21,7 @@ class Index(Part):
     """A searchable set of vectors, kept in a folder."""
 
     family = "index"
+    suite = "realism.testing:IndexSuite"
 
     @abstractmethod
     def build(self, shards: Iterable[np.ndarray], folder: Path) -> None:
@@ -53,6 +54,7 @@ class Retriever(Part):
     """A text encoder and an image encoder into one space, where the cosine says how well two things match."""
 
     family = "retriever"
+    suite = "realism.testing:RetrieverSuite"
     index: Index
     """What searches the images it has encoded; each retriever has this option."""
     if TYPE_CHECKING:  # else it would be an option
@@ -67,7 +69,7 @@ class Retriever(Part):
 
     def _embedded(self, images: Sequence[Image.Image]) -> np.ndarray:
         rows = self.embed_images(images)
-        hold(self, rows_error("embed_images", rows, len(images)))
+        require(self, rows_error("embed_images", rows, len(images)))
         return rows
 
     @abstractmethod

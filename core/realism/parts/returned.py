@@ -32,7 +32,7 @@ class BrokenContract(RealismError):
         return BrokenContract, (self.part, self.said)
 
 
-def hold(part: Part, wrong: str | None) -> None:
+def require(part: Part, wrong: str | None) -> None:
     """Raises BrokenContract if there is a sentence."""
     if wrong:
         raise BrokenContract(part, wrong)
@@ -41,7 +41,7 @@ def hold(part: Part, wrong: str | None) -> None:
 def pictures_error(made: Any, n: int) -> str | None:
     """One sentence unless these are the pictures of n requests: whole, RGB, and of a size that can be kept."""
     if not isinstance(made, list | tuple):
-        return f"generate gave {a_kind(made)}, not a list of pictures"
+        return f"generate gave {value_type(made)}, not a list of pictures"
     if len(made) != n:
         return f"{n} request{'s' * (n != 1)} gave {len(made)} picture{'s' * (len(made) != 1)}"
     return next(filter(None, map(_picture_error, made)), None)
@@ -55,7 +55,7 @@ def _picture_error(image: Any) -> str | None:
     if isinstance(image, Unmade):
         return None if image.reason else "Unmade does not say why the picture was not made"
     if not isinstance(image, Image.Image):
-        return f"a picture is {a_kind(image)}, neither an image of Pillow nor Unmade"
+        return f"a picture is {value_type(image)}, neither an image of Pillow nor Unmade"
     if image.mode != "RGB":
         return f"a picture is {image.mode}, not RGB: 'picture.convert(\"RGB\")' makes it so"
     if not 0 < image.width * image.height <= MOST_PIXELS:
@@ -72,7 +72,7 @@ def rows_error(method: str, rows: Any, n: int) -> str | None:
     import numpy as np
 
     if not isinstance(rows, np.ndarray):
-        return f"{method} gave {a_kind(rows)}, not an array of NumPy"
+        return f"{method} gave {value_type(rows)}, not an array of NumPy"
     if not n and not len(rows):
         return None
     if rows.ndim != 2 or len(rows) != n or not rows.shape[1]:
@@ -91,7 +91,7 @@ def found_error(found: Any, queries: int, k: int, rows: int, allowed: np.ndarray
     import numpy as np
 
     if not isinstance(found, tuple) or len(found) != 2 or not all(isinstance(one, np.ndarray) for one in found):
-        return f"search gave {a_kind(found)}, not two arrays: similarities and rows"
+        return f"search gave {value_type(found)}, not two arrays: similarities and rows"
     similarities, at = found
     if at.ndim != 2 or at.shape != similarities.shape or len(at) != queries or at.shape[1] > k:
         return f"search gave the shapes {similarities.shape} and {at.shape}, not ({queries}, {k}) twice"
@@ -110,29 +110,29 @@ def found_error(found: Any, queries: int, k: int, rows: int, allowed: np.ndarray
 def replies_error(replies: Any, n: int) -> str | None:
     """One sentence unless these are n texts."""
     if not isinstance(replies, list | tuple):
-        return f"reply gave {a_kind(replies)}, not a list of texts"
+        return f"reply gave {value_type(replies)}, not a list of texts"
     if len(replies) != n:
         return f"{n} chat{'s' * (n != 1)} got {len(replies)} repl{'ies' if len(replies) != 1 else 'y'}"
     other = next((one for one in replies if not isinstance(one, str)), None)
-    return f"a reply is {a_kind(other)}, not a text" if not all(isinstance(one, str) for one in replies) else None
+    return f"a reply is {value_type(other)}, not a text" if not all(isinstance(one, str) for one in replies) else None
 
 
 def number_error(method: str, value: Any) -> str | None:
     """One sentence unless it is a number that is finite."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        return f"{method} gave {a_kind(value)}, not a number"
+        return f"{method} gave {value_type(value)}, not a number"
     return f"{method} gave {value}" if not math.isfinite(value) else None
 
 
 def artifacts_error(method: str, found: Any) -> str | None:
     """One sentence unless these are artifacts."""
     if not isinstance(found, list | tuple | set | frozenset | Mapping):
-        return f"{method} gave {a_kind(found)}, not a list of artifacts"
+        return f"{method} gave {value_type(found)}, not a list of artifacts"
     other = [one for one in found if not isinstance(one, Artifact)]
-    return f"{method} gave a list with {a_kind(other[0])} in it, which is no artifact" if other else None
+    return f"{method} gave a list with {value_type(other[0])} in it, which is no artifact" if other else None
 
 
-def a_kind(value: Any) -> str:
+def value_type(value: Any) -> str:
     """What a value is: "a dict", "an int", "nothing"."""
     name = type(value).__name__
     return "nothing" if value is None else f"an {name}" if name[0] in "aeiouAEIOU" else f"a {name}"

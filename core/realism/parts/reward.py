@@ -50,6 +50,7 @@ class Reward(Part):
     """Judges pictures, each by itself, its prompt and, if it says so, the references it was made from."""
 
     family = "reward"
+    suite = "realism.testing:RewardSuite"
     range: ClassVar[tuple[float, float]] = (float("-inf"), float("inf"))
     """The least and the greatest value it can give, if it gives one."""
     higher_is_better: ClassVar[bool] = True

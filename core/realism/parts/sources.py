@@ -17,6 +17,8 @@ class Prompts(Part):
     """A list of prompts. The order and the ids are the same at every reading."""
 
     family = "prompts"
+    noun = "source of prompts"
+    suite = "realism.testing:PromptsSuite"
 
     @abstractmethod
     def prompts(self) -> Iterator[Prompt]:
@@ -31,6 +33,8 @@ class Images(Part):
     """
 
     family = "images"
+    noun = "source of images"
+    suite = "realism.testing:ImagesSuite"
 
     @abstractmethod
     def records(self) -> Iterator[Record]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from realism.data.artifacts import PLAIN, Artifact, Samples, Weights
 from realism.parts.base import Part, parts_of
-from realism.parts.returned import artifacts_error, hold
+from realism.parts.returned import artifacts_error, require
 from realism.parts.tunable import Tunable
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Step(Part):
     """
 
     family = "step"
+    suite = "realism.testing:StepSuite"
     scope: ClassVar[Literal["seed", "recipe", "run"]] = "seed"
     """What it is done for: each seed of the recipe, as its result depends on `work.seed`; the recipe once, for all
     seeds; or the run as a whole, anew each time and after all others."""
@@ -80,14 +81,14 @@ def trained_weights(part: Part, available: Artifacts) -> list[Artifact]:
 def all_reads(step: Step, available: Artifacts) -> list[Artifact]:
     """What decides a step's result: what it reads, and what its parts have learnt."""
     reads = step.reads(available)
-    hold(step, artifacts_error("reads", reads))
+    require(step, artifacts_error("reads", reads))
     return list(dict.fromkeys([*reads, *(trained_weights(step, available) if step.trained else ())]))
 
 
 def all_writes(step: Step, available: Artifacts) -> list[Artifact]:
     """What a step makes."""
     writes = step.writes(available)
-    hold(step, artifacts_error("writes", writes))
+    require(step, artifacts_error("writes", writes))
     return list(writes)
 
 

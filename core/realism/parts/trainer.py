@@ -23,6 +23,7 @@ class Trainer(Part):
     """Learns from what earlier steps made; Lightning fits it, so that strategies, precision and checkpoints are its."""
 
     family = "trainer"
+    suite = "realism.testing:TrainerSuite"
     checkpoint_every: ClassVar[int | None] = 100
     """After how many optimiser steps a killed fit can go on; None: after each epoch."""
 

@@ -15,8 +15,9 @@ from realism.base.machine import machine_error
 from realism.base.signals import Stopped
 from realism.data.types import Picture, Prompt, Request
 from realism.parts import Chat, Part, Step
+from realism.parts.base import noun_of
 from realism.parts.returned import BrokenContract
-from realism.plugins.registry import SPELLED, Registry, said_by
+from realism.plugins.registry import Registry, said_by
 
 SHOWN = 3
 """Prompts that are named."""
@@ -142,7 +143,7 @@ def _who(part: Part | None, plugin: str, registry: Registry) -> str:
     name = _title(part) if isinstance(part, Step) else part.part_name
     kind = f"{type(part).__module__}:{type(part).__qualname__}"
     whose = of if plugin else f"no plugin, {kind},"
-    return f"{SPELLED.get(part.family, part.family)} '{name or type(part).__name__}' of {whose}"
+    return f"{noun_of(part.family)} '{name or type(part).__name__}' of {whose}"
 
 
 def _title(step: Step) -> str:

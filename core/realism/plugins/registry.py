@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from realism.base.errors import RealismError, listed, nearest, shown
+from realism.parts.base import FAMILIES, Part, one_of, part_families
 
 NAME = re.compile(r"\w[\w./-]*")
 TARGET = re.compile(r"\w[\w.]*:\S.*")
-PART_FAMILIES = ("generator", "retriever", "index", "reward", "metric", "trainer", "language", "prompts", "images")
-"""The families of parts. One part name belongs to one family only, so that a recipe needs no prefix."""
-
-
-SPELLED = {"prompts": "source of prompts", "images": "source of images", "language": "language model"}
-"""How a sentence names one of a family, where it is not by the family's name."""
-
-
-def a_part(family: str) -> str:
-    """One of a family, as a sentence names it: "a reward", "an index", "a language model", "a source of prompts"."""
-    spelled = SPELLED.get(family, family)
-    return f"an {spelled}" if spelled[0] in "aeiou" else f"a {spelled}"
 
 
 def said_by(error: BaseException) -> str:
@@ -51,7 +41,7 @@ class Entry:
         module, _, attribute = self.target.partition(":")
         try:
             found = getattr(importlib.import_module(module), attribute)
-            if self.family in (*PART_FAMILIES, "step"):
+            if self.family in FAMILIES:
                 self._check(found)
         except KeyboardInterrupt:
             raise
@@ -63,12 +53,10 @@ class Entry:
         return found
 
     def _check(self, found: Any) -> None:
-        from realism.parts import Part
-
         if not isinstance(found, type) or not issubclass(found, Part):
             raise TypeError("it is no class that inherits from one of realism's families, such as realism.Reward")
         if found.family != self.family:
-            raise TypeError(f"it is {a_part(found.family)}, registered as {a_part(self.family)}")
+            raise TypeError(f"it is {one_of(found.family)}, registered as {one_of(self.family)}")
         if "__dataclass_fields__" not in vars(found):
             raise TypeError("put @dataclass above the class, so that its fields become options")
         if missing := getattr(found, "__abstractmethods__", None):
@@ -107,7 +95,7 @@ class Registry:
     def _refusal(self, family: str, name: str, target: str) -> str | None:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             return f"a {family} as {name!r}; expected letters, digits and _ . / -"
-        if taken := self.find(name, *(PART_FAMILIES if family in PART_FAMILIES else (family,))):
+        if taken := self.find(name, *(part_families() if family in part_families() else (family,))):
             return f"{family} '{name}', but plugin '{taken.plugin}' has a {taken.family} of that name"
         if not isinstance(target, str) or not TARGET.fullmatch(target):
             return f"{family} '{name}' at {shown(target)}; expected 'module:Name'"
@@ -117,45 +105,12 @@ class Registry:
         """Take out all that a plugin has registered."""
         self._entries = {key: entry for key, entry in self._entries.items() if entry.plugin != plugin}
 
-    def generator(self, name: str, target: str) -> None:
-        """A Generator, at `module:Class`."""
-        self._add("generator", name, target)
-
-    def retriever(self, name: str, target: str) -> None:
-        """A Retriever, at `module:Class`."""
-        self._add("retriever", name, target)
-
-    def index(self, name: str, target: str) -> None:
-        """An Index, at `module:Class`."""
-        self._add("index", name, target)
-
-    def reward(self, name: str, target: str) -> None:
-        """A Reward, at `module:Class`."""
-        self._add("reward", name, target)
-
-    def metric(self, name: str, target: str) -> None:
-        """A SetMetric, at `module:Class`."""
-        self._add("metric", name, target)
-
-    def trainer(self, name: str, target: str) -> None:
-        """A Trainer, at `module:Class`."""
-        self._add("trainer", name, target)
-
-    def language(self, name: str, target: str) -> None:
-        """A LanguageModel, at `module:Class`."""
-        self._add("language", name, target)
-
-    def prompts(self, name: str, target: str) -> None:
-        """A source of prompts, at `module:Class`."""
-        self._add("prompts", name, target)
-
-    def images(self, name: str, target: str) -> None:
-        """A source of images, at `module:Class`."""
-        self._add("images", name, target)
-
-    def step(self, name: str, target: str) -> None:
-        """A verb of the recipe, at `module:Class`."""
-        self._add("step", name, target)
+    def __getattr__(self, family: str) -> Callable[[str, str], None]:
+        """One of that family, at `module:Class`: `registry.reward("sharpness", "realism_sharpness:Sharpness")`."""
+        if family not in FAMILIES:
+            near = nearest(family, FAMILIES)
+            raise AttributeError(f"there is no family '{family}'{near}; there are: {listed(FAMILIES)}")
+        return functools.partial(self._add, family)
 
     def model(self, name: str, target: str) -> None:
         """A folder of weights that the plugin ships, at `package:relative/folder`; `model: NAME` finds it."""

@@ -9,8 +9,8 @@ from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from realism.base.errors import listed, nearest, shown
-from realism.parts.base import Part
-from realism.plugins.registry import a_part, said_by
+from realism.parts.base import Part, one_of
+from realism.plugins.registry import said_by
 
 if TYPE_CHECKING:
     from pydantic_core import SchemaValidator
@@ -112,7 +112,7 @@ def _is_part(hint: Any) -> bool:
 
 def kind_of(cls: type[Part]) -> str:
     """A class of a family as a sentence names it: "a reward", "a source of prompts", "a generator of kind Tunable"."""
-    return a_part(cls.family) + ("" if "family" in vars(cls) else f" of kind {cls.__name__}")
+    return one_of(cls.family) + ("" if "family" in vars(cls) else f" of kind {cls.__name__}")
 
 
 @functools.cache

@@ -9,7 +9,8 @@ from typing import Any
 from realism.base.errors import RealismError, listed, nearest, shown
 from realism.base.files import digest
 from realism.parts import Part, Tunable, parts_of
-from realism.plugins.registry import PART_FAMILIES, Registry, a_part
+from realism.parts.base import one_of, part_families
+from realism.plugins.registry import Registry
 from realism.recipe.options import Broken, Wrong, kind_of, read_options
 from realism.recipe.source import Key, Source
 
@@ -86,18 +87,18 @@ class PartMaker:
         return use
 
     def _class(self, use: str, family: type[Part]) -> type[Part]:
-        entry = self.registry.find(use, *PART_FAMILIES)
+        entry = self.registry.find(use, *part_families())
         if entry is None:
-            near = nearest(use, [e.name for e in self.registry.entries(*PART_FAMILIES)])
+            near = nearest(use, [e.name for e in self.registry.entries(*part_families())])
             raise Wrong(f"nothing named '{use}' can be used{near}", f"there are: {self._names(family)}")
         cls: type[Part] = entry.load()
         if not issubclass(cls, family):
-            raise Wrong(f"'{use}' is {a_part(entry.family)}; {kind_of(family)} is needed here")
+            raise Wrong(f"'{use}' is {one_of(entry.family)}; {kind_of(family)} is needed here")
         return cls
 
     def _names(self, family: type[Part]) -> str:
         """The registered parts of a family (of all, for Part)."""
-        families = PART_FAMILIES if family is Part else (family.family,)
+        families = part_families() if family is Part else (family.family,)
         return listed(e.name for e in self.registry.entries(*families))
 
     def make(self, cls: type[Part], label: str, options: Mapping[str, Any], key: Key, name: str) -> Part | None:
@@ -113,7 +114,7 @@ class PartMaker:
         """What an option that takes a part holds: a name of this recipe, of the registry, or a spec in place."""
         if isinstance(value, str) and value in self.given:
             part = self.named(value, ("parts", value))
-        elif isinstance(value, str) and (entry := self.registry.find(value, *PART_FAMILIES)):
+        elif isinstance(value, str) and (entry := self.registry.find(value, *part_families())):
             part = self._in_place({"use": value}, Part)
             if part is None:
                 raise Broken(entry.name)
@@ -130,7 +131,7 @@ class PartMaker:
         if part is None:
             raise Broken(value)
         if not isinstance(part, family):
-            raise ValueError(f"'{value}' is {a_part(part.family)}; {kind_of(family)} is needed here")
+            raise ValueError(f"'{value}' is {one_of(part.family)}; {kind_of(family)} is needed here")
         return part
 
     def _in_place(self, spec: Mapping[str, Any], family: type[Part]) -> Part | None:
@@ -170,5 +171,5 @@ class PartMaker:
         """The family of a part of the recipe, which need not be made for it; None if that is not known."""
         spec = self.given[name]
         use = spec.get("use") if isinstance(spec, Mapping) else spec
-        entry = self.registry.find(use, *PART_FAMILIES) if isinstance(use, str) else None
+        entry = self.registry.find(use, *part_families()) if isinstance(use, str) else None
         return entry.family if entry else None

@@ -18,8 +18,7 @@ from realism.base.tables import Row, chunks, count_rows, read_shard, write_shard
 from realism.data.artifacts import Artifact, Prompts, References, Samples
 from realism.data.rows import NOT_KNOWN, PromptRow, Reference, Sample, Skipped
 from realism.data.types import Prompt, Request, Unmade, request_seed
-from realism.parts import Generator
-from realism.parts.calls import drawn
+from realism.parts import Generator, checked
 from realism.parts.step import NONE, Artifacts, Step, name_error
 from realism.parts.work import Shard, Table, Work
 
@@ -141,7 +140,7 @@ class Generate(Step):
 
         skipped: list[Skipped] = []
         ready = list(self._requests(jobs, seed, skipped))
-        made = drawn(self.generator, [request for _, request in ready]) if ready else []
+        made = checked.generate(self.generator, [request for _, request in ready]) if ready else []
         samples, images = [], []
         for (job, request), image in zip(ready, made, strict=True):
             if isinstance(image, Unmade):

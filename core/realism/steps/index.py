@@ -22,8 +22,7 @@ from realism.data.types import Record
 from realism.databases.database import DatabaseRow, Manifest
 from realism.databases.indexing import Encoded, duplicates_of, leaks_of, unit_rows, vectors_fit
 from realism.databases.leaks import evaluation_sets
-from realism.parts import Images, Retriever
-from realism.parts.calls import records_of
+from realism.parts import Images, Retriever, checked
 from realism.parts.embedder import SHARD, Embedder, KeyedRow, VectorMemory, row_of
 from realism.parts.sources import EmbeddedImages
 from realism.parts.step import Artifacts, Step
@@ -105,7 +104,7 @@ class BuildIndex(Step):
         """The table of records whose images can be read; vectors and perceptual hashes of all of them are kept.
 
         memory: where vectors that came with the images are kept; None if the retriever makes them."""
-        total = sum(1 for _ in records_of(self.images))
+        total = sum(1 for _ in checked.records(self.images))
         embed = partial(self._embed_some, memory, work.embedder)
         kept = memory.kept if memory else work.embedder.kept_vectors(self.retriever)
         work.embedder.forget_lost(work.folder / "encoded", kept, look=True)
@@ -136,7 +135,7 @@ class BuildIndex(Step):
     def _listed(self) -> Iterator[tuple[Record, Any]]:
         if isinstance(self.images, EmbeddedImages):
             return self.images.embedded()
-        return ((record, None) for record in records_of(self.images))
+        return ((record, None) for record in checked.records(self.images))
 
     def _leaks(self, encoded: Encoded, work: Work) -> dict[int, str]:
         """Rows of images that the recipe evaluates against, and which each is."""

@@ -13,7 +13,7 @@ from realism.data.rows import PromptRow, Skipped
 from realism.data.types import Prompt
 from realism.data.writable import prompt_problem
 from realism.parts import Prompts
-from realism.parts.returned import a_kind, hold
+from realism.parts.returned import require, value_type
 from realism.parts.step import Artifacts, Step, name_error
 from realism.parts.work import Work
 
@@ -48,7 +48,7 @@ class ReadPrompts(Step):
 
     def run(self, work: Work) -> None:
         found = self.source.prompts()
-        hold(self.source, None if isinstance(found, Iterable) else f"prompts gave {a_kind(found)}, not prompts")
+        require(self.source, None if isinstance(found, Iterable) else f"prompts gave {value_type(found)}, not prompts")
         shards = chunks(_once(found), SHARD)
         table = work.map(artifacts.Prompts(self.name), shards, _written, unit="prompts")
         if not any(table.iterdir()):

@@ -17,8 +17,7 @@ from realism.base.tables import read_shard, write_shard
 from realism.data.artifacts import Artifact, Maps, Scores
 from realism.data.rows import Heatmap, Sample, Score, Skipped
 from realism.data.types import Picture, Prompt
-from realism.parts import Reward
-from realism.parts.calls import judged
+from realism.parts import Reward, checked
 from realism.parts.embedder import MAX_SIDE
 from realism.parts.scores import by_full_name, names_error
 from realism.parts.step import Artifacts, Step, called_twice, samples_of
@@ -140,7 +139,7 @@ def _with_references(samples: Sequence[Sample], pictures: Sequence[Picture]) -> 
 
 def _said(reward: Reward, pictures: Sequence[Picture], arm: str) -> parts.Scores:
     try:
-        return judged(reward, pictures)
+        return checked.score(reward, pictures)
     except BaseException as error:
         error.add_note(f"of arm '{arm}'")  # which a fault is told with
         raise

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from realism.base.files import atomic_folder
 from realism.data.artifacts import Artifact, Weights
 from realism.parts import Trainer
-from realism.parts.returned import a_kind, hold
+from realism.parts.returned import require, value_type
 from realism.parts.step import Artifacts, Step
 from realism.parts.work import Work
 
@@ -49,13 +49,13 @@ class Train(Step):
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # it greets; the run has a bar and a log
         lightning.seed_everything(work.seed, verbose=False)
         module, data = self.trainer.module(), self.trainer.data(work)
-        hold(self.trainer, _fit_error(module, data))
+        require(self.trainer, _fit_error(module, data))
         last = work.folder / "checkpoints" / "last.ckpt"
         goes_on = zipfile.is_zipfile(last)
         if last.exists() and not goes_on:
             work.warn(f"{work.title}: the checkpoint '{last}' is damaged; the fit begins anew")
         steps, by_epoch = self.trainer.length(len(data)), self.trainer.checkpoint_every is None
-        hold(self.trainer, _length_error(steps, len(data) if by_epoch else 1))
+        require(self.trainer, _length_error(steps, len(data) if by_epoch else 1))
         fit = lightning.Trainer(
             max_steps=-1 if by_epoch else steps,  # with both given, a resumed fit would count its epochs wrongly
             max_epochs=steps // len(data) if by_epoch else -1,
@@ -70,7 +70,7 @@ class Train(Step):
         fit.fit(module, data, ckpt_path=str(last) if goes_on else None, weights_only=True)
         with atomic_folder(work.folder / Weights(self.trainer.trains.part_name).place) as folder:
             self.trainer.save(module, folder)
-            hold(self.trainer, None if any(folder.iterdir()) else "save wrote nothing")
+            require(self.trainer, None if any(folder.iterdir()) else "save wrote nothing")
 
 
 def _fit_error(module: Any, data: Any) -> str | None:
@@ -78,15 +78,15 @@ def _fit_error(module: Any, data: Any) -> str | None:
     import lightning
 
     if not isinstance(module, lightning.LightningModule):
-        return f"module gave {a_kind(module)}, not a LightningModule"
+        return f"module gave {value_type(module)}, not a LightningModule"
     if not isinstance(data, Sized) or not isinstance(data, Iterable):
-        return f"data gave {a_kind(data)}, not a DataLoader of known length"
+        return f"data gave {value_type(data)}, not a DataLoader of known length"
     return None if len(data) else "data gave a DataLoader without a batch"
 
 
 def _length_error(steps: Any, least: int) -> str | None:
     if not isinstance(steps, int) or isinstance(steps, bool):
-        return f"length gave {a_kind(steps)}, not a number of steps"
+        return f"length gave {value_type(steps)}, not a number of steps"
     return None if steps >= least else f"length gave {steps}, not {least} steps or more"
 
 

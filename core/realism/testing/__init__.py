@@ -12,14 +12,16 @@ or without any test: `pytest --pyargs realism.testing --part sharpness --option 
 
 from realism.testing.generator import GeneratorSuite
 from realism.testing.language import LanguageModelSuite
-from realism.testing.making import make_part, suite_of
+from realism.testing.making import make_part, suites_of
 from realism.testing.metric import SetMetricSuite
 from realism.testing.part import PartSuite
 from realism.testing.retriever import IndexSuite, RetrieverSuite
 from realism.testing.reward import RewardSuite
 from realism.testing.sources import ImagesSuite, PromptsSuite
 from realism.testing.step import run_step, work_with
+from realism.testing.step_suite import StepSuite
 from realism.testing.trainer import TrainerSuite
+from realism.testing.tunable import TunableSuite
 
 __all__ = [
     "GeneratorSuite",
@@ -31,9 +33,11 @@ __all__ = [
     "RetrieverSuite",
     "RewardSuite",
     "SetMetricSuite",
+    "StepSuite",
     "TrainerSuite",
+    "TunableSuite",
     "make_part",
     "run_step",
-    "suite_of",
+    "suites_of",
     "work_with",
 ]

@@ -1,25 +1,35 @@
-"""Parts by name, and the suite each belongs to."""
+"""Parts by name, and the suites each belongs to."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING
 from typing import Any
 
-from realism.base.errors import RealismError
-from realism.parts import Part
-from realism.plugins.registry import PART_FAMILIES, Registry
-from realism.recipe.options import read_options
+from realism.base.errors import RealismError, listed
+from realism.parts import Part, Trainer
+from realism.parts.base import part_families
+from realism.plugins.registry import Entry, Registry
+from realism.recipe.options import kind_of, options_of, read_options
 
 Case = tuple[str, str]
-"""The name of a part, and the name of a test of its suite."""
+"""The name of a part, and the name of a test of its suites."""
+UNMADE = "test_it_can_be_made"
+"""The only case of a part that cannot be made."""
+
+
+def find_part(name: str, registry: Registry) -> Entry:
+    """The entry of a part or, where no part has that name, of a step. Raises RealismError if there is none."""
+    return registry.get(name, *part_families(), "step")
 
 
 def make_part(name: str, options: Mapping[str, Any], registry: Registry) -> Part:
-    """The registered part of that name with these options, as a recipe would make it.
+    """The registered part or step of that name with these options, as a recipe would make it.
 
-    Raises RealismError with everything that is wrong, and for options that must be given and are not.
+    Raises RealismError with everything that is wrong, and with the names of all options that must be given.
     """
-    cls = registry.get(name, *PART_FAMILIES).load()
+    cls = find_part(name, registry).load()
 
     def resolve(value: Any, family: type[Part]) -> Part:
         if isinstance(value, Part):
@@ -30,54 +40,65 @@ def make_part(name: str, options: Mapping[str, Any], registry: Registry) -> Part
             raise ValueError(f"'{value}' is no {family.family}")
         return made
 
+    if lacking := [o for o in options_of(cls) if o.default is MISSING and o.name not in options]:
+        kinds = {o.name: kind_of(o.part_class) if o.part_class else o.doc.rstrip(".") for o in lacking}
+        needs = listed(f"{key} ({what})" if what else key for key, what in kinds.items())
+        raise RealismError(f"{name} needs {needs}: give {' '.join(f'--option {key}=...' for key in kinds)}")
     part, wrong = read_options(cls, name, options, resolve, lambda family: None)
     if part is None:
         raise RealismError(f"{name} cannot be made: " + "; ".join(message for _, message, _ in wrong))
+    part.part_name = part.part_name or name
     return part
 
 
-def suite_of(family: str) -> type:
-    """The suite of a family ("reward"). Raises RealismError for a family that has none."""
-    from realism import testing
+def suites_of(cls: type[Part]) -> list[type]:
+    """The suites of a part's class: that of its family, of what it can do besides, and of every part. What a trainer
+    saves goes through the suite of the part it trains as well."""
+    from realism.testing.tunable import TrainedSuite
 
-    suites: dict[str, type] = {
-        "generator": testing.GeneratorSuite,
-        "retriever": testing.RetrieverSuite,
-        "index": testing.IndexSuite,
-        "reward": testing.RewardSuite,
-        "metric": testing.SetMetricSuite,
-        "trainer": testing.TrainerSuite,
-        "language": testing.LanguageModelSuite,
-        "prompts": testing.PromptsSuite,
-        "images": testing.ImagesSuite,
-    }
-    if family not in suites:
-        raise RealismError(f"no suite for family '{family}'")
-    return suites[family]
+    own = [_suite(vars(base)["suite"]) for base in cls.__mro__ if "suite" in vars(base)]
+    return [*own, TrainedSuite] if issubclass(cls, Trainer) else own
+
+
+def _suite(path: str) -> type:
+    module, _, name = path.partition(":")
+    found: type = getattr(importlib.import_module(module), name)
+    return found
+
+
+def tests_of(cls: type[Part]) -> list[str]:
+    """The names of all tests of a class's suites."""
+    return list(dict.fromkeys(test for suite in suites_of(cls) for test in dir(suite) if test.startswith("test_")))
 
 
 def cases(names: Iterable[str], registry: Registry) -> list[Case]:
-    """Every test of every named part's suite. An unknown name is one case, which fails saying so."""
+    """Every test of every named part's suites. A name that is unknown or cannot be loaded is one case, which fails."""
     found: list[Case] = []
     for name in names:
-        entry = registry.find(name, *PART_FAMILIES)
-        tests = [t for t in dir(suite_of(entry.family)) if t.startswith("test_")] if entry else ["test_is_registered"]
+        try:
+            tests = tests_of(find_part(name, registry).load())
+        except RealismError:
+            tests = [UNMADE]
         found.extend((name, test) for test in tests)
     return found
 
 
-def run_case(name: str, test: str, part: Callable[[], Part], registry: Registry) -> None:
-    """Put a part through one test of its suite.
+def run_case(name: str, test: str, make: Callable[[], Part], registry: Registry) -> None:
+    """Put a part through one test of its suites.
 
-    What the contract says of it, and what a user got wrong, is told without a traceback; an error of the part has one.
+    What the contract says of it, and what a user got wrong, is shown without a traceback; an error of the part has one.
     """
     import pytest
 
     try:
-        entry = registry.get(name, *PART_FAMILIES)
-        getattr(suite_of(entry.family)(), test)(part())
+        suites = suites_of(find_part(name, registry).load())
+        part = make()
+        if test != UNMADE:
+            getattr(next(suite for suite in suites if hasattr(suite, test))(), test)(part)
+        return
     except AssertionError as error:
         contract = test.removeprefix("test_").replace("_", " ")
-        pytest.fail(f"{name} breaks the contract '{contract}': {error}", pytrace=False)
+        trouble = f"{name} breaks the contract '{contract}': {error}"
     except RealismError as error:
-        pytest.fail(str(error), pytrace=False)
+        trouble = str(error)
+    pytest.fail(trouble, pytrace=False)

@@ -62,7 +62,11 @@ def work_with(root: Path, available: Given, title: str = "step", seed: int = 0) 
 def run_step(step: Step, root: Path, available: Given, seed: int = 0) -> StepWork:
     """Do a step in a folder where these artifacts are there (see `work_with`). What it has written is read from what is
     returned: `run_step(...).read(Samples("samples"))`."""
-    work = work_with(root, available, step.title(), seed)
+    return carry_out(step, work_with(root, available, step.title(), seed))
+
+
+def carry_out(step: Step, work: StepWork) -> StepWork:
+    """Do a step with what it is given, or go on where it was stopped."""
     with parts_in_use(list(parts_of(step)), work.state, work.embedder, {}):
         step.run(work)
         work.embedder.flush()

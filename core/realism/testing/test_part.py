@@ -10,17 +10,24 @@ import yaml
 
 from realism.base.errors import RealismError, listed
 from realism.parts import Part
+from realism.parts.base import part_families
 from realism.plugins.manager import plugins
-from realism.plugins.registry import PART_FAMILIES
-from realism.testing.making import cases, make_part, run_case
+from realism.testing.making import UNMADE, Case, cases, make_part, run_case
 
 
 def pytest_generate_tests(metafunc: Any) -> None:
     names = metafunc.config.getoption("part")
     if not names:
-        known = listed(entry.name for entry in plugins().registry.entries(*PART_FAMILIES))
-        raise pytest.UsageError(f"name a part with --part; there are: {known}")
-    found = cases(names, plugins().registry)
+        known = listed(entry.name for entry in plugins().registry.entries(*part_families(), "step"))
+        raise pytest.UsageError(f"name a part or a step with --part; there are: {known}")
+    found: list[Case] = []
+    for name in names:
+        try:
+            _part(name, tuple(metafunc.config.getoption("option")))
+        except RealismError:
+            found.append((name, UNMADE))
+        else:
+            found.extend(cases([name], plugins().registry))
     metafunc.parametrize("name, contract", found, ids=["-".join(case) for case in found])
 
 

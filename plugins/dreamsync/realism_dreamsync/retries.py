@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from realism.parts import Chat, LanguageModel
-from realism.parts.calls import replied
+from realism.parts import Chat, LanguageModel, checked
 
 from realism_dreamsync.formats import Malformed
 from realism_dreamsync.instructions import again
@@ -35,7 +34,7 @@ def ask(writer: LanguageModel, chats: Sequence[Chat], read: Callable[[str], T], 
     results: dict[int, T | Unread] = {}
     waiting = dict(enumerate(chats))
     for attempt in range(1, attempts + 1):
-        replies = replied(writer, list(waiting.values())) if waiting else []
+        replies = checked.reply(writer, list(waiting.values())) if waiting else []
         asked, waiting = waiting, {}
         for i, reply in zip(asked, replies, strict=True):
             try:

@@ -15,8 +15,7 @@ from realism.base.tables import chunks, read_shard
 from realism.data.artifacts import Artifact, Index, Prompts, References
 from realism.data.rows import NOT_KNOWN, PromptRow, Reference, Skipped
 from realism.databases.database import Database
-from realism.parts import Chat, LanguageModel, Retriever
-from realism.parts.calls import replied
+from realism.parts import Chat, LanguageModel, Retriever, checked
 from realism.parts.step import Artifacts, Step, first_arm, references_error
 from realism.parts.work import Shard, Work
 
@@ -115,7 +114,7 @@ class Concepts(Step):
         return self._references(database, wanted, captions), skipped
 
     def _ask(self, chats: Sequence[Chat]) -> list[str]:
-        return replied(self.language, chats) if chats else []
+        return checked.reply(self.language, chats) if chats else []
 
     def _references(
         self, database: Database, wanted: Sequence[tuple[PromptRow, str]], captions: Sequence[str]

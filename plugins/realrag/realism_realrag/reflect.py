@@ -17,8 +17,7 @@ from realism.data.artifacts import Artifact, Exhibits
 from realism.data.rows import Exhibit, RecordRow, Skipped
 from realism.data.types import Prompt, Request, Unmade, request_seed
 from realism.databases.database import Database
-from realism.parts import Generator, Retriever
-from realism.parts.calls import drawn
+from realism.parts import Generator, Retriever, checked
 from realism.parts.step import Artifacts, Step
 from realism.parts.work import Shard, Table, Work
 
@@ -119,7 +118,7 @@ class Reflect(Step):
 
         prompts = [_prompt(text, subject) for text, subject, _ in jobs]
         seeds = [request_seed(seed, p.id, n) for p, (_, _, n) in zip(prompts, jobs, strict=True)]
-        made = drawn(self.generator, [Request(p, s) for p, s in zip(prompts, seeds, strict=True)])
+        made = checked.generate(self.generator, [Request(p, s) for p, s in zip(prompts, seeds, strict=True)])
         names = [f"{digest(text)[:16]}-{n}" for text, _, n in jobs]
         skipped = [
             Skipped(n, self.title(), i.reason) for n, i in zip(names, made, strict=True) if isinstance(i, Unmade)

@@ -13,13 +13,13 @@ from realism.parts.language import Chat, LanguageModel
 from realism.parts.metric import Features, SetMetric
 from realism.parts.retriever import Index, Retriever
 from realism.parts.returned import (
-    a_kind,
     found_error,
-    hold,
     number_error,
     pictures_error,
     replies_error,
+    require,
     rows_error,
+    value_type,
 )
 from realism.parts.reward import Reward, Scores
 from realism.parts.scores import scores_error
@@ -30,54 +30,54 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-def drawn(generator: Generator, requests: Sequence[Request]) -> list[Image.Image | Unmade]:
+def generate(generator: Generator, requests: Sequence[Request]) -> list[Image.Image | Unmade]:
     """The pictures of requests, or why there is none."""
     made = generator.generate(requests)
-    hold(generator, pictures_error(made, len(requests)))
+    require(generator, pictures_error(made, len(requests)))
     return list(made)
 
 
-def judged(reward: Reward, pictures: Sequence[Picture]) -> Scores:
+def score(reward: Reward, pictures: Sequence[Picture]) -> Scores:
     """What a reward says of pictures."""
     said = reward.score(pictures)
-    hold(reward, scores_error(reward, said, len(pictures)))
+    require(reward, scores_error(reward, said, len(pictures)))
     return said
 
 
-def replied(language: LanguageModel, chats: Sequence[Chat]) -> list[str]:
+def reply(language: LanguageModel, chats: Sequence[Chat]) -> list[str]:
     """The replies to chats."""
     replies = language.reply(chats)
-    hold(language, replies_error(replies, len(chats)))
+    require(language, replies_error(replies, len(chats)))
     return list(replies)
 
 
-def encoded_texts(retriever: Retriever, texts: Sequence[str]) -> np.ndarray:
+def encode_texts(retriever: Retriever, texts: Sequence[str]) -> np.ndarray:
     """The rows (n, d) of texts."""
     rows = retriever.encode_texts(texts)
-    hold(retriever, rows_error("encode_texts", rows, len(texts)))
+    require(retriever, rows_error("encode_texts", rows, len(texts)))
     return rows
 
 
-def found_rows(
+def search(
     index: Index, folder: Path, queries: np.ndarray, k: int, rows: int, allowed: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """What `Index.search` finds among so many rows."""
     found = index.search(folder, queries, k, allowed)
-    hold(index, found_error(found, len(queries), k, rows, allowed))
+    require(index, found_error(found, len(queries), k, rows, allowed))
     return found
 
 
-def measured(metric: SetMetric, features: Features, real: Features) -> float:
+def measure(metric: SetMetric, features: Features, real: Features) -> float:
     """The distance of two sets."""
     value = metric.measure(features, real)
-    hold(metric, number_error("measure", value))
+    require(metric, number_error("measure", value))
     return float(value)
 
 
-def records_of(images: Images) -> Iterator[Record]:
+def records(images: Images) -> Iterator[Record]:
     """The records of a collection, as they come."""
     found = images.records()
-    hold(images, None if isinstance(found, Iterable) else f"records gave {a_kind(found)}, not records")
+    require(images, None if isinstance(found, Iterable) else f"records gave {value_type(found)}, not records")
     for record in found:
-        hold(images, record_problem(record))
+        require(images, record_problem(record))
         yield record
