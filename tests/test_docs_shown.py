@@ -31,7 +31,7 @@ from world import RAG, ROOT
 shown, plugins, here = documents.shown, documents.plugins, documents.here
 
 
-OPTIONS: dict[str, dict[str, Any]] = {"tints": {"generator": {"use": "tint"}}}
+OPTIONS: dict[str, dict[str, Any]] = {"tints": {"generator": {"use": "tint"}}, "mean_gap": {"encoder": "toy_retriever"}}
 """Of parts that documents show and that need some."""
 UNDOCUMENTED = ["contrast"]
 """Shown in ten lines, where options have no word said of them."""
@@ -41,7 +41,7 @@ def test_the_parts_shown_keep_the_contract(plugins: Plugins, shown: Path) -> Non
     assert plugins.problems == []
     registry = plugins.registry
     ours = [e.name for f in part_families() for e in registry.entries(f) if (shown / f"{e.plugin}.py").exists()]
-    assert set(ours) == {"tint", "contrast", "sharpness", "critic", "tints"}
+    assert set(ours) == {"tint", "contrast", "sharpness", "critic", "tints", "mean_gap", "twice"}
     for name, contract in cases(ours, registry):
         if name not in UNDOCUMENTED or "option" not in contract:
             run_case(name, contract, lambda name=name: make_part(name, OPTIONS.get(name, {}), registry), registry)

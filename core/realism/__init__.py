@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import RealismError
-from realism.data import artifacts
+from realism.base.files import atomic_write
+from realism.base.tables import Row
+from realism.data import artifacts, rows
+from realism.data.artifacts import Artifact
 from realism.data.types import Hit, Picture, Prompt, Record, Request, Unmade
 from realism.parts import (
     Chat,
@@ -29,14 +33,20 @@ from realism.parts import (
     Trainer,
     Tunable,
 )
-from realism.parts.work import Work
+from realism.parts.step import samples_of
+from realism.parts.work import Table, Work
 from realism.plugins.hooks import hook
 
 if TYPE_CHECKING:
+    from realism.base.cut_texts import note_texts
+    from realism.base.images import read_image, write_images
+    from realism.base.loading import load_weightless, load_whole, read_tensors
+    from realism.base.openclip import load_openclip
     from realism.notebook.handles import Handle
     from realism.notebook.running import ShownRun
 
 __all__ = [
+    "Artifact",
     "Chat",
     "Composite",
     "DifferentiableReward",
@@ -57,18 +67,46 @@ __all__ = [
     "Request",
     "Retriever",
     "Reward",
+    "Row",
     "Scores",
     "SetMetric",
     "Step",
+    "Table",
     "Trainer",
     "Tunable",
     "Unmade",
     "Work",
     "artifacts",
+    "atomic_write",
     "hook",
+    "load_openclip",
+    "load_weightless",
+    "load_whole",
+    "note_texts",
     "open_run",
     "part",
+    "read_image",
+    "read_tensors",
+    "rows",
+    "samples_of",
+    "write_images",
 ]
+AT_FIRST_USE = {
+    "load_openclip": "realism.base.openclip",
+    "load_weightless": "realism.base.loading",
+    "load_whole": "realism.base.loading",
+    "note_texts": "realism.base.cut_texts",
+    "read_image": "realism.base.images",
+    "read_tensors": "realism.base.loading",
+    "write_images": "realism.base.images",
+}
+"""What is imported when it is first asked for, and from where, so that `import realism` stays quick."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in AT_FIRST_USE:
+        raise AttributeError(f"module 'realism' has no attribute '{name}'")
+    return getattr(importlib.import_module(AT_FIRST_USE[name]), name)
 
 
 def open_run(folder: str | Path, seed: int | None = None) -> ShownRun:

@@ -109,6 +109,9 @@ class Work(Protocol):
     def read(self, artifact: Artifact) -> Iterator[Any]:
         """All rows of its table, one shard in memory at a time."""
 
+    def shards(self, artifact: Artifact) -> Iterator[list[Any]]:
+        """The rows of its table, a list for each shard: what `map` takes to make a table shard by shard."""
+
     def write(self, target: Artifact | Table, rows: Sequence[Row], number: int = 0) -> None:
         """Write one shard of a table, whole or not at all."""
 

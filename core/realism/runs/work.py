@@ -97,9 +97,13 @@ class StepWork:
         return shard_paths(self.path(artifact))
 
     def read(self, artifact: Artifact) -> Iterator[Any]:
+        for shard in self.shards(artifact):
+            yield from shard
+
+    def shards(self, artifact: Artifact) -> Iterator[list[Any]]:
         assert artifact.row is not None, f"{artifact} is no table"
         for path in self.shard_paths(artifact):
-            yield from read_shard(path, artifact.row)
+            yield read_shard(path, artifact.row)
 
     def write(self, target: Artifact | Table, rows: Sequence[Row], number: int = 0) -> None:
         assert target.row is not None, f"{target} is no table"
