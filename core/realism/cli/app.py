@@ -203,13 +203,14 @@ def verify(
 @app.command("new-plugin")
 def new_plugin(
     name: Annotated[str, typer.Argument(help="The plugin's name, such as sharpness.")],
+    kind: Annotated[str, typer.Option(help="What it is: reward, generator, step, trainer, metric, ...")] = "reward",
     folder: Annotated[Path, typer.Option(help="Where to put it.")] = Path(),
     debug: Debug = False,
 ) -> None:
-    """Write a new plugin: a reward, its test, its packaging."""
+    """Write a new plugin: a part or a step that works, its test, its packaging."""
     from realism.cli.scaffold import write_plugin
 
-    write_plugin(name, folder)
+    write_plugin(name, folder, kind)
 
 
 def main() -> None:

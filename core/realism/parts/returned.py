@@ -20,16 +20,16 @@ OFF = 1e-2
 
 
 class BrokenContract(RealismError):
-    """A part that returned what it should not: `part`, and `said`, one sentence."""
+    """A part that returned what it should not: `part`, and `problem`, one sentence."""
 
     exit_code = 1
 
-    def __init__(self, part: Part, said: str):
-        self.part, self.said = part, said
-        super().__init__(f"{part.family} '{part.part_name or type(part).__name__}' breaks its contract: {said}")
+    def __init__(self, part: Part, problem: str):
+        self.part, self.problem = part, problem
+        super().__init__(f"{part.family} '{part.part_name or type(part).__name__}' breaks its contract: {problem}")
 
     def __reduce__(self) -> tuple[type[BrokenContract], tuple[Part, str]]:
-        return BrokenContract, (self.part, self.said)
+        return BrokenContract, (self.part, self.problem)
 
 
 def require(part: Part, wrong: str | None) -> None:
@@ -43,7 +43,8 @@ def pictures_error(made: Any, n: int) -> str | None:
     if not isinstance(made, list | tuple):
         return f"generate gave {value_type(made)}, not a list of pictures"
     if len(made) != n:
-        return f"{n} request{'s' * (n != 1)} gave {len(made)} picture{'s' * (len(made) != 1)}"
+        gave = f"{n} request{'s' * (n != 1)} gave {len(made)} picture{'s' * (len(made) != 1)}"
+        return f"{gave}: give one for each, or Unmade(reason) in its place"
     return next(filter(None, map(_picture_error, made)), None)
 
 
@@ -55,7 +56,7 @@ def _picture_error(image: Any) -> str | None:
     if isinstance(image, Unmade):
         return None if image.reason else "Unmade does not say why the picture was not made"
     if not isinstance(image, Image.Image):
-        return f"a picture is {value_type(image)}, neither an image of Pillow nor Unmade"
+        return f"a picture is {value_type(image)}, neither an image of Pillow nor Unmade: 'Image.fromarray(array)' makes one"
     if image.mode != "RGB":
         return f"a picture is {image.mode}, not RGB: 'picture.convert(\"RGB\")' makes it so"
     if not 0 < image.width * image.height <= MOST_PIXELS:
@@ -72,18 +73,19 @@ def rows_error(method: str, rows: Any, n: int) -> str | None:
     import numpy as np
 
     if not isinstance(rows, np.ndarray):
-        return f"{method} gave {value_type(rows)}, not an array of NumPy"
+        return f"{method} gave {value_type(rows)}, not an array of NumPy: 'tensor.cpu().numpy()' makes one"
     if not n and not len(rows):
         return None
     if rows.ndim != 2 or len(rows) != n or not rows.shape[1]:
         return f"{method} gave the shape {rows.shape} for {n} item{'s' * (n != 1)}, not ({n}, d)"
     if rows.dtype != np.float32:
-        return f"{method} gave {rows.dtype}, not float32"
+        return f"{method} gave {rows.dtype}, not float32: use .astype(np.float32)"
     if not np.isfinite(rows).all():
         return f"{method} gave a row that is not finite"
     lengths = np.linalg.norm(rows, axis=1)
     worst = float(lengths[np.abs(lengths - 1).argmax()])
-    return f"{method} gave a row of length {worst:.4g}, not 1" if abs(worst - 1) > OFF else None
+    mend = "divide each row by its norm"
+    return f"{method} gave a row of length {worst:.4g}, not 1: {mend}" if abs(worst - 1) > OFF else None
 
 
 def found_error(found: Any, queries: int, k: int, rows: int, allowed: np.ndarray | None) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import listed, nearest, shown
+from realism.parts.returned import value_type
 from realism.parts.reward import Reward, Scores
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def names_error(reward: Reward) -> str | None:
 def scores_error(reward: Reward, scores: Any, n: int) -> str | None:
     """One sentence if that is not what this reward may say of n pictures, else None."""
     if not isinstance(scores, Scores):
-        return f"score gave a {type(scores).__name__}, not Scores"
+        return f"score gave {value_type(scores)}, not Scores: return Scores(torch.tensor(values))"
     return (
         values_error(reward, scores.values, n)
         or (range_error(reward, scores.values) if n else None)
@@ -47,10 +48,11 @@ def values_error(reward: Reward, values: Any, n: int) -> str | None:
     """One sentence unless the values are one number a picture, by name if the reward has several, else None."""
     if not isinstance(values, Mapping):
         if reward.outputs:
-            return f"expected values by name ({listed(reward.outputs)}), not a {type(values).__name__}"
+            named = ", ".join(f'"{name}": ...' for name in reward.outputs)
+            return f"expected values by name, not {value_type(values)}: return Scores({{{named}}})"
         return _value_error("values", values, n)
     if not reward.outputs:
-        return f"values have names ({listed(values)}), but 'outputs' names none"
+        return f"values have names ({listed(values)}), but 'outputs' names none: declare them there, as Output(range)"
     if wrong := _names_error("value", values, reward.outputs, "outputs"):
         return wrong
     return next((wrong for name in values if (wrong := _value_error(f"value '{name}'", values[name], n))), None)
@@ -65,19 +67,19 @@ def range_error(reward: Reward, values: torch.Tensor | Mapping[str, torch.Tensor
         slack = OFF * max(1.0, *(abs(end) for end in (low, high) if math.isfinite(end)), 0.0)
         outside = those[those.isfinite() & ((those < low - slack) | (those > high + slack))]
         if len(outside):
-            return f"'{name}' gave {float(outside[0]):.6g}, not within {low:g} to {high:g}"
+            return f"'{name}' gave {float(outside[0]):.6g}, not within {low:g} to {high:g}: widen its range, or scale the value"
     return None
 
 
 def details_error(details: Any, n: int) -> str | None:
     """One sentence unless the details are none, or one JSON-like mapping a picture, else None."""
     if not isinstance(details, Sequence):
-        return f"details are a {type(details).__name__}, not a list with one a picture"
+        return f"details are {value_type(details)}, not a list with one a picture"
     if details and len(details) != n:
         return f"{_pictures(n)} gave {len(details)} details, neither {n} nor none"
     for detail in details:
         if not isinstance(detail, Mapping):
-            return f"a detail is a {type(detail).__name__}, not a mapping such as {{'seen': 2}}"
+            return f"a detail is {value_type(detail)}, not a mapping such as {{'seen': 2}}"
         try:
             json.dumps(dict(detail), sort_keys=True)
         except (TypeError, ValueError) as error:
@@ -93,19 +95,19 @@ def maps_error(maps: Any, names: Sequence[str], n: int) -> str | None:
     import numpy as np
 
     if not isinstance(maps, Mapping):
-        return f"maps are a {type(maps).__name__}, not lists by name"
+        return f"maps are {value_type(maps)}, not lists by name"
     if not n and not maps:
         return None
     if wrong := _names_error("map", maps, names, "map_names"):
         return wrong
     for name, those in maps.items():
         if not isinstance(those, Sequence | np.ndarray):
-            return f"maps '{name}' are a {type(those).__name__}, not a list with one a picture"
+            return f"maps '{name}' are {value_type(those)}, not a list with one a picture"
         if len(those) != n:
             return f"{_pictures(n)} gave {len(those)} maps '{name}', not {n}"
         for one in those:
             if not isinstance(one, np.ndarray) or not np.issubdtype(one.dtype, np.floating):
-                kind = f"an array of {one.dtype}" if isinstance(one, np.ndarray) else f"a {type(one).__name__}"
+                kind = f"an array of {one.dtype}" if isinstance(one, np.ndarray) else value_type(one)
                 return f"a map '{name}' is {kind}, not an array of floats"
             if one.ndim != 2 or not one.size:
                 return f"a map '{name}' has the shape {one.shape}, not (height, width)"
@@ -135,10 +137,13 @@ def _value_error(said: str, values: Any, n: int) -> str | None:
     import torch
 
     if not isinstance(values, torch.Tensor):
-        return f"{said}: expected a tensor, not a {type(values).__name__}"
+        return f"{said}: expected a tensor, not {value_type(values)}: wrap it in torch.tensor(...)"
     if tuple(values.shape) != (n,):
-        return f"{said}: {_pictures(n)} gave the shape {tuple(values.shape)}, not ({n},)"
-    return None if values.is_floating_point() else f"{said}: expected float32, not {str(values.dtype)[6:]}"
+        mend = "use .flatten()" if values.numel() == n else "give one number a picture, NaN where there is no answer"
+        return f"{said}: {_pictures(n)} gave the shape {tuple(values.shape)}, not ({n},): {mend}"
+    return (
+        None if values.is_floating_point() else f"{said}: expected float32, not {str(values.dtype)[6:]}: use .float()"
+    )
 
 
 def _pictures(n: int) -> str:

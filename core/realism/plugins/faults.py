@@ -67,7 +67,7 @@ def fault_of(error: BaseException, registry: Registry) -> PartFault | None:
     on = " ".join(filter(None, [_items(frames, part), *getattr(error, "__notes__", ()), _step(frames, part)]))
     broken = isinstance(error, BrokenContract)
     did = "breaks its contract" if broken else f"failed {on}".strip()
-    said = error.said if isinstance(error, BrokenContract) else said_by(error)[:LONGEST]
+    said = error.problem if isinstance(error, BrokenContract) else said_by(error)[:LONGEST]
     unexpected = "unexpected " if ours and not broken and isinstance(error, Exception) else ""
     end = "for a report of it" if ours else "which is the plugin's" if plugin else "which is that of the part"
     return PartFault(f"{_who(part, plugin, registry)} {did}: {unexpected}{said}; --debug shows the line, {end}")

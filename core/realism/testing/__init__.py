@@ -10,6 +10,7 @@ In a plugin's tests, an empty body apart from the part:
 or without any test: `pytest --pyargs realism.testing --part sharpness --option size=128`.
 """
 
+from realism.testing.examples import ExampleRetriever, write_example_images
 from realism.testing.generator import GeneratorSuite
 from realism.testing.language import LanguageModelSuite
 from realism.testing.making import make_part, suites_of
@@ -21,9 +22,10 @@ from realism.testing.sources import ImagesSuite, PromptsSuite
 from realism.testing.step import run_step, work_with
 from realism.testing.step_suite import StepSuite
 from realism.testing.trainer import TrainerSuite
-from realism.testing.tunable import TunableSuite
+from realism.testing.tunable import TrainedSuite, TunableSuite
 
 __all__ = [
+    "ExampleRetriever",
     "GeneratorSuite",
     "ImagesSuite",
     "IndexSuite",
@@ -34,10 +36,12 @@ __all__ = [
     "RewardSuite",
     "SetMetricSuite",
     "StepSuite",
+    "TrainedSuite",
     "TrainerSuite",
     "TunableSuite",
     "make_part",
     "run_step",
     "suites_of",
     "work_with",
+    "write_example_images",
 ]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from realism.base.images import write_images
 from realism.base.tables import Row, write_shard
@@ -13,7 +16,7 @@ from realism.data import artifacts
 from realism.data.artifacts import Artifact
 from realism.data.rows import Heatmap, PromptRow, Reference, Sample, Score
 from realism.data.types import Record
-from realism.parts import Images, Retriever, Step, parts_of
+from realism.parts import Images, Index, Retriever, Step, parts_of
 from realism.steps.index import BuildIndex
 from realism.testing.material import picture, prompts
 from realism.testing.step import carry_out, work_with
@@ -56,6 +59,36 @@ def _index(artifact: artifacts.Index, step: Step, root: Path) -> Path:
     retriever = next(p for p in parts_of(step) if isinstance(p, Retriever) and p.part_name == artifact.retriever)
     work = work_with(root, {}, "index")
     return carry_out(BuildIndex(ExampleImages(root), retriever), work).path(artifact)
+
+
+def write_example_images(folder: Path) -> Path:
+    """A folder with a folder for each of two subjects, each with two PNG files."""
+    for number in range(4):
+        path = folder / ("daisy", "rose")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_images([path], [picture(number)])
+    return folder
+
+
+@dataclass
+class ExampleRetriever(Retriever):
+    """Mean colours of an image's quarters, and counts of a text's letters: an encoder without weights."""
+
+    index: Index = "flat"  # type: ignore[assignment]
+
+    def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray:
+        return _unit([np.asarray(image.convert("RGB").resize((2, 2)), np.float32).ravel() + 1 for image in images])
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        return _unit([np.bincount([ord(letter) % 12 for letter in text], minlength=12) + 1.0 for text in texts])
+
+    def preprocessing(self) -> str:
+        return "resize to 2 x 2"
+
+
+def _unit(rows: Sequence[np.ndarray]) -> np.ndarray:
+    array = np.array(rows, np.float32).reshape(-1, 12)
+    return np.asarray(array / np.linalg.norm(array, axis=1, keepdims=True))
 
 
 @dataclass
