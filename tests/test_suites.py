@@ -178,7 +178,7 @@ REWARDS = [
     (values(lambda v: v.int(), Brightness), "expected float32, not int32"),
     (values(lambda v: {"grey": v}, Brightness), "values have names (grey), but 'outputs' names none"),
     (values(lambda v: v + torch.inf, Brightness), "a value is infinite"),
-    (values(lambda v: v["brightness"]), "expected values by name (brightness, plausibility), not a Tensor"),
+    (values(lambda v: v["brightness"]), "expected values by name, not a Tensor: return Scores"),
     (values(lambda v: {"brightness": v["brightness"]}), "there is no value 'plausibility', which is one of 'outputs'"),
     (values(lambda v: v | {"britness": v["brightness"]}), "plausibility; did you mean 'brightness'?"),
     (values(lambda v: v | {"brightness": v["brightness"] + 2}), "value 'brightness': [2"),

@@ -61,8 +61,8 @@ KINDS = {
 
 
 def write_plugin(name: str, folder: Path, kind: str = "reward") -> None:
-    """Write a plugin's folder. Raises RealismError if the name cannot be one, the folder is there already, or there is no
-    such kind."""
+    """Write a plugin's folder. Raises RealismError if the name cannot be one, the folder is there already, or there is
+    no such kind."""
     if kind not in KINDS:
         raise RealismError(f"no kind '{kind}' of plugin{nearest(kind, KINDS)}; there are: {listed(KINDS)}")
     module = name.replace("-", "_")

@@ -56,7 +56,7 @@ def _picture_error(image: Any) -> str | None:
     if isinstance(image, Unmade):
         return None if image.reason else "Unmade does not say why the picture was not made"
     if not isinstance(image, Image.Image):
-        return f"a picture is {value_type(image)}, neither an image of Pillow nor Unmade: 'Image.fromarray(array)' makes one"
+        return f"a picture is {value_type(image)}, neither an image of Pillow nor Unmade: use Image.fromarray(array)"
     if image.mode != "RGB":
         return f"a picture is {image.mode}, not RGB: 'picture.convert(\"RGB\")' makes it so"
     if not 0 < image.width * image.height <= MOST_PIXELS:

@@ -67,7 +67,8 @@ def range_error(reward: Reward, values: torch.Tensor | Mapping[str, torch.Tensor
         slack = OFF * max(1.0, *(abs(end) for end in (low, high) if math.isfinite(end)), 0.0)
         outside = those[those.isfinite() & ((those < low - slack) | (those > high + slack))]
         if len(outside):
-            return f"'{name}' gave {float(outside[0]):.6g}, not within {low:g} to {high:g}: widen its range, or scale the value"
+            gave = f"'{name}' gave {float(outside[0]):.6g}, not within {low:g} to {high:g}"
+            return f"{gave}: widen its range, or scale the value"
     return None
 
 
