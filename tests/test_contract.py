@@ -15,9 +15,10 @@ from pathlib import Path
 import documents
 import pytest
 import realism
+import toys
 from documents import BLOCKS
 from PIL import Image
-from realism import Artifact, Part, Step, artifacts, hook, read_image, rows, write_images
+from realism import Artifact, Part, Reward, Step, artifacts, hook, read_image, rows, write_images
 from realism.base.errors import RealismError
 from realism.data.artifacts import KINDS
 from realism.notebook.running import ShownRun
@@ -227,3 +228,42 @@ def test_a_family_of_a_plugin_needs_no_other_file(filters: Plugins, write_recipe
 def test_a_family_that_nobody_declares_is_named(filters: Plugins) -> None:
     with pytest.raises(AttributeError, match=r"there is no family 'rewrad'; did you mean 'reward'\?; there are: "):
         filters.registry.rewrad("a", "b:C")
+
+
+JUDGED = """\
+parts:
+  generator: {use: toy}
+  colour: {use: toy_colour, held_out: true}
+  bright: {use: toy_bright}
+prompts: {use: toy_prompts, count: 4}
+steps:
+  - generate: {per_prompt: 2}
+  - score: {rewards: [colour, bright]}
+  - select: {where: "bright >= 0.1", best: bright}
+  - evaluate
+"""
+
+
+def test_a_reward_that_is_held_out_evaluates_and_nothing_is_selected_by_it(filters: Plugins, write_recipe) -> None:
+    read_recipe(str(write_recipe(JUDGED)), [], filters.registry)
+    for select, option in (('where: "colour >= 0.5"', "where"), ("best: colour", "best")):
+        recipe = JUDGED.replace('where: "bright >= 0.1", best: bright', select)
+        with pytest.raises(RealismError) as error:
+            read_recipe(str(write_recipe(recipe)), [], filters.registry)
+        said = " ".join(str(error.value).split())
+        assert f"steps[2].select.{option} 'colour' is held out, so it may evaluate" in said
+
+
+@dataclass
+class Guided(toys.ToyTextOnly):
+    """Is guided by a reward."""
+
+    by: Reward = None  # what guides it
+
+
+def test_nothing_is_guided_by_a_reward_that_is_held_out(filters: Plugins, write_recipe) -> None:
+    filters.registry.generator("guided", "test_contract:Guided")
+    recipe = JUDGED.replace("{use: toy}", "{use: guided, by: colour}")
+    with pytest.raises(RealismError, match="'colour' is held out"):
+        read_recipe(str(write_recipe(recipe)), [], filters.registry)
+    read_recipe(str(write_recipe(recipe.replace("by: colour", "by: bright"))), [], filters.registry)

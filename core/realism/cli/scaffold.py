@@ -33,6 +33,7 @@ class Kind:
 
 KINDS = {
     "reward": Kind(("RewardSuite",), "- score: {rewards: [NAME]}"),
+    "judge": Kind(("RewardSuite",), "- score: {rewards: [NAME]}"),
     "generator": Kind(("GeneratorSuite",), "- generate: {generator: NAME}"),
     "retriever": Kind(("RetrieverSuite",), "- retrieve: {retriever: NAME}"),
     "index": Kind(("IndexSuite",), "retriever: {use: openclip, index: NAME}"),

@@ -46,8 +46,12 @@ class Scores:
         return available[name]
 
 
+@dataclass
 class Reward(Part):
     """Judges pictures, each by itself, its prompt and, if it says so, the references it was made from."""
+
+    held_out: bool = field(default=False, kw_only=True)
+    """Whether it may only evaluate: a recipe that selects, trains or guides by it is refused."""
 
     family = "reward"
     suite = "realism.testing:RewardSuite"

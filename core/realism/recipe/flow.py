@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import fields
 
-from realism.data.artifacts import Artifact, Measures, References, Samples, Weights
+from realism.data.artifacts import Artifact, Measures, References, Samples, Scores, Weights
 from realism.data.condition import Condition
 from realism.data.inventory import Inventory
-from realism.parts import Part, Step, Tunable, parts_of
+from realism.parts import Generator, Part, Reward, Step, Trainer, Tunable, parts_of
 from realism.parts.step import all_reads, all_writes
 from realism.recipe.source import Key, Source, dotted
 
@@ -18,7 +18,11 @@ def check_flow(steps: Sequence[tuple[Step, Key]], source: Source) -> None:
     available = Inventory[Artifact]()
     unread: dict[Artifact, Key] = {}
     taught: dict[str, Part] = {}
+    held_out = {part.part_name for step, _ in steps for part in parts_of(step) if _is_held_out(part)}
     for step, key in steps:
+        for named, name in _steered_by(step, all_reads(step, available), held_out):
+            message = f"'{name}' is held out, so it may evaluate, but nothing may be selected, trained or guided by it"
+            source.problem((*key, *named), message, "take another reward, or take 'held_out' from it")
         for part in parts_of(step):
             if isinstance(part, Tunable) and step.trained and taught.get(part.part_name, part) != part:
                 said = f"'{part.part_name}' has learnt something before, with other options than it has here"
@@ -46,7 +50,22 @@ def check_flow(steps: Sequence[tuple[Step, Key]], source: Source) -> None:
                 unread[artifact] = key
 
 
-def _option(step: Step, artifact: Artifact) -> Key:
+def _is_held_out(part: Part) -> bool:
+    return isinstance(part, Reward) and part.held_out
+
+
+def _steered_by(step: Step, reads: Sequence[Artifact], held_out: Set[str]) -> Iterator[tuple[Key, str]]:
+    """The rewards that are held out and by which a step selects, trains or guides, each with the option that names it:
+    those whose scores an option names, and those that a trainer or a generator holds."""
+    for scores in (one for one in reads if isinstance(one, Scores) and one.reward.partition(".")[0] in held_out):
+        for part in parts_of(step):
+            if option := _option(part, scores):
+                yield option if part is step else (), scores.reward.partition(".")[0]
+    for holder in (part for part in parts_of(step) if isinstance(part, Trainer | Generator)):
+        yield from (((), part.part_name) for part in parts_of(holder) if _is_held_out(part))
+
+
+def _option(step: Part, artifact: Artifact) -> Key:
     """The option of the step that names the artifact, if one does."""
     for field in fields(step):  # type: ignore[arg-type]
         value = getattr(step, field.name)

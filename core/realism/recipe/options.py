@@ -121,7 +121,7 @@ def options_of(cls: type) -> tuple[Option, ...]:
     hints = get_type_hints(cls, include_extras=True)
     docs = _field_docs(cls)
     found = []
-    for f in fields(cls):  # type: ignore[arg-type]
+    for f in sorted(fields(cls), key=lambda f: bool(f.kw_only)):  # type: ignore[arg-type]
         if f.init and f.name not in RESERVED:
             default = f.default if f.default_factory is MISSING else f.default_factory()
             found.append(Option(f.name, hints[f.name], default, docs.get(f.name, "")))
