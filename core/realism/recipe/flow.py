@@ -20,9 +20,9 @@ def check_flow(steps: Sequence[tuple[Step, Key]], source: Source) -> None:
     taught: dict[str, Part] = {}
     held_out = {part.part_name for step, _ in steps for part in parts_of(step) if _is_held_out(part)}
     for step, key in steps:
-        for named, name in _steered_by(step, all_reads(step, available), held_out):
+        for place, name in _steered_by(step, all_reads(step, available), held_out):
             message = f"'{name}' is held out, so it may evaluate, but nothing may be selected, trained or guided by it"
-            source.problem((*key, *named), message, "take another reward, or take 'held_out' from it")
+            source.problem((*key, *place), message, "take another reward, or take 'held_out' from it")
         for part in parts_of(step):
             if isinstance(part, Tunable) and step.trained and taught.get(part.part_name, part) != part:
                 said = f"'{part.part_name}' has learnt something before, with other options than it has here"
