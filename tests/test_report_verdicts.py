@@ -100,7 +100,7 @@ def other() -> list[Measure]:
 
 def test_the_console_says_why_too() -> None:
     [finding] = headline(replace(EMPTY, measures=tuple(compared(0.2, 0.1)))).findings
-    assert finding.said.endswith("with with (n = 480): +20 points [+10, +30], better, the interval excludes 0")
+    assert finding.sentence.endswith("with with (n = 480): +20 points [+10, +30], better, the interval excludes 0")
 
 
 def beside_chance(name: str, arm: str, value: float, half: float, chance: float, **detail: object) -> list[Measure]:

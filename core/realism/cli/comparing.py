@@ -13,10 +13,10 @@ from realism.cli.runs import RUNS, find_run
 from realism.data.artifacts import Prompts
 from realism.parts.work import Work
 from realism.report.compare import PROMPTS_SHOWN, ComparedRun, CompareView, build_comparison
+from realism.report.gather import gather
 from realism.runs.kept import KeptRun
 from realism.runs.progress import View
 from realism.runs.record import state_of
-from realism.steps.report import WriteReport
 
 
 def compare_runs(names: Sequence[str], out: Path | None) -> None:
@@ -55,7 +55,7 @@ def compared(folders: Sequence[Path], view: View) -> CompareView:
         works = [run.work(Path(scratch) / str(number)) for number, (_, run) in enumerate(runs)]
         among = set.intersection(*map(_texts, works))
         for (folder, run), work in zip(runs, works, strict=True):
-            shown = WriteReport(PROMPTS_SHOWN).view(work, {id for id, _ in among})
+            shown = gather(work, PROMPTS_SHOWN, among={id for id, _ in among})
             among = {(prompt.id, prompt.text) for prompt in shown.prompts}
             found.append(
                 ComparedRun(

@@ -59,7 +59,7 @@ class Finding:
     passed_over: bool
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         """What was measured, as one sentence for a console."""
         about = f"{self.measure}, {self.group}" if self.group else self.measure
         apart = f"{self.change.text}{self.points} {self.change.interval}".strip()

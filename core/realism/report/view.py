@@ -1,4 +1,4 @@
-"""What a report shows, as plain data: the step `report` gathers it from a run, `build` makes the page of it."""
+"""What a report shows, as plain data: `gather` reads it from a run, `build` makes the page of it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,19 @@ from realism.data.rows import Exhibit, Measure, Point, Reference, Skipped
 
 
 @dataclass(frozen=True)
+class Answer:
+    """A question that was asked about a picture, what was answered, and whether that is the expected answer."""
+
+    question: str
+    answer: str
+    expected: str
+    right: bool
+
+
+@dataclass(frozen=True)
 class PictureView:
-    """One picture of one arm, with its scores by reward, the references it was given (best first), and its heatmaps:
-    the path of each by name. A photograph has the seed 0."""
+    """One picture of one arm, with its scores by reward, the references it was given (best first), its heatmaps (the
+    path of each by name), and the questions that were asked about it. A photograph has the seed 0."""
 
     arm: str
     seed: int
@@ -19,6 +29,7 @@ class PictureView:
     scores: dict[str, float] = field(default_factory=dict)
     references: tuple[Reference, ...] = ()
     maps: dict[str, Path] = field(default_factory=dict)
+    answers: tuple[Answer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,15 @@ class PromptView:
     group: str
     pictures: tuple[PictureView, ...]
     count: int = 0
+
+
+@dataclass(frozen=True)
+class WorstView:
+    """The pictures of one arm with the worst scores by a reward, worst first, each with the text of its prompt."""
+
+    arm: str
+    reward: str
+    pictures: tuple[tuple[str, PictureView], ...]
 
 
 @dataclass(frozen=True)
@@ -76,6 +96,10 @@ class ReportView:
     versions: dict[str, str]
     control: str = ""
     seeds: tuple[int, ...] = (0,)
+    lower_is_better: frozenset[str] = frozenset()
+    """The rewards of which less is better."""
+    worst: tuple[WorstView, ...] = ()
+    """An entry for each arm that has scores."""
     projections: tuple[tuple[str, tuple[Point, ...]], ...] = ()
     """The points of each encoder's projection."""
     exhibits: tuple[ExhibitsView, ...] = ()
