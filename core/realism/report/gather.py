@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from realism.base.errors import printable
+from realism.base.files import regular
 from realism.base.tables import count_rows
 from realism.data.artifacts import Exhibits, Maps, Measures, Points, Prompts, References, Samples
 from realism.data.rows import Measure, PromptRow, Reference, Sample, Score
@@ -39,6 +41,8 @@ WORST_SHOWN = 6
 """Pictures of one arm with the worst scores."""
 ANSWERS_SHOWN = 30
 """Answered questions of one picture."""
+LINES_SHOWN, LINE_SHOWN, LOG_BYTES = 60, 300, 2**16
+"""Of the log: the last so many lines, so many characters of each, from so many bytes at most."""
 
 
 def gather(work: Work, prompts: int = PROMPTS_SHOWN, by: str = "", among: Container[str] | None = None) -> ReportView:
@@ -83,6 +87,7 @@ def gather(work: Work, prompts: int = PROMPTS_SHOWN, by: str = "", among: Contai
         error=run.error,
         alerts=tuple(("evaluate", doubt) for doubt in doubts(measures)),
         notes=tuple((s.title, text) for s in steps for text in notes_of(run.folder / s.folder)),
+        log=tuple(_tail(run.folder / "log.txt")),
     )
 
 
@@ -113,6 +118,19 @@ def _exhibits(work: Work) -> Iterator[ExhibitsView]:
         rows = tuple(itertools.islice(work.read(one), EXHIBITS_SHOWN))
         placed = tuple(replace(row, images=[str(work.root / path) for path in row.images]) for row in rows)
         yield ExhibitsView(one.heading, placed, count_rows(work.path(one)))
+
+
+def _tail(path: Path) -> list[str]:
+    """The last lines of a log, those that are too long cut; none where it cannot be read."""
+    try:
+        with regular(path).open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - LOG_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    whole = lines[1:] if size > LOG_BYTES else lines
+    return [printable(line[:LINE_SHOWN]) for line in whole[-LINES_SHOWN:]]
 
 
 def _spread(rows: Iterator[PromptRow], by: str, count: int) -> list[PromptRow]:

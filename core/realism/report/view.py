@@ -111,3 +111,5 @@ class ReportView:
     """What puts the numbers themselves in doubt: a step's title and a sentence each; shown first, and loud."""
     notes: tuple[tuple[str, str], ...] = ()
     """What was warned of while steps worked: a step's title and a sentence each."""
+    log: tuple[str, ...] = ()
+    """The last lines of the run's log."""

@@ -97,7 +97,12 @@ class Run:
         return versions_of(self.plugins)
 
     def say(self, text: str) -> None:
+        """Print a line, which goes into the log as well."""
         self.view.say(text)
+        self._log(text.strip())
+
+    def _log(self, text: str) -> None:
+        logging.getLogger("realism").info("%s", text)
 
     def warn(self, text: str) -> None:
         logging.getLogger("realism").warning(text)  # from where the view has it, see `locked`
@@ -140,10 +145,12 @@ class Run:
                 with faults_told(self.plugins.registry, self.folder):
                     self._note("at work")
                     write_text(self.folder / "recipe.yaml", written(self.recipe.data))
+                    self._log(f"run of {self.name}, recipe {self.fingerprint[:8]}, process {os.getpid()}")
                     self._calls.tell("realism_run_start")
                     state = self._steps()
                     self._write_skipped()
                     self._note("done")
+                    self._log("run done")
                     return state
             except BaseException as caught:
                 error = caught
@@ -203,10 +210,12 @@ class Run:
         kept = kept and not (told_by(folder)["skipped_limit"] > self.skipped_limit and any(skipped_rows(folder)))  # held again
         if kept:
             self.view.say(f"  {title:<24} kept")
+            self._log(f"{title}: kept")
             self._threads.add(int(told_by(folder)["threads"]))
         else:
             self._note("at work")
             self._calls.tell("realism_step_start", step=title, folder=str(folder))
+            self._log(f"{title}: started")
             begun = Begun(reads, threads())
             begun.note(folder, title, self._threads, self.warn)
             made = self._work(step, state, folder, seed)
@@ -269,6 +278,7 @@ class Run:
             if not (folder / artifact.place).exists():
                 raise RealismError(f"step '{step.title()}' says that it writes {artifact}, but has not")
         self.view.say(f"  {step.title():<24} {work.told_time()}")
+        self._log(f"{step.title()}: done, {work.told_time()}")
         return made
 
     def _note(self, state: Standing) -> None:
@@ -283,7 +293,7 @@ class Run:
             self._write_skipped()
             if self.error:
                 write_report(self.folder, self.plugins.registry, View(quiet=True))
-                self.view.say(f"report of what is done: {os.path.relpath(self.folder / 'report.html')}")
+                self.say(f"report of what is done: {os.path.relpath(self.folder / 'report.html')}")
         except Exception as another:
             logging.getLogger("realism").info("the report of what is done was not written: %s", sentence(another))
 
