@@ -17,7 +17,7 @@ from realism.base.tables import read
 from realism.data.artifacts import Exhibits, Maps, Measures, Samples, Scores, Selection
 from realism.data.rows import Exhibit, Measure, Sample, Score
 from realism.measuring.evaluation import ArmFeatures, spread_within
-from realism.measuring.selection import within
+from realism.measuring.selection import pass_at_k
 from realism.steps.select import Select
 from realism.testing import run_step
 
@@ -58,15 +58,15 @@ def measures(loop, name, called="benchmark"):
 
 
 def test_each_round_tells_how_many_samples_and_prompts_were_accepted(loop):
-    samples = measures(loop, "accepted samples")
+    samples = measures(loop, "acceptance rate")
     assert list(samples) == [("samples, round 1", "all"), ("samples, round 2", "all")]
     first, second = samples.values()
     assert 0 < first.value < second.value <= 1 and first.n == 8 and second.control == "samples, round 1"
-    prompts = measures(loop, "prompts with an accepted sample")
-    assert [group for arm, group in prompts if arm == "samples, round 1"] == ["of 1", "of 2", "of 4"]
+    prompts = measures(loop, "pass@k")
+    assert [group for arm, group in prompts if arm == "samples, round 1"] == ["k = 1", "k = 2", "k = 4"]
     shares = [m.value for (arm, _), m in prompts.items() if arm == "samples, round 1"]
     assert shares == sorted(shares) and shares[0] == pytest.approx(first.value)
-    assert measures(loop, "bright of samples to select from")
+    assert measures(loop, "bright before selection")
 
 
 def test_benchmarks_compare_the_generator_before_and_after_what_it_learnt(loop):
@@ -86,7 +86,7 @@ def test_a_selection_shows_what_was_accepted_and_which_question_failed(loop):
     assert any(c.startswith("accepted: bright") for c in captions)
     assert any("is it bright? no, not yes" in c for c in captions if c.startswith("rejected"))
     page = (run.folder / "report.html").read_text()
-    assert "is it bright? no, not yes" in page and "prompts with an accepted sample" in page
+    assert "is it bright? no, not yes" in page and "pass@k" in page
     short = page[page.index('class="headline"') : page.index('id="measures"')]
     assert "<b>bright</b>" in short and "accepted" not in short, "the headline tells of held-out prompts alone"
     assert "none made" not in page, "pictures of earlier prompts have no column"
@@ -135,7 +135,7 @@ def test_what_is_kept_can_be_an_arm_of_its_own(run, write_recipe):
     state = run(write_recipe(text)).execute()
     counts = {arm: len(list(read(state.path(Samples(arm)), Sample))) for arm in ("samples", "bright ones")}
     assert counts == {"samples": 32, "bright ones": 8}
-    told = {m.arm for m in read(state.path(Measures()), Measure) if m.name == "accepted samples"}
+    told = {m.arm for m in read(state.path(Measures()), Measure) if m.name == "acceptance rate"}
     assert told == {"bright ones", "dark ones"}
 
 
@@ -157,7 +157,7 @@ def test_a_selection_is_told_of_once(run, write_recipe):
     )
     state = run(write_recipe(text)).execute()
     told = {
-        name: {m.arm for m in read(state.path(Measures(name)), Measure) if m.name == "accepted samples"}
+        name: {m.arm for m in read(state.path(Measures(name)), Measure) if m.name == "acceptance rate"}
         for name in ("first", "second")
     }
     assert told == {"first": {"samples"}, "second": {"other"}}
@@ -170,7 +170,7 @@ def test_a_selection_put_before_another_is_counted_before_it(run, write_recipe):
     run(write_recipe(text + late))
     state = run(write_recipe(text + early + late)).execute()
     assert Selection.among(state) == [Selection("good", 1), Selection("good", 2)]
-    told = {m.arm for m in read(state.path(Measures("second")), Measure) if m.name == "accepted samples"}
+    told = {m.arm for m in read(state.path(Measures("second")), Measure) if m.name == "acceptance rate"}
     assert told == {"good, round 2"}
 
 
@@ -252,4 +252,4 @@ def test_benchmarks_need_a_generator_and_a_judge_before_them(write_recipe, read)
 def test_the_chance_of_an_accepted_sample_counts_all_draws(n, data):
     accepted, k = data.draw(st.integers(0, n)), data.draw(st.integers(1, n))
     draws = list(itertools.combinations([True] * accepted + [False] * (n - accepted), k))
-    assert within(n, accepted, k) == pytest.approx(sum(map(any, draws)) / len(draws), abs=1e-12)
+    assert pass_at_k(n, accepted, k) == pytest.approx(sum(map(any, draws)) / len(draws), abs=1e-12)

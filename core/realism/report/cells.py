@@ -10,13 +10,14 @@ from functools import partial
 from typing import Any
 
 from realism.data.rows import Measure
-from realism.measuring.doubts import judges_of
+from realism.measuring.descriptions import DESCRIPTION
+from realism.measuring.reliability import encoders_of
 from realism.report.format import Scale, is_zero
 
 NOISE = 1e-7
 """What is no more than this share of the values is no difference of theirs."""
-UNSAID = ("unit", "seed", "seeds")
-"""Details that a table shows in other ways: in its unit and in what its intervals are called."""
+SHOWN_ELSEWHERE = ("unit", "seed", "seeds", "by seed", DESCRIPTION)
+"""Details that a table shows in other ways than as a note."""
 
 
 FEW = 8
@@ -26,8 +27,8 @@ FEW = 8
 @dataclass(frozen=True)
 class Change:
     """A difference to the control, and a verdict on it with its reason: better, worse, within (as shown, its interval
-    reaches zero), unsure (no interval), or doubted (better or worse, by a judge that fails where the answer is known).
-    """
+    reaches zero), unsure (no interval), or unreliable (better or worse, by an encoder that fails where the answer is
+    known)."""
 
     verdict: str
     arrow: str
@@ -38,7 +39,7 @@ class Change:
     @property
     def beyond(self) -> bool:
         """Whether the interval excludes zero, whoever says so."""
-        return self.verdict in ("better", "worse", "doubted")
+        return self.verdict in ("better", "worse", "unreliable")
 
 
 @dataclass(frozen=True)
@@ -53,35 +54,35 @@ class Cell:
 
 
 def cell(row: Measure | None, scale: Scale, failed: Collection[str] = ()) -> Cell | None:
-    """A row of measures as a cell; None for none. failed: the judges in doubt."""
+    """A row of measures as a cell; None for none. failed: the unreliable encoders."""
     if row is None:
         return None
-    tooltip = "\n".join(f"{key}: {said(value)}" for key, value in row.detail.items())
+    tooltip = "\n".join(f"{key}: {said(value)}" for key, value in row.detail.items() if key not in SHOWN_ELSEWHERE)
     return Cell(scale.value(row.value), scale.interval(row.low, row.high), row.n, change(row, scale, failed), tooltip)
 
 
 def change(row: Measure, scale: Scale, failed: Collection[str] = ()) -> Change | None:
-    """What a row says of its difference to the control; None if it was not compared. failed: the judges in doubt.
+    """What a row says of its difference to the control; None if it was not compared. failed: the unreliable encoders.
 
     The verdict is on the numbers as they are shown: what rounds to nothing is no difference."""
     if math.isnan(row.difference):
         return None
     ends = row.difference_low, row.difference_high
-    judge = next((name for name in judges_of(row) if name in failed), "")
-    doubt = f", by {judge}, which is not shown to know such pictures" if judge else ""
+    encoder = next((name for name in encoders_of(row) if name in failed), "")
+    caveat = f", by {encoder}, which is not shown to recognise such pictures" if encoder else ""
     said = partial(Change, text=scale.difference(row.difference), interval=scale.interval(*ends, signed=True))
     if not all(map(math.isfinite, ends)):
-        return said("unsure", "", why=f"interval not known{doubt}")
+        return said("unsure", "", why=f"interval not known{caveat}")
     if ends[0] <= 0 <= ends[1]:
-        return said("within", "", why=f"no difference beyond the interval{doubt}")
+        return said("within", "", why=f"no difference beyond the interval{caveat}")
     if any(is_zero(scale.difference(one)) for one in (row.difference, *ends)):
-        return said("within", "", why=f"as far as digits are shown, the interval reaches 0{doubt}")
+        return said("within", "", why=f"as far as digits are shown, the interval reaches 0{caveat}")
     if row.n < FEW and "seeds" not in row.detail:
-        return said("unsure", "", why=f"{row.n} are too few to trust an interval by resampling{doubt}")
+        return said("unsure", "", why=f"{row.n} are too few to trust an interval by resampling{caveat}")
     up = row.difference > 0
     verdict, arrow = "better" if up == row.higher_is_better else "worse", "▲" if up else "▼"
-    if doubt:
-        return said("doubted", arrow, why=f"{verdict}{doubt}")
+    if caveat:
+        return said("unreliable", arrow, why=f"{verdict}{caveat}")
     return said(verdict, arrow, why="the interval excludes 0")
 
 
@@ -96,7 +97,7 @@ def cleaned(row: Measure) -> Measure:
 def notes(rows: Sequence[Measure]) -> tuple[tuple[str, str], ...]:
     """What the details say: once where all rows agree, else by group or by arm, whichever decides it."""
     keys = ordered([key for row in rows for key in row.detail])
-    return tuple((key.replace("_", " "), _note(rows, key)) for key in keys if key not in UNSAID)
+    return tuple((key.replace("_", " "), _note(rows, key)) for key in keys if key not in SHOWN_ELSEWHERE)
 
 
 def _note(rows: Sequence[Measure], key: str) -> str:

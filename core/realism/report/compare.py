@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from realism.data.rows import Measure
-from realism.measuring.doubts import doubts
+from realism.measuring.reliability import reliability_warnings
 from realism.report.build import write_page
 from realism.report.cells import Cell, cell, notes, ordered, said
 from realism.report.format import NONE, Scale
@@ -81,7 +81,7 @@ def build_comparison(view: CompareView, path: Path) -> Path:
         tables=tables(view),
         sheets=sheets[:PROMPTS_SHOWN],
         sheet_count=len(sheets),
-        alerts=[tuple(doubts(run.measures)) for run in view.runs],
+        alerts=[tuple(reliability_warnings(run.measures)) for run in view.runs],
         colours={},
     )
 

@@ -14,8 +14,8 @@ from realism.base.files import regular
 from realism.base.tables import count_rows
 from realism.data.artifacts import Exhibits, Maps, Measures, Points, Prompts, References, Samples
 from realism.data.rows import Measure, PromptRow, Reference, Sample, Score
-from realism.measuring.doubts import doubts
 from realism.measuring.groups import Shares, group_of
+from realism.measuring.reliability import reliability_warnings
 from realism.measuring.scores import Scored, rewards_of, scored
 from realism.parts.step import arms
 from realism.parts.work import Work
@@ -85,7 +85,7 @@ def gather(work: Work, prompts: int = PROMPTS_SHOWN, by: str = "", among: Contai
         projections=tuple((points.name, tuple(work.read(points))) for points in Points.among(state)),
         exhibits=tuple(_exhibits(work)),
         error=run.error,
-        alerts=tuple(("evaluate", doubt) for doubt in doubts(measures)),
+        alerts=tuple(("evaluate", text) for text in reliability_warnings(measures)),
         notes=tuple((s.title, text) for s in steps for text in notes_of(run.folder / s.folder)),
         log=tuple(_tail(run.folder / "log.txt")),
     )

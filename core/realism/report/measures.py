@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from realism.data.rows import Measure
-from realism.measuring.doubts import failed_judges, is_chance
+from realism.measuring.reliability import is_chance, unreliable_encoders
 from realism.measuring.selection import SELECTED_FROM
 from realism.report.cells import Cell, Change, cell, change, cleaned, notes, ordered, turns_of
 from realism.report.classes import ClassTable, class_tables, split
@@ -73,17 +73,17 @@ class Finding:
 @dataclass(frozen=True)
 class Headline:
     """The most telling differences, of so many comparisons, so many of which exclude zero, and so many of these by
-    judges in doubt."""
+    unreliable encoders."""
 
     findings: tuple[Finding, ...]
     compared: int
     beyond: int
-    doubted: int
+    unreliable: int
 
 
 def tables(view: ReportView) -> list[Table]:
     """One table per measure, in the order of `view.measures`."""
-    failed = failed_judges(view.measures)
+    failed = unreliable_encoders(view.measures)
     return [_table(rows, view, failed) for rows in by_measure(view.measures).values()]
 
 
@@ -98,29 +98,29 @@ def headline(view: ReportView) -> Headline:
 
     Each measure gives its clearest before any gives its second, and what got worse is never crowded out: if all the
     places went to gains, the last goes to the clearest loss. Where nothing is beyond its interval, that is what is
-    said, of the same number. What judges in doubt say comes after what others say. A biased distance is counted, but
+    said, of the same number. What rests on unreliable encoders comes last. A biased distance is counted, but
     not shown where an unbiased one says the same thing; tables of many groups, what is told of samples to learn from,
     and what is held beside chance, as it tells of no difference between arms, are left to their readers.
     """
     found = sorted(_findings(view), key=_rank)
     beyond = [pair for pair in found if pair[1].change.beyond]
-    doubted = sum(finding.change.verdict == "doubted" for _, finding in beyond)
+    unreliable = sum(finding.change.verdict == "unreliable" for _, finding in beyond)
     showable = [pair for pair in beyond or found if not pair[1].passed_over]
     chosen = _spread(showable)[:TELLING]
     losses = [pair for pair in showable if pair[1].change.verdict == "worse"]
     if losses and not any(finding.change.verdict == "worse" for _, finding in chosen):
         chosen[-1] = losses[0]
     chosen.sort(key=_rank)
-    return Headline(tuple(finding for _, finding in chosen), len(found), len(beyond), doubted)
+    return Headline(tuple(finding for _, finding in chosen), len(found), len(beyond), unreliable)
 
 
 def _rank(pair: tuple[float, Finding]) -> tuple[bool, float]:
-    return pair[1].change.verdict == "doubted", -pair[0]
+    return pair[1].change.verdict == "unreliable", -pair[0]
 
 
 def _findings(view: ReportView) -> Iterator[tuple[float, Finding]]:
     """Every difference to a control that was measured too, with how telling it is."""
-    failed = failed_judges(view.measures)
+    failed = unreliable_encoders(view.measures)
     fair = {_compared(row) for row in view.measures if "extractor" in row.detail and "bias" not in row.detail}
     for every in by_measure(view.measures).values():
         rows, _ = split([row for row in every if SELECTED_FROM not in row.detail and not is_chance(row.control)])

@@ -108,7 +108,7 @@ class ReportView:
     error: str = ""
     """The sentence that stopped the run, with the step it stopped in; "" for a run that was not stopped."""
     alerts: tuple[tuple[str, str], ...] = ()
-    """What puts the numbers themselves in doubt: a step's title and a sentence each; shown first, and loud."""
+    """What makes the numbers themselves unreliable: a step's title and a sentence each; shown first, and loud."""
     notes: tuple[tuple[str, str], ...] = ()
     """What was warned of while steps worked: a step's title and a sentence each."""
     log: tuple[str, ...] = ()
