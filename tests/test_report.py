@@ -233,7 +233,7 @@ def test_a_photograph_is_called_one(view: ReportView, tmp_path: Path) -> None:
 def test_references_that_differ_by_seed_are_told_apart(view: ReportView) -> None:
     one = view.prompts[0].pictures[1]
     other = replace(one, seed=7, references=(replace(one.references[0], id="other"),))
-    given = gallery.sheet(replace(view.prompts[0], pictures=(one, other)), view.arms).given
+    given = gallery.sheet(replace(view.prompts[0], pictures=(one, other)), view).given
     assert [each.seed for each in given[1]] == [one.seed, 7]
 
 

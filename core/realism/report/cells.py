@@ -51,6 +51,8 @@ class Cell:
     n: int
     change: Change | None
     tooltip: str
+    seeds: tuple[tuple[str, str], ...] = ()
+    """The value of each seed, where there are several."""
 
 
 def cell(row: Measure | None, scale: Scale, failed: Collection[str] = ()) -> Cell | None:
@@ -58,7 +60,15 @@ def cell(row: Measure | None, scale: Scale, failed: Collection[str] = ()) -> Cel
     if row is None:
         return None
     tooltip = "\n".join(f"{key}: {said(value)}" for key, value in row.detail.items() if key not in SHOWN_ELSEWHERE)
-    return Cell(scale.value(row.value), scale.interval(row.low, row.high), row.n, change(row, scale, failed), tooltip)
+    seeds = tuple((seed, scale.value(value)) for seed, value in values_by_seed(row).items())
+    made = change(row, scale, failed)
+    return Cell(scale.value(row.value), scale.interval(row.low, row.high), row.n, made, tooltip, seeds)
+
+
+def values_by_seed(row: Measure) -> dict[str, float]:
+    """The value of each seed, where a row is of several."""
+    found = row.detail.get("by seed")
+    return {str(seed): float(value) for seed, value in found.items()} if isinstance(found, dict) else {}
 
 
 def change(row: Measure, scale: Scale, failed: Collection[str] = ()) -> Change | None:

@@ -16,6 +16,7 @@ from realism.report.build import write_page
 from realism.report.cells import Cell, cell, notes, ordered, said
 from realism.report.format import NONE, Scale
 from realism.report.measures import by_measure
+from realism.report.thumbnails import LARGEST
 from realism.report.view import PictureView, PromptView
 
 UNLIKE = ("name", "description", "extends")
@@ -83,6 +84,7 @@ def build_comparison(view: CompareView, path: Path) -> Path:
         sheet_count=len(sheets),
         alerts=[tuple(reliability_warnings(run.measures)) for run in view.runs],
         colours={},
+        side=LARGEST,
     )
 
 

@@ -20,6 +20,7 @@ from realism.measuring.scores import Scored, rewards_of, scored
 from realism.parts.step import arms
 from realism.parts.work import Work
 from realism.recipe.reader import written
+from realism.report.training import curves_of, snapshots_of
 from realism.report.view import (
     Answer,
     ExhibitsView,
@@ -84,6 +85,8 @@ def gather(work: Work, prompts: int = PROMPTS_SHOWN, by: str = "", among: Contai
         worst=tuple(pictures.worst()),
         projections=tuple((points.name, tuple(work.read(points))) for points in Points.among(state)),
         exhibits=tuple(_exhibits(work)),
+        curves=curves_of(work),
+        snapshots=snapshots_of(work),
         error=run.error,
         alerts=tuple(("evaluate", text) for text in reliability_warnings(measures)),
         notes=tuple((s.title, text) for s in steps for text in notes_of(run.folder / s.folder)),

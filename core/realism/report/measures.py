@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from realism.data.rows import Measure
+from realism.measuring.descriptions import DESCRIPTION
 from realism.measuring.reliability import is_chance, unreliable_encoders
 from realism.measuring.selection import SELECTED_FROM
 from realism.report.cells import Cell, Change, cell, change, cleaned, notes, ordered, turns_of
@@ -30,9 +31,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """One measure: its lines, what else decides its numbers, its plot, and tables of groups that are too many."""
+    """One measure: what it is, its lines, what else decides its numbers, its plot, and tables of many groups."""
 
     name: str
+    description: str
     better: str
     points: str
     control: str
@@ -175,6 +177,7 @@ def _table(every: Sequence[Measure], view: ReportView, failed: Collection[str]) 
     compared = any(one and one.change for line in lines for one in line.cells)
     return Table(
         name=rows[0].name,
+        description=str(rows[0].detail.get(DESCRIPTION, "")),
         better=better,
         points=scale.points,
         control=_beside(controls) if compared else "",

@@ -55,6 +55,32 @@ class WorstView:
 
 
 @dataclass(frozen=True)
+class CurveView:
+    """What one fit of a part logged under one name: (step, value) in order of steps, averaged over `each` neighbours
+    where `count` were too many."""
+
+    part: str
+    fit: int
+    seed: int
+    name: str
+    points: tuple[tuple[float, float], ...]
+    count: int
+    each: int = 1
+
+
+@dataclass(frozen=True)
+class SnapshotsView:
+    """The pictures of one prompt and seed that a part drew during one fit: some of `count`, as (step, path)."""
+
+    part: str
+    fit: int
+    prompt: str
+    seed: int
+    images: tuple[tuple[int, Path], ...]
+    count: int
+
+
+@dataclass(frozen=True)
 class ExhibitsView:
     """Pictures that a step shows in a section called `name`: some of `count`; paths are absolute."""
 
@@ -111,5 +137,8 @@ class ReportView:
     """What makes the numbers themselves unreliable: a step's title and a sentence each; shown first, and loud."""
     notes: tuple[tuple[str, str], ...] = ()
     """What was warned of while steps worked: a step's title and a sentence each."""
+    curves: tuple[CurveView, ...] = ()
+    """Those of all fits and seeds."""
+    snapshots: tuple[SnapshotsView, ...] = ()
     log: tuple[str, ...] = ()
     """The last lines of the run's log."""
