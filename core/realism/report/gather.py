@@ -19,7 +19,8 @@ from realism.measuring.reliability import reliability_warnings
 from realism.measuring.scores import Scored, rewards_of, scored
 from realism.parts.step import arms
 from realism.parts.work import Work
-from realism.recipe.reader import written
+from realism.recipe.complete import COMPLETE
+from realism.recipe.reader import MOST_CHARACTERS, written
 from realism.report.training import curves_of, snapshots_of
 from realism.report.view import (
     Answer,
@@ -66,7 +67,7 @@ def gather(work: Work, prompts: int = PROMPTS_SHOWN, by: str = "", among: Contai
     return ReportView(
         name=run.name,
         fingerprint=run.fingerprint,
-        recipe=written(dict(run.data)),
+        recipe=_recipe(run.folder / COMPLETE) or written(dict(run.data)),
         description=run.description,
         arms=tuple(arm for arm in arms(state) if arm in drawn or not drawn),
         prompts=views,
@@ -121,6 +122,15 @@ def _exhibits(work: Work) -> Iterator[ExhibitsView]:
         rows = tuple(itertools.islice(work.read(one), EXHIBITS_SHOWN))
         placed = tuple(replace(row, images=[str(work.root / path) for path in row.images]) for row in rows)
         yield ExhibitsView(one.heading, placed, count_rows(work.path(one)))
+
+
+def _recipe(path: Path) -> str:
+    """The recipe with all its options, as the run wrote it; "" if it cannot be read."""
+    try:
+        file = regular(path)
+        return file.read_text(encoding="utf-8", errors="replace") if file.stat().st_size < MOST_CHARACTERS else ""
+    except OSError:
+        return ""
 
 
 def _tail(path: Path) -> list[str]:

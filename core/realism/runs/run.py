@@ -24,6 +24,7 @@ from realism.parts.step import Step, all_reads, all_writes
 from realism.parts.work import StepRecord
 from realism.plugins.faults import faults_told
 from realism.plugins.manager import Plugins
+from realism.recipe.complete import COMPLETE, complete
 from realism.recipe.reader import written
 from realism.recipe.recipe import Recipe
 from realism.runs.begun import Begun, begun_with_other, threads
@@ -145,6 +146,7 @@ class Run:
                 with faults_told(self.plugins.registry, self.folder):
                     self._note("at work")
                     write_text(self.folder / "recipe.yaml", written(self.recipe.data))
+                    write_text(self.folder / COMPLETE, complete(self.recipe.data, self.plugins.registry))
                     self._log(f"run of {self.name}, recipe {self.fingerprint[:8]}, process {os.getpid()}")
                     self._calls.tell("realism_run_start")
                     state = self._steps()
