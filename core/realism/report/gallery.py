@@ -105,6 +105,7 @@ def sheet(prompt: PromptView, view: ReportView) -> Sheet:
     at = {(turn, one.seed, one.arm): one for turn, one in zip(turns, prompt.pictures, strict=True)}
     seeds = sorted({(turn, seed) for turn, seed, _ in at})  # a seed that comes twice in an arm gets a row of its own
     rows = tuple(tuple(at.get((*seed, arm)) for arm in columns) for seed in seeds)
+    rows = tuple(sorted(rows, key=lambda row: row.count(None)))  # what can be compared comes first
     given = tuple(_given(arm, prompt.pictures) for arm in columns)
     return Sheet(prompt, columns, rows, given if any(given) else (), ranks(prompt, view))
 

@@ -63,13 +63,14 @@ def gather(work: Work, prompts: int = PROMPTS_SHOWN, by: str = "", among: Contai
     shown = _spread(rows, by, prompts)
     pictures = _Pictures(work, shown)
     views = tuple(pictures.of_prompts(by))
+    control = next((m.control for m in measures if m.control), "")
     drawn = {picture.arm for one in views for picture in one.pictures}  # others drew earlier prompts
     return ReportView(
         name=run.name,
         fingerprint=run.fingerprint,
         recipe=_recipe(run.folder / COMPLETE) or written(dict(run.data)),
         description=run.description,
-        arms=tuple(arm for arm in arms(state) if arm in drawn or not drawn),
+        arms=tuple(sorted((arm for arm in arms(state) if arm in drawn or not drawn), key=lambda arm: arm != control)),
         prompts=views,
         prompt_count=count_rows(work.path(source)) if source else 0,
         picture_count=sum(count_rows(work.path(samples)) for samples in Samples.among(state)),
@@ -80,7 +81,7 @@ def gather(work: Work, prompts: int = PROMPTS_SHOWN, by: str = "", among: Contai
         ),
         skipped_count=sum(step.skipped for step in steps),
         versions=run.versions(),
-        control=next((m.control for m in measures if m.control), ""),
+        control=control,
         seeds=tuple(next((m.detail["seeds"] for m in measures if "seeds" in m.detail), run.seeds[:1])),
         lower_is_better=frozenset(pictures.lower_is_better),
         worst=tuple(pictures.worst()),
@@ -228,7 +229,7 @@ class _Worst:
 
 def _picture(work: Work, sample: Sample, scores: Mapping[str, Score]) -> PictureView:
     values = {reward: score.value for reward, score in scores.items()}
-    answers = tuple(itertools.islice((a for score in scores.values() for a in _answers(score)), ANSWERS_SHOWN))
+    answers = tuple(dict.fromkeys(answer for score in scores.values() for answer in _answers(score)))[:ANSWERS_SHOWN]
     return PictureView(sample.arm, sample.seed, work.root / sample.image, values, answers=answers)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from realism.data.rows import Measure
-from realism.measuring.descriptions import DESCRIPTION
+from realism.measuring.descriptions import DESCRIPTION, title_of
 from realism.measuring.reliability import is_chance, unreliable_encoders
 from realism.measuring.selection import SELECTED_FROM
 from realism.report.cells import Cell, Change, cell, change, cleaned, notes, ordered, turns_of
@@ -34,6 +34,7 @@ class Table:
     """One measure: what it is, its lines, what else decides its numbers, its plot, and tables of many groups."""
 
     name: str
+    title: str
     description: str
     better: str
     points: str
@@ -50,6 +51,7 @@ class Finding:
     """One sentence of the headline, in pieces."""
 
     measure: str
+    title: str
     group: str
     arm: str
     before: str
@@ -63,7 +65,7 @@ class Finding:
     @property
     def sentence(self) -> str:
         """What was measured, as one sentence for a console."""
-        about = f"{self.measure}, {self.group}" if self.group else self.measure
+        about = f"{self.title}, {self.group}" if self.group else self.title
         apart = f"{self.change.text}{self.points} {self.change.interval}".strip()
         verdict = f"{self.change.verdict}, " if self.change.verdict in ("better", "worse") else ""
         return (
@@ -177,6 +179,7 @@ def _table(every: Sequence[Measure], view: ReportView, failed: Collection[str]) 
     compared = any(one and one.change for line in lines for one in line.cells)
     return Table(
         name=rows[0].name,
+        title=_title(rows[0]),
         description=str(rows[0].detail.get(DESCRIPTION, "")),
         better=better,
         points=scale.points,
@@ -194,6 +197,10 @@ def _beside(controls: Collection[str]) -> str:
     return "chance" if all(map(is_chance, controls)) else f"{', '.join(sorted(controls))}, paired by prompt"
 
 
+def _title(row: Measure) -> str:
+    return title_of(row.name, str(row.detail.get(DESCRIPTION, "")))
+
+
 def _strength(row: Measure) -> float:
     half = (row.difference_high - row.difference_low) / 2
     if not math.isfinite(half):
@@ -204,6 +211,7 @@ def _strength(row: Measure) -> float:
 def _finding(row: Measure, before: Measure, made: Change, scale: Scale, passed_over: bool) -> Finding:
     return Finding(
         measure=row.name,
+        title=_title(row),
         group=row.group,
         arm=row.arm,
         before=f"{scale.value(before.value)} {scale.interval(before.low, before.high)}".strip(),

@@ -19,6 +19,12 @@ function enlarge(shot) {
     ...row.map((one) => {
       const figure = document.createElement("figure");
       const captions = all(".caption, .answers", one.parentElement).filter((part) => !part.closest(".heat") || one.closest(".heat"));
+      if (one.parentElement.dataset.arm) {
+        const name = document.createElement("p");
+        name.className = "armname";
+        name.textContent = one.parentElement.dataset.arm;
+        figure.append(name);
+      }
       figure.append(one.querySelector("img").cloneNode(), ...captions.map((part) => part.cloneNode(true)));
       all("details", figure).forEach((details) => (details.open = true));
       return figure;

@@ -103,7 +103,8 @@ class StepView:
 
 @dataclass(frozen=True)
 class ReportView:
-    """All that one report shows. prompts is what is shown of `prompt_count`; arms are in the order they were made.
+    """All that one report shows. prompts is what is shown of `prompt_count`; arms are in the order they were made,
+    the control first.
 
     With several seeds, measures are those of all, and pictures, projections and exhibits those of the first.
     """
