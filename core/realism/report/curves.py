@@ -44,7 +44,7 @@ class Training:
 
 
 def training(curves: Sequence[CurveView]) -> list[Training]:
-    """The plots of each part, in the order they were logged."""
+    """The plots of each part, losses first, else in the order they were logged."""
     found = []
     seeds = len({one.seed for one in curves}) > 1
     for part in dict.fromkeys(one.part for one in curves):
@@ -52,7 +52,7 @@ def training(curves: Sequence[CurveView]) -> list[Training]:
         fits = list(dict.fromkeys((one.fit, one.seed) for one in mine))
         labels = {fit: f"fit {fit[0]}" + (f", seed {fit[1]}" if seeds else "") for fit in fits}
         styles = {fit: (labels[fit], i % COLOURS, i // COLOURS % 3) for i, fit in enumerate(fits)}
-        names = dict.fromkeys(one.name for one in mine)
+        names = sorted(dict.fromkeys(one.name for one in mine), key=lambda name: "loss" not in name)
         plots = [_plot([one for one in mine if one.name == name], styles) for name in names]
         legend = tuple(Curve(*styles[fit], "", "") for fit in fits)
         found.append(Training(part, legend, tuple(plot for plot in plots if plot.curves)))
@@ -67,10 +67,9 @@ def _plot(curves: Sequence[CurveView], styles: dict[tuple[int, int], tuple[str, 
     if not drawn:
         return CurvePlot(name, (), (), (), each)
     steps, values = zip(*(point for _, points in drawn for point in points), strict=True)
-    across, up = (
-        ticks(min(steps), max(steps), (0.0, max(steps)) if max(steps) else None),
-        ticks(min(values), max(values)),
-    )
+    across = ticks(min(steps), max(steps), (0.0, max(steps)) if max(steps) else None)
+    up = ticks(min(values), max(values))
+    up = up[1:] if up[0] < 0 <= min(values) and len(up) > 2 else up  # no air below what is never negative
 
     def path(points: Sequence[tuple[float, float]]) -> str:
         placed = [(_at(s, across), SIDE - _at(v, up)) for s, v in points]
