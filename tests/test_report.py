@@ -304,7 +304,7 @@ def test_a_map_has_a_panel_a_group_and_a_legend(view: ReportView, tmp_path: Path
     )
     page = build(replace(view, projections=(("judge", points),)), tmp_path / "maps.html").read_text()
     said = words(page)
-    assert "What looks alike to judge t-SNE of 12 pictures (real images) 3 without 6 (retrieved r) 3" in said
+    assert "Features of judge t-SNE of 12 pictures (real images) 3 without 6 (retrieved r) 3" in said
     assert 'aria-label="Map of novel: 3 (real images), 3 without, 3 (retrieved r)"' in page
     assert 'aria-label="Map of known: 3 (real images), 3 without"' in page
     one = build(replace(view, projections=(("judge", points[:1]),)), tmp_path / "one.html").read_text()

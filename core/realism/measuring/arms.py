@@ -79,7 +79,7 @@ class Gathered:
 
 def gather(state: State, names: Sequence[str], by: Sequence[str]) -> Gathered:
     """Read the arms. by: keys of the prompts' metadata, or `subject`; besides all prompts, each value of each key is a
-    group, and a name that an earlier key has too is told apart by its key. Raises RealismError for an unknown key."""
+    group, and a name that an earlier key has too gets its key in front. Raises RealismError for an unknown key."""
     prompts: dict[str, int] = {}
     texts: dict[str, int] = {}
     subjects: list[str] = []

@@ -59,7 +59,7 @@ def cell(row: Measure | None, scale: Scale, failed: Collection[str] = ()) -> Cel
     """A row of measures as a cell; None for none. failed: the unreliable encoders."""
     if row is None:
         return None
-    tooltip = "\n".join(f"{key}: {said(value)}" for key, value in row.detail.items() if key not in SHOWN_ELSEWHERE)
+    tooltip = "\n".join(f"{key}: {in_words(value)}" for key, value in row.detail.items() if key not in SHOWN_ELSEWHERE)
     seeds = tuple((seed, scale.value(value)) for seed, value in values_by_seed(row).items())
     made = change(row, scale, failed)
     return Cell(scale.value(row.value), scale.interval(row.low, row.high), row.n, made, tooltip, seeds)
@@ -80,20 +80,20 @@ def change(row: Measure, scale: Scale, failed: Collection[str] = ()) -> Change |
     ends = row.difference_low, row.difference_high
     encoder = next((name for name in encoders_of(row) if name in failed), "")
     caveat = f", by {encoder}, which is not shown to recognise such pictures" if encoder else ""
-    said = partial(Change, text=scale.difference(row.difference), interval=scale.interval(*ends, signed=True))
+    made = partial(Change, text=scale.difference(row.difference), interval=scale.interval(*ends, signed=True))
     if not all(map(math.isfinite, ends)):
-        return said("unsure", "", why=f"interval not known{caveat}")
+        return made("unsure", "", why=f"interval not known{caveat}")
     if ends[0] <= 0 <= ends[1]:
-        return said("within", "", why=f"no difference beyond the interval{caveat}")
+        return made("within", "", why=f"no difference beyond the interval{caveat}")
     if any(is_zero(scale.difference(one)) for one in (row.difference, *ends)):
-        return said("within", "", why=f"as far as digits are shown, the interval reaches 0{caveat}")
+        return made("within", "", why=f"as far as digits are shown, the interval reaches 0{caveat}")
     if row.n < FEW and "seeds" not in row.detail:
-        return said("unsure", "", why=f"{row.n} are too few to trust an interval by resampling{caveat}")
+        return made("unsure", "", why=f"{row.n} are too few to trust an interval by resampling{caveat}")
     up = row.difference > 0
     verdict, arrow = "better" if up == row.higher_is_better else "worse", "▲" if up else "▼"
     if caveat:
-        return said("unreliable", arrow, why=f"{verdict}{caveat}")
-    return said(verdict, arrow, why="the interval excludes 0")
+        return made("unreliable", arrow, why=f"{verdict}{caveat}")
+    return made(verdict, arrow, why="the interval excludes 0")
 
 
 def cleaned(row: Measure) -> Measure:
@@ -112,7 +112,7 @@ def notes(rows: Sequence[Measure]) -> tuple[tuple[str, str], ...]:
 
 def _note(rows: Sequence[Measure], key: str) -> str:
     rows = [row for row in rows if key in row.detail]
-    texts = [said(row.detail[key]) for row in rows]
+    texts = [in_words(row.detail[key]) for row in rows]
     if len(set(texts)) == 1:
         return texts[0]
     for of in ("group", "arm"):
@@ -122,7 +122,7 @@ def _note(rows: Sequence[Measure], key: str) -> str:
     return "differs from cell to cell (point at one)"
 
 
-def said(value: Any) -> str:
+def in_words(value: Any) -> str:
     """A detail in words."""
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -131,9 +131,9 @@ def said(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, (list, tuple)):
-        return ", ".join(said(item) for item in value)
+        return ", ".join(in_words(item) for item in value)
     if isinstance(value, dict):
-        return ", ".join(f"{key} {said(item)}" for key, item in value.items())
+        return ", ".join(f"{key} {in_words(item)}" for key, item in value.items())
     return str(value)
 
 

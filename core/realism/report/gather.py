@@ -203,7 +203,7 @@ class _Pictures:
 
 
 class _Worst:
-    """Of many samples, those with the worst scores by a reward; no more are held than are kept."""
+    """Of many samples, those with the worst scores by a reward; no more are in memory than are kept."""
 
     def __init__(self, count: int, reward: str):
         self._count, self._reward, self._seen = count, reward, 0

@@ -66,11 +66,11 @@ class Finding:
     def sentence(self) -> str:
         """What was measured, as one sentence for a console."""
         about = f"{self.title}, {self.group}" if self.group else self.title
-        apart = f"{self.change.text}{self.points} {self.change.interval}".strip()
+        difference = f"{self.change.text}{self.points} {self.change.interval}".strip()
         verdict = f"{self.change.verdict}, " if self.change.verdict in ("better", "worse") else ""
         return (
             f"{about}: {self.before} -> {f'{self.after} {self.interval}'.strip()} with {self.arm} (n = {self.n}): "
-            f"{apart}, {verdict}{self.change.why}"
+            f"{difference}, {verdict}{self.change.why}"
         )
 
 
@@ -103,8 +103,8 @@ def headline(view: ReportView) -> Headline:
     Each measure gives its clearest before any gives its second, and what got worse is never crowded out: if all the
     places went to gains, the last goes to the clearest loss. Where nothing is beyond its interval, that is what is
     said, of the same number. What rests on unreliable encoders comes last. A biased distance is counted, but
-    not shown where an unbiased one says the same thing; tables of many groups, what is told of samples to learn from,
-    and what is held beside chance, as it tells of no difference between arms, are left to their readers.
+    not shown where an unbiased one says the same thing; tables of many groups, measures of training samples, and
+    comparisons to chance, which are no difference between arms, are left out.
     """
     found = sorted(_findings(view), key=_rank)
     beyond = [pair for pair in found if pair[1].change.beyond]

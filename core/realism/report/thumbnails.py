@@ -32,7 +32,7 @@ class Thumbnail:
 
 
 def thumbnail(path: Path, largest: int = LARGEST) -> Thumbnail:
-    """The picture at `path`, no side above `largest`. A file that is gone or broken is told, never raised: a report
+    """The picture at `path`, no side above `largest`. A file that is gone or broken is noted, never raised: a report
     must still come out when somebody has moved the database."""
     try:
         image = read_image(path, max(largest, TINY + 1), MOST_PIXELS)

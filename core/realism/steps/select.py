@@ -53,7 +53,7 @@ class Judged:
 class Select(Step):
     """Keep samples by their scores, in every arm or in some: those that meet a condition, then each prompt's best.
 
-    What was accepted and what was not is told by `evaluate`, round by round, and shown in the report.
+    What was accepted is measured by `evaluate`, round by round, and shown in the report.
     """
 
     where: Condition | None = None
