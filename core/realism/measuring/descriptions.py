@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from realism.parts import Part, Reward
 
-MOST_WORDS = 3
+MOST_WORDS = 4
 """Words of a term."""
 DESCRIPTION = "description"
 """The key of a measure's detail that says what it is."""

@@ -40,9 +40,7 @@ def record_of(sample: Sample) -> RecordRow:
 def features_of(encoder: Retriever, rows: Iterable[RecordRow], name: str, work: Work) -> tuple[Rows, Path]:
     """Features (n, d) of the images that can be read, and the table of these (of `KeyedRow`); others are skipped.
     name: what the table is called."""
-    key = digest([describe(encoder, {}), name])[
-        :12
-    ]  # two arms, or two encoders, may have names that become one file name
+    key = digest([describe(encoder, {}), name])[:12]  # different names may become one file name
     place = f"features/{re.sub(r'[^A-Za-z0-9]+', '-', f'{encoder.part_name}-{name}')}-{key}"
     embed = partial(_embed, work.embedder, encoder, work.title)
     work.embedder.forget_lost(work.folder / place, work.embedder.kept_vectors(encoder))
