@@ -25,6 +25,7 @@ HUB = "https://huggingface.co"
 WAIT = 5.0
 """Seconds to wait for the hub."""
 LITTLE_DISK = 10 * GIB
+LIBRARIES = ("realism", "torch", "torchvision", "diffusers", "transformers", "peft", "open_clip_torch", "lightning")
 
 
 @dataclass(frozen=True)
