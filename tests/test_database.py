@@ -15,7 +15,7 @@ import pytest
 import toys
 from PIL import Image, ImageOps
 from realism import RealismError
-from realism.data.artifacts import Index
+from realism.data.artifacts import ImageIndex
 from realism.data.condition import Condition
 from realism.data.state import State
 from realism.databases.database import Database
@@ -251,7 +251,7 @@ def test_a_query_by_another_encoder_is_refused(run, write_recipe):
 def test_a_retriever_that_has_learnt_since_is_refused(run, write_recipe):
     done = run(write_recipe(INDEX))
     retriever = done.recipe.parts["retriever"]
-    state = State().after({Index("retriever"): index_of(done)}, "made")
+    state = State().after({ImageIndex("retriever"): index_of(done)}, "made")
     assert Database.of(state, retriever).search(retriever, ["a red square"], 1)
     trained = Database(index_of(done), trained={"retriever": "other"})
     with pytest.raises(RealismError, match=r"before 'retriever' learnt what it knows now; put a step 'index' between"):
@@ -264,7 +264,7 @@ def test_a_condition_may_name_what_only_later_images_have(run, write_recipe, dat
     made = Database(index_of(run(write_recipe(INDEX))))
     assert made.allowed(Condition("licence == 'CC0'")).nonzero()[0].tolist() == [11]
     assert made.record(11).id == "rose/11.png" and made.record(0).id == "rose/00.png"
-    with pytest.raises(RealismError, match="names 'licenc', but there are: id, licence, path, subject; did you mean"):
+    with pytest.raises(RealismError, match="names 'licenc'; available: id, licence, path, subject; did you mean"):
         made.allowed(Condition("licenc == 'CC0'"))
     with pytest.raises(RealismError, match="no image of the database meets"):
         made.allowed(Condition("licence == 'GPL'"))

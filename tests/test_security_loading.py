@@ -19,7 +19,7 @@ import examples
 import pytest
 import torch
 from realism import Prompt, RealismError, Request
-from realism.base.loading import load_weightless, load_whole, model_type, read_tensors
+from realism.base.loading import load_model, load_without_weights, model_type, read_tensors
 from realism_generators.chat import TransformersChat
 from realism_generators.emu3 import Emu3
 from realism_generators.flux import Flux
@@ -139,7 +139,7 @@ def test_auto_map_is_not_followed(tmp_path, ran, kind, file, told):
     folder.mkdir()
     plant_code(folder, ran)
     change(folder / file, auto_map=AUTO, **told)
-    load = load_whole if kind == "AutoModel" else load_weightless
+    load = load_model if kind == "AutoModel" else load_without_weights
     with pytest.raises(RealismError, match=OWN_CODE):
         load(getattr(transformers, kind), folder)
 
@@ -585,6 +585,6 @@ def test_the_door_leaves_the_libraries_as_they_were():
     before = (of_transformers.get_class_in_module, of_transformers.TIME_OUT_REMOTE_CODE)
     also = of_diffusers.get_class_in_module
     with pytest.raises(RealismError):
-        load_weightless(Flux, Path("nothing"))
+        load_without_weights(Flux, Path("nothing"))
     assert before == (of_transformers.get_class_in_module, of_transformers.TIME_OUT_REMOTE_CODE)
     assert also is of_diffusers.get_class_in_module

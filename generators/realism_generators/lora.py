@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 from realism.base.errors import RealismError
-from realism.data.artifacts import Artifact, Samples, Scores
+from realism.data.artifacts import Artifact, Samples, ScoreTable
 from realism.measuring.scores import scored
 from realism.parts import Trainer
 from realism.parts.step import Artifacts
@@ -112,7 +112,7 @@ class LoRATrainer(Trainer):
         }
 
     def reads(self, available: Artifacts) -> list[Artifact]:
-        return [Samples(self.arm), *([Scores(self.arm, self.weight)] if self.weight else [])]
+        return [Samples(self.arm), *([ScoreTable(self.arm, self.weight)] if self.weight else [])]
 
     def module(self) -> lightning.LightningModule:
         from realism_generators.lora_module import LoRAModule, Settings

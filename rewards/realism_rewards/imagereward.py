@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from realism.base.cut_texts import token_counts
 from realism.base.errors import RealismError
-from realism.base.loading import load_weightless
+from realism.base.loading import load_without_weights
 from realism.base.pixels import Preprocessing
 from realism.plugins.models import find_model
 
@@ -77,7 +77,7 @@ class ImageReward(Preference):
         """See `Preference.load`. The file is read with weights_only=True."""
         from transformers import AutoTokenizer
 
-        tokenizer = load_weightless(AutoTokenizer, find_model(self.tokenizer))
+        tokenizer = load_without_weights(AutoTokenizer, find_model(self.tokenizer))
         weights = read_weights(self.weights, WEIGHTS)
         vision, text = blip_towers(weights, self.weights)
         layers = linear_layers({k: v for k, v in weights.items() if k.startswith("mlp.")}, self.weights)

@@ -14,14 +14,14 @@ from typing import Any
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 """Characters that steer a terminal or that no file can hold."""
 HINT_WIDTH = 100
-MOST_TOLD = 50
+MAX_PROBLEMS_SHOWN = 50
 """Problems of a recipe that are told one by one."""
 LONGEST_KEY = 200
 LONGEST = 2000
 """Characters of a sentence."""
-MOST_NAMES = 100
+MAX_NAMES = 100
 """Names that a sentence lists."""
-MOST_COMPARED = 200
+MAX_COMPARED = 200
 """Names among which the nearest is looked for, as it takes time."""
 
 
@@ -65,7 +65,7 @@ class RecipeError(RealismError):
         """more: whether there are others, which were not looked for."""
         self.source, self.problems = source, problems
         count = f"{len(problems)} problem" + "s" * (len(problems) != 1)
-        told = problems[:MOST_TOLD]
+        told = problems[:MAX_PROBLEMS_SHOWN]
         places = _aligned([_cut(p.where, LONGEST_KEY) for p in told])
         keys = [_cut(p.key, LONGEST_KEY) for p in told]
         width = max(map(len, keys))
@@ -75,9 +75,9 @@ class RecipeError(RealismError):
             indent = " " * (len(place) + width + 6)
             hint = textwrap.wrap(_cut(p.hint, LONGEST), HINT_WIDTH, break_long_words=False)
             lines.extend(indent + line for line in hint)
-        if len(problems) > MOST_TOLD:
+        if len(problems) > MAX_PROBLEMS_SHOWN:
             others = "; others were not looked for" if more else ""
-            lines.append(f"... and {len(problems) - MOST_TOLD} more{others}")
+            lines.append(f"... and {len(problems) - MAX_PROBLEMS_SHOWN} more{others}")
         super().__init__("\n".join([*lines, "Nothing was run."]))
 
 
@@ -107,7 +107,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
     """ "; did you mean 'x'?" for the closest of `names`, or nothing when none is close."""
     if len(str(name)) > LONGEST_KEY:
         return ""
-    compared = [text for n in itertools.islice(names, MOST_COMPARED) if len(text := str(n)) <= LONGEST_KEY]
+    compared = [text for n in itertools.islice(names, MAX_COMPARED) if len(text := str(n)) <= LONGEST_KEY]
     close = difflib.get_close_matches(str(name), compared, n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
 
@@ -115,8 +115,8 @@ def nearest(name: str, names: Iterable[str]) -> str:
 def listed(names: Iterable[str]) -> str:
     """Names in alphabetical order, with commas; "none" when there are none."""
     every = sorted(str(n) for n in names)
-    more = f" and {len(every) - MOST_NAMES:,} more" if len(every) > MOST_NAMES else ""
-    return ", ".join(every[:MOST_NAMES]) + more or "none"
+    more = f" and {len(every) - MAX_NAMES:,} more" if len(every) > MAX_NAMES else ""
+    return ", ".join(every[:MAX_NAMES]) + more or "none"
 
 
 def printable(text: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 WHOLE = 64 * 2**20
 EDGE = 2**20
-WRITING = ".writing"
+TEMPORARY = ".writing"
 """How the names of files end that are being written."""
 
 
@@ -140,7 +140,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}{WRITING}")
+    return path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}{TEMPORARY}")
 
 
 def tidy(folder: Path) -> list[Path]:
@@ -154,7 +154,7 @@ def tidy(folder: Path) -> list[Path]:
                 is_folder = entry.is_dir(follow_symlinks=False)
                 if not is_folder and not entry.is_file(follow_symlinks=False):
                     strange.append(Path(entry.path))
-                elif entry.name.startswith(".") and entry.name.endswith(WRITING):
+                elif entry.name.startswith(".") and entry.name.endswith(TEMPORARY):
                     shutil.rmtree(entry.path) if is_folder else Path(entry.path).unlink()
                 elif is_folder:
                     waiting.append(Path(entry.path))

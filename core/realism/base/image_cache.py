@@ -16,7 +16,7 @@ from realism.base.tars import split_member
 
 OPEN = 16
 """Parts held in memory while rows are taken from them."""
-MOST_NEW = 2**15
+MAX_UNSORTED = 2**15
 """So many new keys are looked up one by one before they are sorted in among the old ones."""
 
 
@@ -116,7 +116,7 @@ class ImageCache:
         self._new |= {key: (number, row) for row, key in enumerate(keys)}
         self._parts.append(path)
         self._waiting.clear()
-        if len(self._new) > MOST_NEW:
+        if len(self._new) > MAX_UNSORTED:
             self._sort()
 
     def _found(self, keys: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:

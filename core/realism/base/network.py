@@ -28,7 +28,7 @@ BUSY = (408, 409, 425, 429)
 LONGEST_PAUSE = 8.0
 LONGEST_ASKED_PAUSE = 60.0
 """Seconds between two attempts: the longest of our own, and the longest that a server may ask for."""
-MOST_SAID = 200
+MAX_REFUSAL = 200
 """Characters of a server's own words that an error repeats."""
 
 
@@ -101,7 +101,7 @@ class Server:
             raise _Again(RealismError(f"{self.address} {sentence}")) from None
         except (httpx2.ConnectError, httpx2.ProxyError) as error:
             sentence = f"cannot be reached, tried {often}; check that it runs and that '{self.option}' is right"
-            raise _Again(RealismError(f"{self.address} {sentence} ({plain_line(str(error), MOST_SAID)})")) from None
+            raise _Again(RealismError(f"{self.address} {sentence} ({plain_line(str(error), MAX_REFUSAL)})")) from None
         except (httpx2.HTTPError, OSError):
             sentence = f"broke off, or does not speak HTTP, tried {often}; check that '{self.option}' is right"
             raise _Again(RealismError(f"{self.address} {sentence}")) from None
@@ -140,7 +140,7 @@ class Server:
         return reply, bytes(data)
 
     def _refused(self, status: int, data: bytes, often: str) -> Refused:
-        said = plain_line(self.without_key(_message(data)), MOST_SAID)
+        said = plain_line(self.without_key(_message(data)), MAX_REFUSAL)
         if 300 <= status < 400:
             elsewhere = f"{self.address} sends requests elsewhere ({status}), where they do not follow"
             return Refused(f"{elsewhere}; give '{self.option}' the address itself", status, said)

@@ -15,7 +15,7 @@ from realism.base.errors import RealismError
 
 LONGEST_NUMBER = 1000
 """Digits of a whole number."""
-MOST_DEEP = 50
+MAX_DEPTH = 50
 """Lists and mappings in one another; Python and readers of JSON give up at some hundreds."""
 
 
@@ -39,8 +39,8 @@ class Plain:
             return self._text(value)
         if isinstance(value, float):
             return None if math.isnan(value) else value
-        if deep > MOST_DEEP:
-            raise ValueError(f"it is nested more than {MOST_DEEP} deep")
+        if deep > MAX_DEPTH:
+            raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
         if isinstance(value, Mapping):
             return {self._text(str(k)): self(v, deep + 1) for k, v in value.items()}
         if isinstance(value, list | tuple):
@@ -78,7 +78,7 @@ def parse_json(text: str | bytes, place: str, mend: bool = False) -> Any:
     except json.JSONDecodeError as error:
         raise RealismError(f"{place}: not JSON: {error}") from None
     except RecursionError:
-        raise RealismError(f"{place}: it is nested more than {MOST_DEEP} deep") from None
+        raise RealismError(f"{place}: it is nested more than {MAX_DEPTH} deep") from None
     except ValueError as error:
         raise RealismError(f"{place}: {error}") from None
 

@@ -35,7 +35,7 @@ class Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Carry out a command. A part or a plugin that fails, or tries to end the program, is named; what ends as it
         likes is the command of a plugin."""
-        from realism.plugins.faults import faults_told
+        from realism.plugins.faults import faults_reported
         from realism.plugins.manager import plugins
 
         try:
@@ -46,7 +46,7 @@ class Group(TyperGroup):
             ends = isinstance(error, SystemExit | typer.Abort) or hasattr(error, "exit_code")
             if ends and ctx.invoked_subcommand not in self.commands:
                 raise
-            with faults_told(plugins().registry):
+            with faults_reported(plugins().registry):
                 raise
 
 

@@ -14,7 +14,7 @@ from realism.base.errors import RealismError, printable
 from realism.plugins.manager import plugins
 from realism.plugins.registry import PART_FAMILIES, a_part
 from realism.recipe.load import find_recipe, shipped
-from realism.recipe.options import kind_of, told_options, type_name
+from realism.recipe.options import documented_options, kind_of, type_name
 from realism.recipe.reader import read_yaml
 
 
@@ -52,7 +52,7 @@ def show_part(name: str) -> None:
     console.print(inspect.getdoc(cls) or "", markup=False)
     console.print()
     table = _table("option", "type", "default", "what it is")
-    for option in told_options(cls):
+    for option in documented_options(cls):
         default = "must be given" if option.default is MISSING else repr(option.default)
         if option.default is MISSING and option.part_class is not None:
             default = f"the recipe's only {kind_of(option.part_class).partition(' ')[2]}"

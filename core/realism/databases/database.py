@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import RealismError, damaged, shown
 from realism.base.files import digest, write_json
-from realism.base.machine import of_machine
+from realism.base.machine import is_machine_error
 from realism.base.tables import Row, count_shard, read_shard, shard_paths
 from realism.data import artifacts
 from realism.data.condition import Condition
@@ -74,7 +74,7 @@ class Manifest:
         try:
             return cls(**json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
-            if of_machine(error):
+            if is_machine_error(error):
                 raise
             raise damaged(folder / MANIFEST) from None
 
@@ -131,7 +131,7 @@ class Database:
     def of(cls, state: State, retriever: Retriever) -> Database:
         """The database that was last indexed with a retriever; it refuses to be searched if the retriever has learnt
         since."""
-        return cls(state.path(artifacts.Index(retriever.part_name)), trained_by(retriever, state))
+        return cls(state.path(artifacts.ImageIndex(retriever.part_name)), trained_by(retriever, state))
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0

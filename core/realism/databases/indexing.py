@@ -69,9 +69,9 @@ def leaks_of(encoded: Encoded, sets: Sequence[Images], encoder: Retriever, work:
     evaluated: list[tuple[str, KeyedRow]] = []
     for i, images in enumerate(sets):
         # what cannot be read is left to the step that evaluates with it, which counts it
-        look = partial(_looked_at, work.embedder)
-        work.embedder.forget_lost(work.folder / f"evaluated-{i}", None, look=True)
-        table = work.map(Table(KeyedRow, f"evaluated-{i}"), chunks(rows_of(images), SHARD), look, unit="images")
+        hash_shard = partial(_hashed_shard, work.embedder)
+        work.embedder.drop_uncached(work.folder / f"evaluated-{i}", None, hashes=True)
+        table = work.map(Table(KeyedRow, f"evaluated-{i}"), chunks(rows_of(images), SHARD), hash_shard, unit="images")
         evaluated += [(images.part_name, row) for row in read(table, KeyedRow)]
     if not evaluated:
         return {}
@@ -98,8 +98,8 @@ def leaks_of(encoded: Encoded, sets: Sequence[Images], encoder: Retriever, work:
     return found
 
 
-def _looked_at(embedder: Embedder, _: int, records: list[RecordRow]) -> Shard:
-    rows = embedder.look(records, "index")[0]
+def _hashed_shard(embedder: Embedder, _: int, records: list[RecordRow]) -> Shard:
+    rows = embedder.hash_images(records, "index")[0]
     embedder.flush()
     return rows, []
 

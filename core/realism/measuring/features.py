@@ -43,7 +43,7 @@ def features_of(encoder: Retriever, rows: Iterable[RecordRow], name: str, work: 
     key = digest([describe(encoder, {}), name])[:12]  # two arms, or two encoders, may have names that look alike
     place = f"features/{re.sub(r'[^A-Za-z0-9]+', '-', f'{encoder.part_name}-{name}')}-{key}"
     embed = partial(_embed, work.embedder, encoder, work.title)
-    work.embedder.forget_lost(work.folder / place, work.embedder.kept_vectors(encoder))
+    work.embedder.drop_uncached(work.folder / place, work.embedder.vector_cache(encoder))
     table = work.map(Table(KeyedRow, place), chunks(rows, SHARD), embed, unit="images")
     keys = np.fromiter((row.key.encode() for row in read(table, KeyedRow)), "S32")
 

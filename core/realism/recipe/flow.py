@@ -26,7 +26,7 @@ def check_flow(steps: Sequence[tuple[Step, Key]], source: Source) -> None:
         for artifact in all_reads(step, available):
             unread.pop(artifact, None)
             if artifact not in available:
-                source.problem((*key, *_option(step, artifact)), artifact.lacking(available))
+                source.problem((*key, *_option(step, artifact)), artifact.missing_message(available))
         for sentence in step.conflicts(available):
             option, colon, rest = sentence.partition(": ")
             about = colon and option in {f.name for f in fields(step)}  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import re
 from typing import Any, NamedTuple
 
 from realism.base.errors import nearest, shown
-from realism.recipe.reader import MOST_CHARACTERS, MOST_LEVELS, MOST_VALUES, Refused
+from realism.recipe.reader import MAX_CHARACTERS, MAX_LEVELS, MAX_VALUES, Refused
 from realism.recipe.source import Key, Source, dotted
 
 REFERENCE = re.compile(r"\$\{([\w-]+(?:\.[\w-]+|\[\w+\])*)\}")
@@ -88,7 +88,7 @@ class _Guard:
             raise _Lost(self._lost[key])
         if key in self._under_way:
             raise _Circle
-        if len(self._under_way) > 2 * MOST_LEVELS:
+        if len(self._under_way) > 2 * MAX_LEVELS:
             raise Refused(DEEP)
         self._under_way.add(key)
         try:
@@ -154,9 +154,9 @@ class _Guard:
 
 
 def _bounded(size: _Size) -> _Size:
-    if size.levels > 2 * MOST_LEVELS:
+    if size.levels > 2 * MAX_LEVELS:
         raise Refused(DEEP)
-    for count, most, called in ((size.values, MOST_VALUES, "values"), (size.characters, MOST_CHARACTERS, "characters")):
+    for count, most, called in ((size.values, MAX_VALUES, "values"), (size.characters, MAX_CHARACTERS, "characters")):
         if count > most:
             raise Refused(f"with all that ${{...}} stands for, it has more than {most:,} {called}")
     return size

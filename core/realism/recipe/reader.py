@@ -14,11 +14,11 @@ from realism.base.errors import CONTROL, RealismError, shown
 from realism.base.files import regular
 from realism.recipe.source import Key, Source
 
-MOST_CHARACTERS = 4_000_000
+MAX_CHARACTERS = 4_000_000
 """A file with more is no recipe."""
-MOST_VALUES = 100_000
+MAX_VALUES = 100_000
 """A recipe with more values, aliases followed, is a bomb or a mistake."""
-MOST_LEVELS = 50
+MAX_LEVELS = 50
 LONGEST_KEY = 200
 LARGEST = 2**63
 TAG = "tag:yaml.org,2002:"
@@ -71,9 +71,9 @@ for kind, pattern in PATTERNS.items():
 
 
 def _bounded(count: int, level: int) -> None:
-    if count > MOST_VALUES:
-        raise Refused(f"it has more than {MOST_VALUES:,} values")
-    if level > MOST_LEVELS:
+    if count > MAX_VALUES:
+        raise Refused(f"it has more than {MAX_VALUES:,} values")
+    if level > MAX_LEVELS:
         raise Refused("it is nested too deep, or an alias holds itself")
 
 
@@ -83,8 +83,8 @@ def read_yaml(path: Path, prefix: str) -> Source:
     Raises RealismError if the file cannot be read as a YAML mapping at all.
     """
     try:
-        if regular(path).stat().st_size > MOST_CHARACTERS:
-            raise RealismError(f"recipe '{path}' cannot be read: it is larger than {MOST_CHARACTERS:,} bytes")
+        if regular(path).stat().st_size > MAX_CHARACTERS:
+            raise RealismError(f"recipe '{path}' cannot be read: it is larger than {MAX_CHARACTERS:,} bytes")
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
@@ -110,8 +110,8 @@ def read_value(text: str, key: Key, place: Callable[[int], str], source: Source)
 
     Raises yaml.YAMLError where it is no YAML, Refused where it is too much of it.
     """
-    if len(text) > MOST_CHARACTERS:
-        raise Refused(f"it is longer than {MOST_CHARACTERS:,} characters")
+    if len(text) > MAX_CHARACTERS:
+        raise Refused(f"it is longer than {MAX_CHARACTERS:,} characters")
     node = Loader(text).get_single_node()  # type: ignore[no-untyped-call]
     return None if node is None else _Reading(place, source).value(node, key)
 

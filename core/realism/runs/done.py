@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from realism.base.errors import RealismError
-from realism.base.files import WRITING, read_json, atomic_write, write_json
+from realism.base.files import TEMPORARY, read_json, atomic_write, write_json
 from realism.base.tables import chunks, shard_path, shard_paths, count_shard
 from realism.data.artifacts import KINDS, Artifact
 
@@ -162,7 +162,7 @@ def _files(folder: Path, below: str = "") -> Iterator[str]:
     with os.scandir(folder / below) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
-        if (not below and entry.name in UNLISTED) or entry.name.endswith(WRITING):
+        if (not below and entry.name in UNLISTED) or entry.name.endswith(TEMPORARY):
             continue
         name = f"{below}{entry.name}"
         if entry.is_dir(follow_symlinks=False):

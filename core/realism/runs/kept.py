@@ -23,7 +23,7 @@ from realism.runs.seeds import pooled
 from realism.runs.work import NoPlugins, StepWork
 
 
-class KeptRun(NoPlugins):
+class StoredRun(NoPlugins):
     """A run that does no more steps. To what reads it, it is a `realism.parts.work.RunInfo`."""
 
     skipped_limit = 1.0
@@ -33,7 +33,7 @@ class KeptRun(NoPlugins):
         self.folder, self.view = folder, view
         self.record = read_record(folder)
         self.steps, self.seeds, self.name = list(self.record.steps), self.record.seeds, self.record.recipe
-        self.fingerprint, self.error = self.record.fingerprint, self.record.told_error()
+        self.fingerprint, self.error = self.record.fingerprint, self.record.error_sentence()
         self.data = _recipe(folder / "recipe.yaml")
 
     @property
@@ -63,7 +63,7 @@ class KeptRun(NoPlugins):
 
 def write_report(folder: Path, registry: Registry, view: View) -> None:
     """Write report.html of what a run has done so far. Raises RealismError for what is not the folder of a run."""
-    run = KeptRun(folder, view)
+    run = StoredRun(folder, view)
     report_step(run.data, registry).run(run.work(folder / "steps"))
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from realism.base.cut_texts import say_cut_texts
 from realism.base.errors import damaged
-from realism.base.loading import is_whole
+from realism.base.loading import is_intact
 from realism.data.artifacts import Artifact, Weights
-from realism.data.state import Filled
+from realism.data.state import Location
 from realism.parts import Part, Projection, Retriever, Tunable
 from realism.parts.embedder import Embedder
 from realism.runs.fingerprint import describe, trained_by
@@ -19,7 +19,7 @@ from realism.runs.fingerprint import describe, trained_by
 @contextmanager
 def parts_in_use(
     parts: Sequence[Part],
-    trained: Mapping[Artifact, Filled],
+    trained: Mapping[Artifact, Location],
     embedder: Embedder,
     versions: Mapping[str, str],
     fresh: bool = False,
@@ -50,5 +50,5 @@ def parts_in_use(
 def _check(folder: Path) -> None:
     """Raises RealismError if a file of what was learnt is not whole."""
     for file in folder.rglob("*.safetensors"):
-        if not is_whole(file):
+        if not is_intact(file):
             raise damaged(file)

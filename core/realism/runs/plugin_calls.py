@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from realism.parts.work import RunInfo
 from realism.plugins.manager import Plugins
-from realism.plugins.registry import said_by
+from realism.plugins.registry import describe_error
 from realism.runs.code import code_of
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class PluginCalls:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # SystemExit and others too: it is a stranger's code
-                self._warn(f"plugin '{found.plugin_name}' failed in {hook}: {said_by(error)}")
+                self._warn(f"plugin '{found.plugin_name}' failed in {hook}: {describe_error(error)}")
             else:
                 yield found.plugin_name, answer
 

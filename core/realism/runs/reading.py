@@ -50,7 +50,7 @@ class Rows:
 
 class OpenRun:
     """A run that was done, or is under way, in a folder: `run["scores"].to_pandas()`, or one artifact, as in
-    `run[Scores("none", "clip_t")]`. Of several seeds, it shows one."""
+    `run[ScoreTable("none", "clip_t")]`. Of several seeds, it shows one."""
 
     def __init__(self, folder: Path, seed: int | None = None):
         """seed: which one; the first, if None. Raises RealismError for what is not the folder of a run."""
@@ -77,5 +77,5 @@ class OpenRun:
         if what not in kinds:
             known = what in KINDS and KINDS[what].row is None
             said = f"'{what}' is no table" if known else f"no {what!r} in this run{nearest(what, kinds)}"
-            raise RealismError(f"{said}; there are: {listed(kinds)}")
-        return Rows({artifact: filled.path for artifact, filled in self.artifacts.items() if artifact.kind == what})
+            raise RealismError(f"{said}; available: {listed(kinds)}")
+        return Rows({artifact: location.path for artifact, location in self.artifacts.items() if artifact.kind == what})

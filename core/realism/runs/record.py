@@ -52,7 +52,7 @@ class RunRecord:
     seconds: float = 0.0
     """How long all processes have worked on it, as far as they could tell."""
 
-    def told_error(self) -> str:
+    def error_sentence(self) -> str:
         """The sentence that it failed with, and in which step."""
         said = self.error
         return f"step '{self.step}': {said}" if said and self.step and self.step not in said else said

@@ -22,7 +22,7 @@ from realism.parts import Part, Retriever, parts_of
 from realism.parts.embedder import Embedder
 from realism.parts.step import Step, all_reads, all_writes
 from realism.parts.work import StepRecord
-from realism.plugins.faults import faults_told
+from realism.plugins.faults import faults_reported
 from realism.plugins.manager import Plugins
 from realism.recipe.reader import written
 from realism.recipe.recipe import Recipe
@@ -137,7 +137,7 @@ class Run:
             self.folder = self.folder.absolute()  # whatever a part makes of the working folder
             error: BaseException | None = None
             try:
-                with faults_told(self.plugins.registry, self.folder):
+                with faults_reported(self.plugins.registry, self.folder):
                     self._note("at work")
                     write_text(self.folder / "recipe.yaml", written(self.recipe.data))
                     self._calls.tell("realism_run_start")

@@ -81,7 +81,7 @@ class TorchvisionDataset(ListedImages):
     def problem(self) -> str | None:
         layout = LAYOUTS[self.dataset]
         if self.split not in layout.needs:
-            return f"{self.dataset} has no split '{self.split}'; there are: {', '.join(layout.needs)}"
+            return f"{self.dataset} has no split '{self.split}'; available: {', '.join(layout.needs)}"
         if missing := next((path for path in self.inputs() if not path.exists()), None):
             is_names = self.classes and missing == user_path(self.classes)
             return f"no file '{missing}' with the names of classes" if is_names else f"no '{missing}'; {layout.advice}"

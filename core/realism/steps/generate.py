@@ -15,7 +15,7 @@ from annotated_types import Ge, Le
 
 from realism.base.errors import damaged
 from realism.base.tables import Row, chunks, count_rows, read_shard, write_shard
-from realism.data.artifacts import Artifact, Prompts, References, Samples
+from realism.data.artifacts import Artifact, PromptTable, References, Samples
 from realism.data.rows import NOT_KNOWN, PromptRow, Reference, Sample, Skipped
 from realism.data.types import Prompt, Request, Unmade, request_seed
 from realism.parts import Generator
@@ -104,7 +104,7 @@ class Generate(Step):
 
     def reads(self, available: Artifacts) -> list[Artifact]:
         references = self._references(available)
-        return [Prompts(self.prompts), *([references] if references else [])]
+        return [PromptTable(self.prompts), *([references] if references else [])]
 
     def writes(self, available: Artifacts) -> list[Artifact]:
         return [Samples(self.name)]
@@ -113,7 +113,7 @@ class Generate(Step):
         (work.folder / "images").mkdir(exist_ok=True)
         make = partial(self._make, work.folder, work.root, work.seed)
         shards = chunks(self._jobs(work), self.shard)
-        total = self.per_prompt * count_rows(work.path(Prompts(self.prompts)))
+        total = self.per_prompt * count_rows(work.path(PromptTable(self.prompts)))
         table = work.map(
             Samples(self.name), shards, make, total=total, unit="images", then=partial(screened, work), also=[PLAIN]
         )
@@ -124,7 +124,7 @@ class Generate(Step):
     def _jobs(self, work: Work) -> Iterator[Job]:
         slot = self._references(work.state)
         references = work.shard_paths(slot) if slot else []
-        prompts = work.shard_paths(Prompts(self.prompts))
+        prompts = work.shard_paths(PromptTable(self.prompts))
         if slot and len(references) != len(prompts):
             raise damaged(work.path(slot))
         for number, path in enumerate(prompts):

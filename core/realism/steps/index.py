@@ -63,18 +63,18 @@ class BuildIndex(Step):
         return []
 
     def writes(self, available: Artifacts) -> list[Artifact]:
-        return [artifacts.Index(self.retriever.part_name)]
+        return [artifacts.ImageIndex(self.retriever.part_name)]
 
     def depends_on(self, steps: Sequence[Step]) -> list[Images]:
         """The collections that the recipe evaluates against, in which leaks are looked for."""
         return [] if self.leaks == "allow" else evaluation_sets(steps)
 
     def run(self, work: Work) -> None:
-        folder = work.folder / artifacts.Index(self.retriever.part_name).place
+        folder = work.folder / artifacts.ImageIndex(self.retriever.part_name).place
         folder.mkdir(parents=True, exist_ok=True)
         foreign = isinstance(self.images, EmbeddedImages)
         memory = work.embedder.memory({"images": describe(self.images, {})}) if foreign else None
-        vectors = memory.kept.take if memory else partial(work.embedder.vectors, self.retriever)
+        vectors = memory.cache.take if memory else partial(work.embedder.vectors, self.retriever)
         encoded = Encoded(self._embed(memory, work), work.embedder, vectors)
         left_out = self._leaks(encoded, work)
         leaked = len(left_out)
@@ -107,8 +107,8 @@ class BuildIndex(Step):
         memory: where vectors that came with the images are kept; None if the retriever makes them."""
         total = sum(1 for _ in records_of(self.images))
         embed = partial(self._embed_some, memory, work.embedder)
-        kept = memory.kept if memory else work.embedder.kept_vectors(self.retriever)
-        work.embedder.forget_lost(work.folder / "encoded", kept, look=True)
+        cache = memory.cache if memory else work.embedder.vector_cache(self.retriever)
+        work.embedder.drop_uncached(work.folder / "encoded", cache, hashes=True)
         table = work.map(Table(KeyedRow, "encoded"), chunks(self._listed(), SHARD), embed, total=total, unit="images")
         if not shard_paths(table):
             raise RealismError(f"index: '{self.images.part_name}' holds no image")
@@ -119,14 +119,14 @@ class BuildIndex(Step):
     ) -> Shard:
         records = [row_of(record) for record, _ in pairs]
         if memory is None:
-            shard = embedder.embed(self.retriever, records, "index", look=True)
+            shard = embedder.embed(self.retriever, records, "index", hashes=True)
             embedder.flush()
             return shard
         given = unit_rows({record.id: vector for record, vector in pairs})
         unusable = [
             Skipped(readable(r.id), "index", "its vector is zero or not finite") for r in records if r.id not in given
         ]
-        rows, skipped = embedder.keep(memory, given, [r for r in records if r.id in given], "index")
+        rows, skipped = embedder.store(memory, given, [r for r in records if r.id in given], "index")
         embedder.flush()
         if number == 0:
             assert isinstance(self.images, EmbeddedImages)

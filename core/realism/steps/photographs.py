@@ -12,7 +12,7 @@ from annotated_types import Ge, Le
 from realism.base.files import digest
 from realism.base.plain import readable
 from realism.base.tables import chunks
-from realism.data.artifacts import Artifact, Prompts, Samples
+from realism.data.artifacts import Artifact, PromptTable, Samples
 from realism.data.rows import PromptRow, RecordRow, Sample, Skipped
 from realism.data.writable import name_problem
 from realism.parts import Images
@@ -57,22 +57,22 @@ class Photographs(Step):
         return name_error(self.name)
 
     def reads(self, available: Artifacts) -> list[Artifact]:
-        return [Prompts()] if Prompts() in available else []
+        return [PromptTable()] if PromptTable() in available else []
 
     def writes(self, available: Artifacts) -> list[Artifact]:
         return [Samples(self.name)]
 
     def run(self, work: Work) -> None:
-        jobs = self._of_prompts(work) if Prompts() in work.state else self._by_themselves()
+        jobs = self._of_prompts(work) if PromptTable() in work.state else self._by_themselves()
         work.map(Samples(self.name), chunks(jobs, SHARD), partial(_samples, self.name, work.title), unit="images")
 
     def _of_prompts(self, work: Work) -> Iterator[Job]:
-        wanted = {row.subject for row in work.read(Prompts())}
+        wanted = {row.subject for row in work.read(PromptTable())}
         shown: dict[str, list[RecordRow]] = {}
         for record in rows_of(self.images):
             for subject in {record.subject, ""} & wanted:
                 shown.setdefault(subject, []).append(record)
-        for prompt in work.read(Prompts()):
+        for prompt in work.read(PromptTable()):
             available = shown.get(prompt.subject, [])
             first = int(digest(prompt.id), 16)
             for number in range(self.per_prompt):  # no photograph twice

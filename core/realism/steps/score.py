@@ -14,7 +14,7 @@ from annotated_types import MinLen
 from realism import parts
 from realism.base.errors import RealismError, remedy
 from realism.base.tables import read_shard, write_shard
-from realism.data.artifacts import Artifact, Maps, Scores
+from realism.data.artifacts import Artifact, Maps, ScoreTable
 from realism.data.rows import Heatmap, Sample, Score, Skipped
 from realism.data.types import Picture, Prompt
 from realism.parts import Reward
@@ -64,7 +64,7 @@ class ScoreSamples(Step):
         return [table for samples in samples_of(available, self.arms) for table in self._tables(samples.arm)]
 
     def _tables(self, arm: str) -> list[Artifact]:
-        scores = [Scores(arm, name) for name in self._names()]
+        scores = [ScoreTable(arm, name) for name in self._names()]
         return [*scores, *(Maps(arm, reward.part_name) for reward in self.rewards if reward.map_names)]
 
     def run(self, work: Work) -> None:
@@ -85,7 +85,7 @@ class ScoreSamples(Step):
             work.report_scores(arm, name, {row.id: row.value for row in rows})
         first, *others = given
         for name in others:
-            work.write(Scores(arm, name), given[name], number)
+            work.write(ScoreTable(arm, name), given[name], number)
         return given[first], shard[1]
 
     def _names(self) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le
 from realism.base.errors import RealismError
 from realism.base.tables import Row, chunks, count_rows, read
-from realism.data.artifacts import Artifact, Prompts
+from realism.data.artifacts import Artifact, PromptTable
 from realism.data.rows import PromptRow, Skipped
 from realism.data.types import Prompt
 from realism.parts import LanguageModel
@@ -59,20 +59,20 @@ class FilterQuestions(Step):
         return "filter_questions"
 
     def reads(self, available: Artifacts) -> list[Artifact]:
-        return [Prompts()]
+        return [PromptTable()]
 
     def writes(self, available: Artifacts) -> list[Artifact]:
-        return [Prompts(), questions_shown(available)]
+        return [PromptTable(), questions_shown(available)]
 
     def run(self, work: Work) -> None:
-        prompts = work.path(Prompts())
+        prompts = work.path(PromptTable())
         asked = sum(len(questions_of(_noun(row))) for row in read(prompts, PromptRow))
         if not asked:
             raise RealismError("filter_questions: no prompt has questions; put a step 'write_questions' before")
         shards = chunks(_each_question(prompts), self.shard)
         verdicts = work.map(Table(FilterDecision, "verdicts"), shards, self._judge, total=asked, unit="questions")
         pairs = chunks(_with_verdicts(prompts, verdicts), SHARD)
-        table = work.map(Prompts(), pairs, self._keep, total=count_rows(prompts), unit="prompts")
+        table = work.map(PromptTable(), pairs, self._keep, total=count_rows(prompts), unit="prompts")
         tell(table, work, Counter(row.case for row in read(verdicts, FilterDecision) if row.case))
 
     def _judge(self, _: int, asked: Sequence[tuple[PromptRow, dict[str, Any]]]) -> Shard:

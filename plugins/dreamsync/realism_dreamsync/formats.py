@@ -24,7 +24,7 @@ ANSWERABLE = "answerable"
 CASES = ("several answers", "ambiguous answer", "answer not valid")
 """Why a question is left out. Source: DreamSync, section 4.1."""
 BLOCKS = ("tuples", "dependencies", "questions")
-MOST_SHOWN = 80
+MAX_SHOWN = 80
 
 _NUMBERED = re.compile(r"\s*\(?(\d+)\s*[.):]\s*(.*)")
 _BULLET = re.compile(r"\s*[-*•]\s+(.*)")
@@ -200,4 +200,4 @@ def _bare(text: str) -> str:
 
 def _shown(text: str) -> str:
     text = " ".join(text.split())
-    return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + " ..."
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + " ..."

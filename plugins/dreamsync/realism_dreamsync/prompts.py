@@ -89,7 +89,7 @@ class WritePrompts(Step):
         return []
 
     def writes(self, available: Artifacts) -> list[Artifact]:
-        return [artifacts.Prompts()]
+        return [artifacts.PromptTable()]
 
     def run(self, work: Work) -> None:
         seeds = list(dict.fromkeys(seed_texts(self.seeds)))
@@ -98,7 +98,7 @@ class WritePrompts(Step):
         lists = work.map(Table(ListRow, "lists"), self._orders(seeds, work), write, unit="lists")
         written = 0
         for number, rows in enumerate(chunks(islice(self._prompts(lists, seeds), self.count), SHARD)):
-            work.write(artifacts.Prompts(), rows, number)
+            work.write(artifacts.PromptTable(), rows, number)
             written += len(rows)
         if not written:
             raise RealismError("write_prompts: every prompt written is like a seed prompt; raise 'alike'")

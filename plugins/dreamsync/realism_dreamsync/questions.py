@@ -51,13 +51,13 @@ class WriteQuestions(Step):
         return "write_questions"
 
     def reads(self, available: Artifacts) -> list[Artifact]:
-        return [artifacts.Prompts()]
+        return [artifacts.PromptTable()]
 
     def writes(self, available: Artifacts) -> list[Artifact]:
-        return [artifacts.Prompts(), questions_shown(available)]
+        return [artifacts.PromptTable(), questions_shown(available)]
 
     def run(self, work: Work) -> None:
-        prompts = artifacts.Prompts()
+        prompts = artifacts.PromptTable()
         write = partial(self._write, demonstrations(self.demonstrations, self.form, self.shown))
         shards, total = chunks(work.read(prompts), self.shard), count_rows(work.path(prompts))
         tell(work.map(prompts, shards, write, total=total, unit="prompts"), work)

@@ -13,7 +13,7 @@ from realism_dreamsync.formats import Malformed
 from realism_dreamsync.instructions import again
 
 T = TypeVar("T")
-MOST_KEPT = 300
+MAX_KEPT = 300
 """Characters of a reply that are kept."""
 
 
@@ -25,7 +25,7 @@ class Unread:
     reply: str
 
     def __str__(self) -> str:
-        cut = self.reply[:MOST_KEPT] + "..." * (len(self.reply) > MOST_KEPT)
+        cut = self.reply[:MAX_KEPT] + "..." * (len(self.reply) > MAX_KEPT)
         return f"the reply cannot be read: {self.reason}; it was: {cut!r}"
 
 
