@@ -204,7 +204,7 @@ def test_near_duplicates_are_left_out_and_are_no_failures(run, write_recipe, dat
     ("owner", "method", "calls"),
     [
         ("realism.parts.embedder.Embedder", "embed", 3),
-        ("realism.parts.embedder.Embedder", "look", 2),
+        ("realism.parts.embedder.Embedder", "hash_images", 2),
         ("realism.databases.leaks.Leaks", "among", 2),
         ("realism.databases.indexing.Encoded", "vectors", 11),
         ("toys.ToyIndex", "build", 2),

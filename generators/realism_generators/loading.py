@@ -80,7 +80,7 @@ def load_pipeline(
     folder = source if isinstance(source, Path) else _fetched(kind, source, revision, (name, *also), available)
     # not its `from_pretrained`, which loads components without telling what is missing in them
     with loading_errors(source):
-        given = kind.extract_init_dict(kind.load_without_weights(folder))[0]
+        given = kind.extract_init_dict(kind.load_config(folder))[0]
         parts = {part: available.pop(part, None) for part in kind._optional_components} | available
         for part, value in given.items():
             if not isinstance(value, (list, tuple)):
@@ -139,7 +139,7 @@ def _fetched(
 ) -> Path:
     """The folder of a hub's pipeline on this machine, without those components that are there."""
     with safe_loading(source):
-        config = kind.load_without_weights(source, revision=revision)
+        config = kind.load_config(source, revision=revision)
         check_class(source, config.get("_class_name", "unknown thing"), classes)
         return Path(kind.download(source, revision=revision, use_safetensors=True, **available))
 
