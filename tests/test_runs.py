@@ -15,8 +15,8 @@ import pytest
 import toys
 from PIL import Image
 from realism.base.errors import RealismError
-from realism.runs.kept import write_report
 from realism.runs.progress import View
+from realism.runs.stored import write_report
 from world import RAG
 
 

@@ -146,16 +146,16 @@ def _beside(path: Path) -> Path:
 def tidy(folder: Path) -> list[Path]:
     """Remove what writers that were killed have left in a folder, at any depth. Returns the links, named pipes, sockets
     and devices in it, none of which is followed."""
-    strange: list[Path] = []
+    irregular: list[Path] = []
     waiting = [folder]
     while waiting:
         with os.scandir(waiting.pop()) as entries:
             for entry in entries:
                 is_folder = entry.is_dir(follow_symlinks=False)
                 if not is_folder and not entry.is_file(follow_symlinks=False):
-                    strange.append(Path(entry.path))
+                    irregular.append(Path(entry.path))
                 elif entry.name.startswith(".") and entry.name.endswith(TEMPORARY):
                     shutil.rmtree(entry.path) if is_folder else Path(entry.path).unlink()
                 elif is_folder:
                     waiting.append(Path(entry.path))
-    return strange
+    return irregular

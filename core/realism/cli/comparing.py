@@ -13,9 +13,9 @@ from realism.cli.runs import RUNS, find_run
 from realism.data.artifacts import PromptTable
 from realism.parts.work import Work
 from realism.report.compare import PROMPTS_SHOWN, ComparedRun, CompareView, build_comparison
-from realism.runs.kept import StoredRun
 from realism.runs.progress import View
-from realism.runs.record import state_of
+from realism.runs.record import status_of
+from realism.runs.stored import StoredRun
 from realism.steps.report import WriteReport
 
 
@@ -61,7 +61,7 @@ def compared(folders: Sequence[Path], view: View) -> CompareView:
                 ComparedRun(
                     name=run.name,
                     folder=str(folder),
-                    state=state_of(run.record, folder),
+                    state=status_of(run.record, folder),
                     error=run.error,
                     recipe=run.data,
                     measures=shown.measures,

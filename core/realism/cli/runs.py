@@ -14,7 +14,7 @@ from rich.text import Text
 
 from realism.base.errors import RealismError, nearest
 from realism.report.format import duration
-from realism.runs.record import NAME, RunRecord, read_record, state_of
+from realism.runs.record import NAME, RunRecord, read_record, status_of
 
 RUNS = Path("runs")
 """Where runs lie that were not given another folder."""
@@ -68,7 +68,7 @@ def _line(folder: Path) -> tuple[float, tuple[str, ...]]:
 
 
 def _state(record: RunRecord, folder: Path) -> str:
-    state = state_of(record, folder)
+    state = status_of(record, folder)
     at = f" at {record.step}" if record.step else ""
     return f"{state}{at}: {record.error}" if record.error else f"{state}{at}"
 

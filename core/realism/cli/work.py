@@ -12,7 +12,7 @@ from realism.cli.runs import RUNS, find_run
 from realism.plugins.manager import plugins
 from realism.recipe.reader import written
 from realism.recipe.recipe import Recipe, read_recipe
-from realism.runs import kept
+from realism.runs import stored
 from realism.runs.fingerprint import setting
 from realism.runs.lock import locked
 from realism.runs.progress import View
@@ -81,5 +81,5 @@ def write_report(folder: Path) -> None:
     view = View()
     folder = find_run(folder)
     with locked(folder, view):
-        kept.write_report(folder, plugins().registry, view)
+        stored.write_report(folder, plugins().registry, view)
     view.say(f"report: {folder / 'report.html'}")

@@ -176,7 +176,7 @@ class StepWork:
         timing = {"seconds": seconds, "items": self._items + self._bar.made, "unit": self._unit}
         write_json(self.folder / TIMING, timing)
 
-    def told_time(self) -> str:
+    def time_spent(self) -> str:
         """What this process has made, and in what time."""
         made = f"{self._bar.made:,} {self._unit}, " if self._bar.made else ""
         return f"{made}{time.monotonic() - self._began:.1f} s"
