@@ -237,12 +237,12 @@ def test_an_index_that_was_stopped_goes_on_and_ends_as_if_it_had_not(
 
 
 def test_a_query_by_another_encoder_is_refused(run, write_recipe):
-    class Other(toys.ToyRetriever):
+    class OtherRetriever(toys.ToyRetriever):
         part_name = "other"
 
     database = Database(index_of(run(write_recipe(INDEX))))
     with pytest.raises(RealismError, match=r"indexed with 'retriever' and cannot be searched with 'other'.*index it"):
-        database.search(Other(index=toys.ToyIndex()), ["a red square"], 1)
+        database.search(OtherRetriever(index=toys.ToyIndex()), ["a red square"], 1)
     same = toys.ToyRetriever(index=toys.ToyIndex())
     same.part_name = "by another name"
     assert len(database.search(same, ["a red square"], 3)[0]) == 3

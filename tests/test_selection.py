@@ -12,7 +12,7 @@ import toys
 from hypothesis import given
 from hypothesis import strategies as st
 from realism.base.errors import RealismError, RecipeError
-from realism.base.features import Rows
+from realism.base.features import FeatureRows
 from realism.base.tables import read
 from realism.data.artifacts import Exhibits, Maps, Measures, Samples, ScoreTable, Selection
 from realism.data.rows import Exhibit, Measure, Sample, Score
@@ -204,7 +204,7 @@ def test_what_a_selection_keeps_has_its_heatmaps(run, write_recipe, tmp_path):
 def test_diversity_is_the_mean_distance_of_the_pictures_of_one_prompt():
     random = np.random.default_rng(0)
     features, prompts = random.normal(size=(9, 5)), ["a", "b", "a", "c", "b", "a", "b", "b", "a"]
-    spread = spread_within(ArmFeatures(Rows.of(features), prompts))
+    spread = spread_within(ArmFeatures(FeatureRows.of(features), prompts))
     for prompt, value in zip(spread.prompts, spread.values, strict=True):
         rows = [f / np.linalg.norm(f) for f, p in zip(features, prompts, strict=True) if p == prompt]
         apart = [1 - a @ b for a, b in itertools.combinations(rows, 2)]

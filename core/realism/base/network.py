@@ -32,7 +32,7 @@ MAX_REFUSAL = 200
 """Characters of a server's own words that an error repeats."""
 
 
-class Refused(RealismError):
+class ServerError(RealismError):
     """A server answered with an error: its HTTP status, and what it said, in a line without the key."""
 
     def __init__(self, sentence: str, status: int, said: str):
@@ -67,8 +67,8 @@ class Server:
         """What the server replies to JSON; `before` is called before each attempt. Not to be called where an event loop
         runs.
 
-        Raises RealismError in one sentence without the key if the address is not allowed, or does not reply; Refused if
-        it replies with an error.
+        Raises RealismError in one sentence without the key if the address is not allowed, or does not reply;
+        ServerError if it replies with an error.
         """
         if problem := refusal(self.option, self.address, self.key):
             raise RealismError(problem)
@@ -139,13 +139,13 @@ class Server:
                     break
         return reply, bytes(data)
 
-    def _refused(self, status: int, data: bytes, often: str) -> Refused:
+    def _refused(self, status: int, data: bytes, often: str) -> ServerError:
         said = plain_line(self.without_key(_message(data)), MAX_REFUSAL)
         if 300 <= status < 400:
             elsewhere = f"{self.address} sends requests elsewhere ({status}), where they do not follow"
-            return Refused(f"{elsewhere}; give '{self.option}' the address itself", status, said)
+            return ServerError(f"{elsewhere}; give '{self.option}' the address itself", status, said)
         tried = f", asked {often}" if status in BUSY or status >= 500 else ""
-        return Refused(f"{self.address} answers {status}{tried}: {said}", status, said)
+        return ServerError(f"{self.address} answers {status}{tried}: {said}", status, said)
 
 
 def _run(exchange: Coroutine[Any, Any, T]) -> T:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from realism.plugins.registry import Entry
 
 
-class Group(TyperGroup):
+class CommandGroup(TyperGroup):
     """Our commands, and those that plugins register."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -67,7 +67,7 @@ def _command(entry: Entry) -> Any:
 
 app = typer.Typer(
     name="realism",
-    cls=Group,
+    cls=CommandGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

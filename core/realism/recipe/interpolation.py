@@ -8,7 +8,7 @@ import re
 from typing import Any, NamedTuple
 
 from realism.base.errors import nearest, shown
-from realism.recipe.reader import MAX_CHARACTERS, MAX_LEVELS, MAX_VALUES, Refused
+from realism.recipe.reader import MAX_CHARACTERS, MAX_LEVELS, MAX_VALUES, TooLargeRecipe
 from realism.recipe.source import Key, Source, dotted
 
 REFERENCE = re.compile(r"\$\{([\w-]+(?:\.[\w-]+|\[\w+\])*)\}")
@@ -21,7 +21,7 @@ def resolve(source: Source) -> None:
     """Put in what each `${key}` stands for; only keys of this recipe are looked up, as all else could read the
     environment or run code. Problems are noted.
 
-    Raises Refused where that makes too much.
+    Raises TooLargeRecipe where that makes too much.
     """
     guard = _Guard(source.data, source)
     data = guard.checked(source.data, ())
@@ -81,7 +81,7 @@ class _Guard:
         return value
 
     def size(self, value: Any, key: Key) -> _Size:
-        """What the value that is written at a key comes to. Raises Refused if that is too much."""
+        """What the value that is written at a key comes to. Raises TooLargeRecipe if that is too much."""
         if key in self._sizes:
             return self._sizes[key]
         if key in self._lost:
@@ -89,7 +89,7 @@ class _Guard:
         if key in self._under_way:
             raise _Circle
         if len(self._under_way) > 2 * MAX_LEVELS:
-            raise Refused(DEEP)
+            raise TooLargeRecipe(DEEP)
         self._under_way.add(key)
         try:
             size = self._inner(value, key)
@@ -155,8 +155,8 @@ class _Guard:
 
 def _bounded(size: _Size) -> _Size:
     if size.levels > 2 * MAX_LEVELS:
-        raise Refused(DEEP)
+        raise TooLargeRecipe(DEEP)
     for count, most, called in ((size.values, MAX_VALUES, "values"), (size.characters, MAX_CHARACTERS, "characters")):
         if count > most:
-            raise Refused(f"with all that ${{...}} stands for, it has more than {most:,} {called}")
+            raise TooLargeRecipe(f"with all that ${{...}} stands for, it has more than {most:,} {called}")
     return size

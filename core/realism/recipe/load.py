@@ -12,7 +12,7 @@ from realism.base.errors import CONTROL, Problem, RealismError, listed, nearest,
 from realism.plugins.registry import Registry
 from realism.recipe.interpolation import resolve
 from realism.recipe.options import Wrong
-from realism.recipe.reader import MAX_LEVELS, Refused, read_value, read_yaml
+from realism.recipe.reader import MAX_LEVELS, TooLargeRecipe, read_value, read_yaml
 from realism.recipe.source import Key, Source, dotted, merge
 from realism.recipe.variants import chosen
 
@@ -68,7 +68,7 @@ def load(name: str, overrides: list[str], registry: Registry) -> Source:
             _override(source, override)
     try:
         resolve(source)
-    except Refused as error:
+    except TooLargeRecipe as error:
         raise RealismError(f"{name}: this is not a recipe: {error}") from None
     return source
 

@@ -44,7 +44,7 @@ ADVICE = {
 """What to do, by what the YAML library says."""
 
 
-class Refused(ValueError):
+class TooLargeRecipe(ValueError):
     """What is YAML, and yet more than a recipe can be."""
 
 
@@ -72,9 +72,9 @@ for kind, pattern in PATTERNS.items():
 
 def _bounded(count: int, level: int) -> None:
     if count > MAX_VALUES:
-        raise Refused(f"it has more than {MAX_VALUES:,} values")
+        raise TooLargeRecipe(f"it has more than {MAX_VALUES:,} values")
     if level > MAX_LEVELS:
-        raise Refused("it is nested too deep, or an alias holds itself")
+        raise TooLargeRecipe("it is nested too deep, or an alias holds itself")
 
 
 def read_yaml(path: Path, prefix: str) -> Source:
@@ -108,10 +108,10 @@ def read_value(text: str, key: Key, place: Callable[[int], str], source: Source)
     """The value that a text of YAML stands for at a key; what is wrong with it, and the place of each key by its line,
     are noted in the source.
 
-    Raises yaml.YAMLError where it is no YAML, Refused where it is too much of it.
+    Raises yaml.YAMLError where it is no YAML, TooLargeRecipe where it is too much of it.
     """
     if len(text) > MAX_CHARACTERS:
-        raise Refused(f"it is longer than {MAX_CHARACTERS:,} characters")
+        raise TooLargeRecipe(f"it is longer than {MAX_CHARACTERS:,} characters")
     node = Loader(text).get_single_node()  # type: ignore[no-untyped-call]
     return None if node is None else _Reading(place, source).value(node, key)
 

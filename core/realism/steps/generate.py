@@ -42,7 +42,7 @@ PLAIN = Table(PlainRow, "one_colour")
 
 
 @dataclass(frozen=True)
-class Job:
+class DrawJob:
     """One picture to make: the prompt, which of its pictures, the references found for it and what these are called."""
 
     prompt: PromptRow
@@ -121,7 +121,7 @@ class Generate(Step):
             said = f"{plain:,} pictures of arm '{self.name}' are of one colour throughout"
             work.run.warn(f"{self.title()}: {said}; there are {count_rows(table):,}")
 
-    def _jobs(self, work: Work) -> Iterator[Job]:
+    def _jobs(self, work: Work) -> Iterator[DrawJob]:
         slot = self._references(work.state)
         references = work.shard_paths(slot) if slot else []
         prompts = work.shard_paths(PromptTable(self.prompts))
@@ -134,9 +134,9 @@ class Generate(Step):
             for prompt in read_shard(path, PromptRow):
                 best = tuple(found.get(prompt.id, ())[: self.generator.max_references])
                 for i in range(self.per_prompt):
-                    yield Job(prompt, i, best, slot.name if slot else "")
+                    yield DrawJob(prompt, i, best, slot.name if slot else "")
 
-    def _make(self, folder: Path, root: Path, seed: int, number: int, jobs: list[Job]) -> Shard:
+    def _make(self, folder: Path, root: Path, seed: int, number: int, jobs: list[DrawJob]) -> Shard:
         from realism.base.images import of_one_colour, write_images
 
         skipped: list[Skipped] = []
@@ -156,7 +156,7 @@ class Generate(Step):
         write_shard(plain, PlainRow, folder / PLAIN.place, number)
         return samples, skipped
 
-    def _requests(self, jobs: list[Job], seed: int, skipped: list[Skipped]) -> Iterator[tuple[Job, Request]]:
+    def _requests(self, jobs: list[DrawJob], seed: int, skipped: list[Skipped]) -> Iterator[tuple[DrawJob, Request]]:
         from realism.base.images import UnreadableImage, read_images
 
         paths = list(dict.fromkeys(r.path for job in jobs for r in job.references))
@@ -174,7 +174,7 @@ class Generate(Step):
             prompt = Prompt(**vars(job.prompt))
             yield job, Request(prompt, request_seed(seed, prompt.id, job.number), references)
 
-    def _sample(self, job: Job, request: Request, path: Path, image: Image.Image) -> Sample:
+    def _sample(self, job: DrawJob, request: Request, path: Path, image: Image.Image) -> Sample:
         return Sample(
             id=_name(job),
             prompt_id=job.prompt.id,
@@ -211,7 +211,7 @@ def screened(work: Work, _: int, shard: Shard) -> Shard:
     return [s for s, reason in zip(samples, reasons, strict=True) if reason is None], [*shard[1], *skipped]
 
 
-def _name(job: Job) -> str:
+def _name(job: DrawJob) -> str:
     """A name for the picture's file: readable, and unique within the arm."""
     readable = re.sub(r"[^A-Za-z0-9]+", "-", job.prompt.id).strip("-")[:40]
     unique = hashlib.blake2b(job.prompt.id.encode(), digest_size=8).hexdigest()

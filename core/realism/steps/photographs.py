@@ -23,7 +23,7 @@ from realism.parts.work import Shard, Work
 SHARD = 256
 
 
-class Job(NamedTuple):
+class CopyJob(NamedTuple):
     """A prompt, which of its pictures, and the photograph to take; None if no other photograph shows its subject."""
 
     prompt: PromptRow
@@ -66,7 +66,7 @@ class Photographs(Step):
         jobs = self._of_prompts(work) if PromptTable() in work.state else self._by_themselves()
         work.map(Samples(self.name), chunks(jobs, SHARD), partial(_samples, self.name, work.title), unit="images")
 
-    def _of_prompts(self, work: Work) -> Iterator[Job]:
+    def _of_prompts(self, work: Work) -> Iterator[CopyJob]:
         wanted = {row.subject for row in work.read(PromptTable())}
         shown: dict[str, list[RecordRow]] = {}
         for record in rows_of(self.images):
@@ -76,17 +76,17 @@ class Photographs(Step):
             available = shown.get(prompt.subject, [])
             first = int(digest(prompt.id), 16)
             for number in range(self.per_prompt):  # no photograph twice
-                yield Job(
+                yield CopyJob(
                     prompt, number, available[(first + number) % len(available)] if number < len(available) else None
                 )
 
-    def _by_themselves(self) -> Iterator[Job]:
+    def _by_themselves(self) -> Iterator[CopyJob]:
         for r in rows_of(self.images):
             text = str(r.metadata.get("caption") or r.subject)
-            yield Job(PromptRow(r.id, text, r.subject, r.metadata), 0, r)
+            yield CopyJob(PromptRow(r.id, text, r.subject, r.metadata), 0, r)
 
 
-def _samples(arm: str, step: str, _: int, jobs: list[Job]) -> Shard:
+def _samples(arm: str, step: str, _: int, jobs: list[CopyJob]) -> Shard:
     samples: list[Sample] = []
     skipped: list[Skipped] = []
     for prompt, number, record in jobs:

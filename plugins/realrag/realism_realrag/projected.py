@@ -79,7 +79,7 @@ def projection(d: int, width: int) -> torch.nn.Module:
     """The MLP, (n, d) -> (n, d) float32 with rows of length 1; the identity (on such rows) before training."""
     from torch import nn
 
-    class Projection(nn.Module):
+    class ProjectionHead(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.inner = nn.Linear(d, width)
@@ -90,4 +90,4 @@ def projection(d: int, width: int) -> torch.nn.Module:
         def forward(self, rows: torch.Tensor) -> torch.Tensor:
             return nn.functional.normalize(rows + self.outer(nn.functional.gelu(self.inner(rows))), dim=-1)
 
-    return Projection()
+    return ProjectionHead()
