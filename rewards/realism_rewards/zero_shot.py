@@ -8,8 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from realism.base.errors import RealismError, shown
-from realism.base.plain import is_unicode, readable
-from realism.base.texts import class_text
+from realism.base.texts import class_text, is_unicode, readable
 from realism.data.types import Picture
 from realism.parts import Images, Retriever, Reward, Scores
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import difflib
 import itertools
-import re
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
-"""Characters that steer a terminal or that no file can hold."""
 HINT_WIDTH = 100
 MAX_PROBLEMS_SHOWN = 50
 """Problems of a recipe that are told one by one."""
@@ -117,11 +114,6 @@ def listed(names: Iterable[str]) -> str:
     every = sorted(str(n) for n in names)
     more = f" and {len(every) - MAX_NAMES:,} more" if len(every) > MAX_NAMES else ""
     return ", ".join(every[:MAX_NAMES]) + more or "none"
-
-
-def printable(text: str) -> str:
-    """A text as it may be printed: what would steer a terminal is written as in Python, `\\x1b`."""
-    return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def shown(value: Any) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime
 import json
 import math
-import os
 import uuid
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from realism.base.errors import RealismError
+from realism.base.texts import is_unicode, readable
 
 LONGEST_NUMBER = 1000
 """Digits of a whole number."""
@@ -96,20 +96,3 @@ def _whole(digits: str) -> int:
     if len(digits) > LONGEST_NUMBER:
         raise ValueError(f"a number of {len(digits):,} digits; put it in quotes, as a text")
     return int(digits)
-
-
-def is_unicode(text: str) -> bool:
-    """Whether a text can be written as UTF-8: a file's name of other bytes, and half a sign of UTF-16, cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def readable(text: str) -> str:
-    """A text that is no Unicode, for people: a file's name with its strange bytes as \\xe9, half a sign as \\ud83d."""
-    try:
-        return os.fsencode(text).decode(errors="backslashreplace")
-    except UnicodeEncodeError:
-        return text.encode(errors="backslashreplace").decode()

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from realism.base.errors import RealismError, printable, sentence
+from realism.base.errors import RealismError, sentence
 from realism.base.signals import Stopped, stopped_by_signals
+from realism.base.texts import printable
 
 if TYPE_CHECKING:
     from realism.plugins.registry import Entry

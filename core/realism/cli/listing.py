@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from realism.base.errors import RealismError, printable
+from realism.base.errors import RealismError
+from realism.base.texts import printable
 from realism.plugins.manager import plugins
 from realism.plugins.registry import PART_FAMILIES, a_part
 from realism.recipe.load import find_recipe, shipped

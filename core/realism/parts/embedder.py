@@ -16,8 +16,8 @@ from realism.base.duplicates import perceptual_hashes, pixel_hash
 from realism.base.files import digest
 from realism.base.image_cache import ImageCache, image_key
 from realism.base.images import UnreadableImage, read_images
-from realism.base.plain import readable
 from realism.base.tables import chunks, read_shard, shard_paths
+from realism.base.texts import readable
 from realism.data.rows import RecordRow, Skipped
 from realism.data.types import Record
 from realism.data.writable import name_problem

@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from realism.base.errors import CONTROL, Problem, RealismError, listed, nearest, shown
+from realism.base.errors import Problem, RealismError, listed, nearest, shown
+from realism.base.texts import CONTROL
 from realism.plugins.registry import Registry
 from realism.recipe.interpolation import resolve
 from realism.recipe.options import Wrong

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 import yaml
 
-from realism.base.errors import CONTROL, RealismError, shown
+from realism.base.errors import RealismError, shown
 from realism.base.files import regular
+from realism.base.texts import CONTROL
 from realism.recipe.source import Key, Source
 
 MAX_CHARACTERS = 4_000_000

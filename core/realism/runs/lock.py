@@ -9,9 +9,10 @@ from pathlib import Path
 
 import filelock
 
-from realism.base.errors import RealismError, printable
+from realism.base.errors import RealismError
+from realism.base.texts import printable
 from realism.base.files import tidy
-from realism.base.plain import is_unicode, readable
+from realism.base.texts import is_unicode, readable
 from realism.runs.progress import View
 
 PATIENCE = 0.2

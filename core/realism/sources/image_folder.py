@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from realism.base.errors import RealismError
-from realism.base.plain import readable
+from realism.base.texts import readable
 from realism.data.types import Record
 from realism.sources.listed import SUFFIXES, AtPath, ListedImages
 from realism.sources.rows import read_rows

@@ -13,8 +13,8 @@ from annotated_types import Ge, Le
 from realism.base.duplicates import BITS, Alike
 from realism.base.errors import RealismError
 from realism.base.files import atomic_folder, atomic_write
-from realism.base.plain import readable
 from realism.base.tables import chunks, read_vectors, shard_path, shard_paths, write_shard
+from realism.base.texts import readable
 from realism.data import artifacts
 from realism.data.artifacts import Artifact
 from realism.data.rows import Skipped

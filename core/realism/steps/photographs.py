@@ -10,8 +10,8 @@ from typing import Annotated, NamedTuple
 from annotated_types import Ge, Le
 
 from realism.base.files import digest
-from realism.base.plain import readable
 from realism.base.tables import chunks
+from realism.base.texts import readable
 from realism.data.artifacts import Artifact, PromptTable, Samples
 from realism.data.rows import PromptRow, RecordRow, Sample, Skipped
 from realism.data.writable import name_problem
