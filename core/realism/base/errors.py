@@ -1,4 +1,4 @@
-"""What a user got wrong, said in one sentence."""
+"""Mistakes of a user, each explained in one sentence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 HINT_WIDTH = 100
 MAX_PROBLEMS_SHOWN = 50
-"""Problems of a recipe that are told one by one."""
+"""Problems of a recipe that are listed one by one."""
 LONGEST_KEY = 200
 LONGEST = 2000
 """Characters of a sentence."""
@@ -39,14 +39,14 @@ class Problem:
 
 
 def damaged(path: Path) -> RealismError:
-    """What to say of a file of a run that cannot be read: to remove the folder of the step that wrote it."""
+    """The error for a file of a run that cannot be read: remove the folder of the step that wrote it."""
     otherwise = f"remove the folder '{path.parent}' and run again"
     return RealismError(f"'{path}' is damaged; {remedy(path, otherwise)}")
 
 
 def remedy(path: Path, otherwise: str) -> str:
-    """What to do about a file of a run that is spoilt: have the step that wrote it done anew. otherwise: what to do if
-    no step wrote it."""
+    """What to do about a damaged file of a run: do the step that wrote it again. otherwise: what to do if no step wrote
+    it."""
     return f"remove the folder '{step}' and run again" if (step := step_of(path)) else otherwise
 
 
@@ -62,12 +62,12 @@ class RecipeError(RealismError):
         """more: whether there are others, which were not looked for."""
         self.source, self.problems = source, problems
         count = f"{len(problems)} problem" + "s" * (len(problems) != 1)
-        told = problems[:MAX_PROBLEMS_SHOWN]
-        places = _aligned([_cut(p.where, LONGEST_KEY) for p in told])
-        keys = [_cut(p.key, LONGEST_KEY) for p in told]
+        shown_problems = problems[:MAX_PROBLEMS_SHOWN]
+        places = _aligned([_cut(p.where, LONGEST_KEY) for p in shown_problems])
+        keys = [_cut(p.key, LONGEST_KEY) for p in shown_problems]
         width = max(map(len, keys))
         lines = [f"{source}: " + (f"more than {count}" if more else count)]
-        for p, key, place in zip(told, keys, places, strict=True):
+        for p, key, place in zip(shown_problems, keys, places, strict=True):
             lines.append(f"  {place}  {key:<{width}}  {_cut(p.message, LONGEST)}".rstrip())
             indent = " " * (len(place) + width + 6)
             hint = textwrap.wrap(_cut(p.hint, LONGEST), HINT_WIDTH, break_long_words=False)
@@ -79,7 +79,7 @@ class RecipeError(RealismError):
 
 
 def sentence(error: BaseException) -> str:
-    """What is told of an error: of one that nobody expected its class, and where it was raised, as well."""
+    """The sentence for an error: for one that nobody expected with its class, and where it was raised."""
     if isinstance(error, RealismError):
         return str(error)
     if isinstance(error, OSError):

@@ -30,8 +30,8 @@ def image_key(path: Path) -> str:
         if inside is None:
             return hashlib.blake2b(f"absent {path}".encode(), digest_size=16).hexdigest()
         stat = inside[0].stat()
-    told = f"{path} {stat.st_size} {stat.st_mtime_ns}"
-    return hashlib.blake2b(told.encode(errors="surrogateescape"), digest_size=16).hexdigest()
+    identity = f"{path} {stat.st_size} {stat.st_mtime_ns}"
+    return hashlib.blake2b(identity.encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
 
 class ImageCache:
@@ -149,8 +149,8 @@ def changed_parts(folder: Path) -> Iterator[str]:
 
 def _name(keys: np.ndarray, values: np.ndarray) -> str:
     """What a part is called: by what is in it, so that it can be told whether it still is."""
-    told = (keys.tobytes(), str((values.dtype, values.shape)).encode(), np.ascontiguousarray(values).tobytes())
-    return hashlib.blake2b(b"".join(told), digest_size=16).hexdigest()
+    identity = (keys.tobytes(), str((values.dtype, values.shape)).encode(), np.ascontiguousarray(values).tobytes())
+    return hashlib.blake2b(b"".join(identity), digest_size=16).hexdigest()
 
 
 def _text(key: str | bytes) -> str:

@@ -91,31 +91,31 @@ def read_images(
     paths: Iterable[Path | str], workers: int = 4, ahead: int | None = None, max_side: int | None = None
 ) -> Iterator[Image.Image | UnreadableImage]:
     """The images of the paths, in order, read by `workers` threads while the caller works; an UnreadableImage in the
-    place of each that cannot be read. At most `ahead` images (4 a worker if None) are held before they are taken, and
-    no more are begun while those held have MAX_PIXELS or more."""
+    place of each that cannot be read. At most `ahead` images (4 a worker if None) wait to be taken, and
+    reading pauses while those have MAX_PIXELS or more."""
     ahead = ahead or 4 * workers
-    shelf = _Shelf()
+    buffer = _ReadBuffer()
     with ThreadPoolExecutor(workers, thread_name_prefix="read_images") as pool:
         waiting: deque[Future[Image.Image | UnreadableImage]] = deque()
         try:
             for number, path in enumerate(paths):
-                waiting.append(pool.submit(shelf.read, number, path, max_side))
+                waiting.append(pool.submit(buffer.read, number, path, max_side))
                 if len(waiting) > ahead:
-                    yield shelf.taken(waiting.popleft().result())
+                    yield buffer.taken(waiting.popleft().result())
             while waiting:
-                yield shelf.taken(waiting.popleft().result())
+                yield buffer.taken(waiting.popleft().result())
         finally:
-            shelf.close()
+            buffer.close()
             for future in waiting:
                 future.cancel()
 
 
-class _Shelf:
-    """What `read_images` has read and nobody has taken yet."""
+class _ReadBuffer:
+    """The images that `read_images` has read and that are not taken yet."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._next = self._pixels = 0  # the number of the image that is taken next; pixels of those that are held
+        self._next = self._pixels = 0  # the number of the image that is taken next; pixels of those that wait
         self._closed = False
 
     def read(self, number: int, path: Path | str, max_side: int | None) -> Image.Image | UnreadableImage:
@@ -163,7 +163,7 @@ def _decode(path: Path, file: BinaryIO, max_side: int | None, most_pixels: int) 
         pixels = _pixels(image)
         if max_side:
             image.draft("RGB", (max_side, max_side))  # JPEG is decoded at a fraction of its size
-        if not image.info.get("progressive"):  # of which all must be held at once, whatever is made of it
+        if not image.info.get("progressive"):  # which is decoded at full size
             pixels = _pixels(image)
         if pixels > most_pixels:
             raise TooLarge(path, most_pixels)

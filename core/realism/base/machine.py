@@ -1,4 +1,4 @@
-"""Faults of the machine, in words: a full disk, too many open files, memory that ran out."""
+"""Errors of the machine, in words: a full disk, too many open files, memory that ran out."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ own way."""
 
 
 class MachineError(RealismError):
-    """The machine would not do what was asked of it. A run that is mended so goes on."""
+    """The machine, not the recipe, is at fault: the run goes on once it is put right."""
 
 
 def is_machine_error(error: BaseException) -> bool:
-    """Whether an error says nothing of the file that was to be read, as too many are open or it may not be read."""
+    """Whether an error says nothing about the file itself, as too many files are open or access is denied."""
     return isinstance(error, OSError) and error.errno in (*STARVED, *REFUSED)
 
 

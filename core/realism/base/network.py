@@ -1,4 +1,4 @@
-"""Asking a server, whoever runs it: what is sent is told here, and a reply has an end in time and in size."""
+"""Requests to a server, whoever runs it, with limits on the time and the size of its replies."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ MAX_REFUSAL = 200
 
 
 class ServerError(RealismError):
-    """A server answered with an error: its HTTP status, and what it said, in a line without the key."""
+    """A server replied with an error: its HTTP status, and its message, in a line without the key."""
 
-    def __init__(self, sentence: str, status: int, said: str):
+    def __init__(self, sentence: str, status: int, message: str):
         super().__init__(sentence)
-        self.status, self.said = status, said
+        self.status, self.message = status, message
 
 
 class _Again(Exception):
@@ -85,7 +85,7 @@ class Server:
         raise AssertionError("attempts is at least 1")
 
     def without_key(self, text: str) -> str:
-        """A text of the server, in which the key is not told."""
+        """A text of the server without the key."""
         secret = os.environ.get(self.key) if self.key else None
         return text.replace(secret, "(the key)") if secret else text
 
@@ -140,12 +140,12 @@ class Server:
         return reply, bytes(data)
 
     def _refused(self, status: int, data: bytes, often: str) -> ServerError:
-        said = plain_line(self.without_key(_message(data)), MAX_REFUSAL)
+        message = plain_line(self.without_key(_message(data)), MAX_REFUSAL)
         if 300 <= status < 400:
             elsewhere = f"{self.address} sends requests elsewhere ({status}), where they do not follow"
-            return ServerError(f"{elsewhere}; give '{self.option}' the address itself", status, said)
+            return ServerError(f"{elsewhere}; give '{self.option}' the address itself", status, message)
         tried = f", asked {often}" if status in BUSY or status >= 500 else ""
-        return ServerError(f"{self.address} answers {status}{tried}: {said}", status, said)
+        return ServerError(f"{self.address} answers {status}{tried}: {message}", status, message)
 
 
 def _run(exchange: Coroutine[Any, Any, T]) -> T:

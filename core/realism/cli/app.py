@@ -221,14 +221,14 @@ def main() -> None:
         except Exception as error:
             if "--debug" in sys.argv:
                 raise
-            code, said = _told(error)
+            code, message = _exit(error)
             with contextlib.suppress(OSError, ValueError):  # the terminal may be gone
-                print(printable(said), file=sys.stderr)
+                print(printable(message), file=sys.stderr)
             raise SystemExit(code) from None
 
 
-def _told(error: Exception) -> tuple[int, str]:
-    """The exit code for an error, and what is printed of it: a recipe's problems as they are, all else in a line."""
+def _exit(error: Exception) -> tuple[int, str]:
+    """The exit code for an error, and what is printed: a recipe's problems as they are, all else in a line."""
     if isinstance(error, RealismError):
         return error.exit_code, str(error) if "\n" in str(error) else f"realism: {error}"
     if isinstance(error, OSError):

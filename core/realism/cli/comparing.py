@@ -71,8 +71,8 @@ def compared(folders: Sequence[Path], view: View) -> CompareView:
             )
     shared = Counter(name for run in found for name in {row.name for row in run.measures})
     if not among and max(shared.values(), default=0) < 2:
-        told = "; ".join(f"'{run.folder}': {listed({row.name for row in run.measures})}" for run in found)
-        raise RealismError(f"these runs have neither a measure nor a prompt in common; their measures: {told}")
+        measures = "; ".join(f"'{run.folder}': {listed({row.name for row in run.measures})}" for run in found)
+        raise RealismError(f"these runs have neither a measure nor a prompt in common; their measures: {measures}")
     return CompareView(tuple(found))
 
 

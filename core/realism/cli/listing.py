@@ -37,10 +37,10 @@ def list_parts() -> None:
     for family in (*PART_FAMILIES, "step"):
         for entry in plugins().registry.entries(family):
             try:
-                told = first_line(entry.load())
+                text = first_line(entry.load())
             except RealismError as error:
-                told = printable(str(error))
-            table.add_row(family, entry.name, entry.plugin, escape(told))
+                text = printable(str(error))
+            table.add_row(family, entry.name, entry.plugin, escape(text))
     Console().print(table)
 
 
@@ -73,10 +73,10 @@ def list_recipes() -> None:
     table = _table("recipe", "what it does")
     for name in sorted({*shipped(), *(e.name for e in registry.entries("recipe"))}):
         try:
-            told = str(read_yaml(find_recipe(name, registry), "line ").data.get("description") or "")
+            text = str(read_yaml(find_recipe(name, registry), "line ").data.get("description") or "")
         except RealismError as error:
-            told = printable(str(error))
-        table.add_row(name, escape(told))
+            text = printable(str(error))
+        table.add_row(name, escape(text))
     Console().print(table)
 
 

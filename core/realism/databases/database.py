@@ -51,7 +51,7 @@ class Manifest:
     encoder: dict[str, Any]
     """`encoder_of` it: class, options, and the fingerprints of its files."""
     trained: dict[str, str]
-    """The fingerprints of what it had learnt, by the name of the part that learnt it."""
+    """The fingerprints of its trained weights, by the name of the trained part."""
     vectors: str
     """Who made the vectors: "the retriever", or the folder they came from and the model the user states."""
     rows: int
@@ -90,7 +90,7 @@ class Manifest:
             )
         if trained is not None and dict(trained) != self.trained:
             return (
-                f"the database was indexed before '{retriever.part_name}' learnt what it knows now; put a step 'index' "
+                f"the database was indexed before '{retriever.part_name}' was trained as it is now; put a step 'index' "
                 "between 'train' and this"
             )
         return None

@@ -94,7 +94,7 @@ def leaks_of(encoded: Encoded, sets: Sequence[Images], encoder: Retriever, work:
     for start, block in encoded.blocks():
         if block:
             among = leaks.among(block, encoded.hashes(block), encoded.vectors(block), suspected, vectors)
-            found |= {start + i: said for i, said in among.items()}
+            found |= {start + i: leaked for i, leaked in among.items()}
     return found
 
 

@@ -147,10 +147,10 @@ class PartMaker:
             self.source.problems = outer
         if wrong:
             if set(spec) == {"use"} and not any(p.key in ("", "use") for p in wrong):
-                said = f"'{spec['use']}' needs options: " + "; ".join(p.message for p in wrong)
+                message = f"'{spec['use']}' needs options: " + "; ".join(p.message for p in wrong)
             else:
-                said = "; ".join(f"{p.key}: {p.message}" if p.key else p.message for p in wrong)
-            raise Wrong(said, wrong[0].hint)
+                message = "; ".join(f"{p.key}: {p.message}" if p.key else p.message for p in wrong)
+            raise Wrong(message, wrong[0].hint)
         if part is not None and not any(isinstance(one, Tunable) for one in parts_of(part)):
             self._in_places[written] = part
         return part

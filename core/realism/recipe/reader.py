@@ -118,10 +118,10 @@ def read_value(text: str, key: Key, place: Callable[[int], str], source: Source)
 
 
 def _reason(error: yaml.MarkedYAMLError) -> str:
-    said = str(error.problem)
-    if said.startswith("but ") and error.context:
-        said = f"{error.context}, {said}"
-    return said + next((advice for sign, advice in ADVICE.items() if sign in said), "")
+    message = str(error.problem)
+    if message.startswith("but ") and error.context:
+        message = f"{error.context}, {message}"
+    return message + next((advice for sign, advice in ADVICE.items() if sign in message), "")
 
 
 class _Reading:
@@ -208,8 +208,8 @@ class _Reading:
 
     def _tagged(self, node: yaml.Node, key: Key) -> None:
         tag = shown(node.tag.replace(TAG, "!!"))
-        said = f"the tag {tag} is not allowed: a recipe holds texts, numbers, lists and mappings"
-        self._source.lose(key, said)
+        message = f"the tag {tag} is not allowed: a recipe holds texts, numbers, lists and mappings"
+        self._source.lose(key, message)
 
 
 def _key_error(node: yaml.Node) -> str | None:

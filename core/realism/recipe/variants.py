@@ -45,8 +45,8 @@ def _piece(source: Source, axis: str, pieces: Any, name: Any) -> Source | None:
         return None
     if isinstance(name, dict | list) or name not in pieces:
         known = f"available: {listed(pieces)}"
-        said = f"no variant {shown(name)}{nearest(str(name), pieces)}" if name is not None else "a variant is needed"
-        source.lose(("choose", axis), said, known)
+        message = f"no variant {shown(name)}{nearest(str(name), pieces)}" if name is not None else "a variant is needed"
+        source.lose(("choose", axis), message, known)
         source.broken.add(("parts",))  # what it would have brought is missing, which is not told again
         return None
     piece = pieces[name] or {}

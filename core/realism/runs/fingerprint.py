@@ -65,11 +65,11 @@ def step_fingerprint(
 
 
 def encoder_of(retriever: Retriever) -> dict[str, Any]:
-    """What decides the vectors of a retriever, but for what it has learnt: its class, options, and files. The index
+    """What decides the vectors of a retriever, but for its trained weights: its class, options, and files. The index
     that searches them, and what the recipe calls it, are no part of it."""
-    told = describe(retriever, {})
-    options = {k: v for k, v in told["options"].items() if k != "index"}
-    return {"part": told["part"], "options": options, "inputs": told["inputs"]}
+    described = describe(retriever, {})
+    options = {k: v for k, v in described["options"].items() if k != "index"}
+    return {"part": described["part"], "options": options, "inputs": described["inputs"]}
 
 
 def trained_by(retriever: Retriever, state: Mapping[Artifact, Location]) -> dict[str, str]:

@@ -19,10 +19,10 @@ from realism.runs.manifest import outputs_of
 from realism.runs.progress import Bar, View
 from realism.runs.record import read_record
 from realism.runs.seeds import pooled
-from realism.runs.work import NoPlugins, StepWork
+from realism.runs.work import PassiveHost, StepWork
 
 
-class StoredRun(NoPlugins):
+class StoredRun(PassiveHost):
     """A run that does no more steps: a `realism.parts.work.RunInfo`."""
 
     skipped_limit = 1.0
@@ -44,9 +44,6 @@ class StoredRun(NoPlugins):
 
     def say(self, text: str) -> None:
         self.view.say(text)
-
-    def warn(self, text: str) -> None:
-        logging.getLogger("realism").warning(text)
 
     def work(self, scratch: Path) -> StepWork:
         """All available artifacts, for a step that shows them. scratch: where measures of several seeds are written as

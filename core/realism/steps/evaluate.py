@@ -76,13 +76,13 @@ class Evaluate(Step):
     def reads(self, available: Artifacts) -> list[Artifact]:
         samples = samples_of(available, self.arms)
         scores = [scores for one in samples for scores in ScoreTable.among(available, one.arm)]
-        return [*samples, *([Samples(self.control)] if self.control else []), *scores, *self._untold(available)]
+        return [*samples, *([Samples(self.control)] if self.control else []), *scores, *self._unreported(available)]
 
-    def _untold(self, available: Artifacts) -> list[Selection]:
+    def _unreported(self, available: Artifacts) -> list[Selection]:
         """The selections that no other `evaluate` has told of."""
-        told = [one for one in Measures.among(available) if one != Measures(self.name)][-1:]
-        untold = takewhile(lambda one: one not in told, reversed(list(available)))
-        return [one for one in untold if isinstance(one, Selection)][::-1]
+        reported = [one for one in Measures.among(available) if one != Measures(self.name)][-1:]
+        unreported = takewhile(lambda one: one not in reported, reversed(list(available)))
+        return [one for one in unreported if isinstance(one, Selection)][::-1]
 
     def writes(self, available: Artifacts) -> list[Artifact]:
         return [Measures(self.name)]
@@ -98,7 +98,7 @@ class Evaluate(Step):
             *(of_diversity(self.diversity, gathered, control, work) if self.diversity else ()),
             *(of_sets(self.metrics, self.real, gathered, control, work) if self.real else ()),
             *(of_judges(self._encoders(judges), self.real, gathered.subjects, work) if self.real else ()),
-            *of_selections(self._untold(work.state), work),
+            *of_selections(self._unreported(work.state), work),
         ]
         for doubt in [*doubts(rows), *alike(gathered, rewards)]:
             work.warn(f"{work.title}: {doubt}")

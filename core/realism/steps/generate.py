@@ -118,8 +118,8 @@ class Generate(Step):
             Samples(self.name), shards, make, total=total, unit="images", then=partial(screened, work), also=[PLAIN]
         )
         if plain := count_rows(work.folder / PLAIN.place):
-            said = f"{plain:,} pictures of arm '{self.name}' are of one colour throughout"
-            work.run.warn(f"{self.title()}: {said}; there are {count_rows(table):,}")
+            message = f"{plain:,} pictures of arm '{self.name}' are of one colour throughout"
+            work.run.warn(f"{self.title()}: {message}; there are {count_rows(table):,}")
 
     def _jobs(self, work: Work) -> Iterator[DrawJob]:
         slot = self._references(work.state)

@@ -81,7 +81,7 @@ class BuildIndex(Step):
         if self.duplicates == "drop":
             alike = Alike(self.duplicate_cosine, self.duplicate_bits)
             left_out |= duplicates_of(encoded, self.retriever.index, alike, work.folder / "all", left_out)
-        self._tell(left_out, leaked, encoded, work)
+        self._warn_without_vectors(left_out, leaked, encoded, work)
         made = self._write(encoded, left_out, folder)
         with atomic_folder(folder / "index") as searched:
             self.retriever.index.build((read_vectors(path) for path in made), searched)
@@ -153,7 +153,7 @@ class BuildIndex(Step):
             )
         return found
 
-    def _tell(self, left_out: Mapping[int, str], leaked: int, encoded: Encoded, work: Work) -> None:
+    def _warn_without_vectors(self, left_out: Mapping[int, str], leaked: int, encoded: Encoded, work: Work) -> None:
         """Say what is left out, on the console and in the table of what was skipped."""
         if leaked:
             work.warn(

@@ -149,9 +149,9 @@ class Select(Step):
         for _, scores in scored(work.state, arm):
             count += 1
             best |= {reward: max(score, best.get(reward, score), key=_rank) for reward, score in scores.items()}
-        said = ", ".join(f"{reward} {score.value:.3g}" for reward, score in best.items()) or "no score at all"
+        reached = ", ".join(f"{reward} {score.value:.3g}" for reward, score in best.items()) or "no score at all"
         return (
-            f"select: none of {count:,} samples of arm '{arm}' meets 'where' ({self.where}); the best have {said}: "
+            f"select: none of {count:,} samples of arm '{arm}' meets 'where' ({self.where}); the best have {reached}: "
             "loosen it, or draw more prompts or more pictures of each"
         )
 
