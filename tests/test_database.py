@@ -254,7 +254,7 @@ def test_a_retriever_that_has_learnt_since_is_refused(run, write_recipe):
     state = State().after({ImageIndex("retriever"): index_of(done)}, "made")
     assert Database.of(state, retriever).search(retriever, ["a red square"], 1)
     trained = Database(index_of(done), trained={"retriever": "other"})
-    with pytest.raises(RealismError, match=r"before 'retriever' learnt what it knows now; put a step 'index' between"):
+    with pytest.raises(RealismError, match=r"before 'retriever' was trained as it is now; put a step 'index' between"):
         trained.search(retriever, ["a red square"], 1)
 
 
@@ -302,7 +302,7 @@ def test_a_folder_of_clip_retrieval_is_indexed_without_embedding(run, write_reci
 
 def test_vectors_of_another_model_are_refused(run, write_recipe, database, tmp_path):
     write_embeddings(tmp_path / "laion", database, width=5)
-    with pytest.raises(RealismError, match=r"said to be by toys, have 5 numbers, those of 'retriever' 3; take the"):
+    with pytest.raises(RealismError, match=r"declared as by toys, have 5 numbers, those of 'retriever' 3; take the"):
         run(write_recipe(EMBEDDED))
     for path in (tmp_path / "laion" / "img_emb").glob("*.npy"):
         np.save(path, np.load(path)[:, [3, 4, 0]])

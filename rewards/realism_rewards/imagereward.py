@@ -46,7 +46,7 @@ VISION = (
 )
 """Names of the vision tower in the published file, and in transformers."""
 TEXT = ((r"blip\.text_encoder\.(?!embeddings\.position_ids)", ""),)
-"""Names of the text tower likewise; positions are counted, not learnt."""
+"""Names of the text tower likewise; positions are counted, not learned."""
 
 
 @dataclass
@@ -108,7 +108,7 @@ class LookingReader:
 
 def blip_towers(weights: Mapping[str, torch.Tensor], name: str) -> tuple[Any, Any]:
     """The vision and the text tower of BLIP, as transformers has them, with the weights of an ImageReward file, whose
-    sizes they tell. Raises RealismError, naming the file, if they are no such weights."""
+    sizes they imply. Raises RealismError, naming the file, if they are no such weights."""
     from transformers import BlipTextConfig, BlipTextModel, BlipVisionConfig, BlipVisionModel
 
     vision, text = _renamed(weights, VISION), _renamed(weights, TEXT)

@@ -1,4 +1,4 @@
-"""Weights from files, shipped models and the hub: nothing is unpickled, and what goes wrong is said in a sentence."""
+"""Weights from files, shipped models and the hub: nothing is unpickled, and errors are one sentence."""
 
 from __future__ import annotations
 

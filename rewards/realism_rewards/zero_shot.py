@@ -60,7 +60,7 @@ class ZeroShot(Reward):
         return Scores(torch.tensor(right, dtype=torch.float32))
 
     def release(self) -> None:
-        self.__dict__.pop("_texts", None)  # the encoder may have learnt by the next use
+        self.__dict__.pop("_texts", None)  # the encoder may have learned by the next use
 
     @cached_property
     def _texts(self) -> tuple[list[str], np.ndarray]:

@@ -1,4 +1,4 @@
-"""What was computed of images, kept in a folder, so that nothing is computed of an image a second time."""
+"""A cache of what was computed of images, in a folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from realism.base.tables import read_vectors
 from realism.base.tars import split_member
 
 OPEN = 16
-"""Parts held in memory while rows are taken from them."""
+"""Parts in memory while rows are taken from them."""
 MAX_UNSORTED = 2**15
 """So many new keys are looked up one by one before they are sorted in among the old ones."""
 
@@ -148,7 +148,7 @@ def changed_parts(folder: Path) -> Iterator[str]:
 
 
 def _name(keys: np.ndarray, values: np.ndarray) -> str:
-    """What a part is called: by what is in it, so that it can be told whether it still is."""
+    """The name of a part: a hash of its contents, so that changes are found."""
     identity = (keys.tobytes(), str((values.dtype, values.shape)).encode(), np.ascontiguousarray(values).tobytes())
     return hashlib.blake2b(b"".join(identity), digest_size=16).hexdigest()
 

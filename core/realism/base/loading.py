@@ -81,8 +81,8 @@ def read_tensors(file: Path, name: str = "") -> dict[str, torch.Tensor]:
 
 
 def is_intact(file: Path) -> bool:
-    """Whether a file of safetensors has its head, and the size that this tells; no tensor is read. Raises OSError where
-    the machine will not read it."""
+    """Whether a file of safetensors has a header, and the size that this states; no tensor is read. Raises OSError
+    where the machine cannot read it."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -102,7 +102,7 @@ def check_finite(tensors: Mapping[str, torch.Tensor], whose: str) -> None:
         values = tensor if tensor.itemsize > 1 else tensor.float()
         # thirty times as fast as isfinite().all(), and NaN goes through to both
         if not all(bool(end.isfinite()) for end in values.aminmax()):
-            raise RealismError(f"{whose} has numbers that are not finite in {name}; it is damaged: get it anew")
+            raise RealismError(f"{whose} has numbers that are not finite in {name}; it is damaged: download it again")
 
 
 @contextlib.contextmanager
@@ -173,7 +173,7 @@ def _descriptions(source: str, revision: str | None) -> Path:
 
 
 def _place(kind: Any, source: str | Path, revision: str | None) -> dict[str, Any]:
-    """What `from_pretrained` is told of where a model is, and that no code of it is run."""
+    """The options of `from_pretrained` for the place of a model, and against running its code."""
     place = {"local_files_only": True} if isinstance(source, Path) else {"revision": revision}
     return place if kind.__module__.startswith("diffusers.") else {"trust_remote_code": False, **place}
 

@@ -79,7 +79,7 @@ class Manifest:
             raise damaged(folder / MANIFEST) from None
 
     def refusal(self, retriever: Retriever, trained: Mapping[str, str] | None) -> str | None:
-        """One sentence if the vectors are not those of this retriever, else None. learnt: as `trained_by` gives it;
+        """One sentence if the vectors are not those of this retriever, else None. trained: as `trained_by` gives it;
         None if it is not known."""
         asked = encoder_of(retriever)
         if digest(asked) != digest(self.encoder):
@@ -118,7 +118,7 @@ class Database:
     """What the step `index` made: a folder with an index, vectors, and a table of records, row by row alike."""
 
     def __init__(self, folder: Path, trained: Mapping[str, str] | None = None):
-        """learnt: what the retriever that will search has learnt; see `of`."""
+        """trained: the weights of the retriever that will search, as `trained_by` gives them; see `of`."""
         self.folder = folder
         self._trained = trained
         self._parts = shard_paths(folder / "metadata")
@@ -129,7 +129,7 @@ class Database:
 
     @classmethod
     def of(cls, state: State, retriever: Retriever) -> Database:
-        """The database that was last indexed with a retriever; it refuses to be searched if the retriever has learnt
+        """The database that was last indexed with a retriever; it refuses to be searched if the retriever was trained
         since."""
         return cls(state.path(artifacts.ImageIndex(retriever.part_name)), trained_by(retriever, state))
 

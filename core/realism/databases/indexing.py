@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ImageOps
 
-from realism.base.duplicates import Alike, groups
+from realism.base.duplicates import DuplicateLimits, groups
 from realism.base.errors import RealismError
 from realism.base.files import atomic_folder
 from realism.base.images import read_image
@@ -105,7 +105,7 @@ def _hashed_shard(embedder: Embedder, _: int, records: list[RecordRow]) -> Shard
 
 
 def duplicates_of(
-    encoded: Encoded, index: Index, alike: Alike, folder: Path, left_out: Mapping[int, str]
+    encoded: Encoded, index: Index, limits: DuplicateLimits, folder: Path, left_out: Mapping[int, str]
 ) -> dict[int, str]:
     """The rows that are near-duplicates of an earlier one which is not left out, and of which. folder: a place for an
     index of all rows, which is removed again."""
@@ -113,7 +113,7 @@ def duplicates_of(
         index.build((encoded.vectors(block) for _, block in encoded.blocks() if block), made)
     hashes = np.concatenate([encoded.hashes(block) for _, block in encoded.blocks() if block])
     blocks = (encoded.vectors(block) for _, block in encoded.blocks() if block)
-    group = groups(blocks, hashes, lambda queries, k: found_rows(index, folder, queries, k, len(hashes)), alike)
+    group = groups(blocks, hashes, lambda queries, k: found_rows(index, folder, queries, k, len(hashes)), limits)
     shutil.rmtree(folder)
     first: dict[int, int] = {}
     found: dict[int, str] = {}
@@ -139,7 +139,7 @@ def vectors_fit(
         return
     ours = retriever.encode_images([read_image(row.path, max_side=MAX_SIDE) for row in some])
     theirs = np.stack([given[row.id] for row in some])
-    name = f"'{images.part_name}', said to be by {images.encoder},"
+    name = f"'{images.part_name}', declared as by {images.encoder},"
     if ours.shape != theirs.shape:
         raise RealismError(
             f"index: the vectors of {name} have {theirs.shape[1]} numbers, those of '{retriever.part_name}' "

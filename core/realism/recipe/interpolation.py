@@ -107,7 +107,7 @@ class _Resolver:
         size = _Size(characters=len(value) if isinstance(value, str) else 0)
         inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
         for k, v in inner:
-            with contextlib.suppress(_Unresolved):  # told where it is written
+            with contextlib.suppress(_Unresolved):  # reported where it is written
                 size |= self.size(v, (*key, k))
         return size
 
@@ -131,7 +131,7 @@ class _Resolver:
         return size
 
     def _elsewhere(self, value: Any, written: Key) -> _Size:
-        """What a value comes to that is written at another key, where it is told if it cannot be resolved."""
+        """What a value comes to that is written at another key, where it is reported if it cannot be resolved."""
         try:
             return self.size(value, written)
         except _Unresolved:

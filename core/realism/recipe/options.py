@@ -1,4 +1,4 @@
-"""Options of a part: what its dataclass declares, held against what the recipe gives."""
+"""Options of a part: what its dataclass declares, checked against what the recipe gives."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def options_of(cls: type) -> tuple[Option, ...]:
 
 
 def documented_options(cls: type) -> tuple[Option, ...]:
-    """The options of a part's class as they are told to people: those of a group one by one, as in `lora.rank`."""
+    """The options of a part's class as documented: those of a group one by one, as in `lora.rank`."""
     found: list[Option] = []
     for option in options_of(cls):
         inner = documented_options(option.group) if option.group else ()

@@ -38,7 +38,7 @@ class Source:
     problems: dict[Problem, None] = field(default_factory=dict)
     """In order, each once."""
     broken: set[Key] = field(default_factory=set)
-    """Keys whose value could not be had: told once, so that nothing that follows from it is told as well."""
+    """Keys whose value is missing or wrong: reported once, so that nothing that follows from it is reported as well."""
 
     def place(self, key: Key) -> str:
         """Where a key stands, or the nearest key around it."""

@@ -47,7 +47,7 @@ def _piece(source: Source, axis: str, pieces: Any, name: Any) -> Source | None:
         known = f"available: {listed(pieces)}"
         message = f"no variant {shown(name)}{nearest(str(name), pieces)}" if name is not None else "a variant is needed"
         source.lose(("choose", axis), message, known)
-        source.broken.add(("parts",))  # what it would have brought is missing, which is not told again
+        source.broken.add(("parts",))  # what it would have brought is missing, which is not reported again
         return None
     piece = pieces[name] or {}
     if not isinstance(piece, Mapping):

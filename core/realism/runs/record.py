@@ -50,7 +50,7 @@ class RunRecord:
     ended: datetime | None = None
     """When that process ended; None while it is at work, and if it was killed."""
     seconds: float = 0.0
-    """How long all processes have worked on it, as far as they could tell."""
+    """How long all processes have worked on it, as far as was recorded."""
 
     def error_sentence(self) -> str:
         """The sentence that it failed with, and in which step."""

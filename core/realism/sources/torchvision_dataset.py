@@ -99,7 +99,7 @@ class TorchvisionDataset(ListedImages):
             raise RealismError(f"no image of {self.dataset}, split {self.split}, in '{self.root}'")
 
     def _open(self) -> Any:
-        """torchvision's data set, told to give paths where it would give images."""
+        """torchvision's data set, which gives paths where it would give images."""
         import torchvision
 
         layout = LAYOUTS[self.dataset]

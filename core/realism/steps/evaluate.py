@@ -32,7 +32,7 @@ class Evaluate(Step):
     metrics: list[SetMetric] = field(default_factory=list)
     """Metrics of the set of an arm's images against the real ones."""
     real: Images | None = None
-    """The real images; of them, a group is held against those whose subjects it has."""
+    """The real images; of them, a group is compared with those whose subjects it has."""
     diversity: Retriever | None = None
     """The encoder in which to measure how unlike one another the pictures of one prompt are."""
     by: str | list[str] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Evaluate(Step):
         return [*samples, *([Samples(self.control)] if self.control else []), *scores, *self._unreported(available)]
 
     def _unreported(self, available: Artifacts) -> list[Selection]:
-        """The selections that no other `evaluate` has told of."""
+        """The selections that no other `evaluate` has reported."""
         reported = [one for one in Measures.among(available) if one != Measures(self.name)][-1:]
         unreported = takewhile(lambda one: one not in reported, reversed(list(available)))
         return [one for one in unreported if isinstance(one, Selection)][::-1]

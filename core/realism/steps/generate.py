@@ -71,7 +71,7 @@ class Generate(Step):
     """The name of the prompts to draw; by default those of the recipe, or of the last step that made some without a
     name."""
     trained: bool = True
-    """Whether the generator draws with what it has learnt in steps before, or with the weights it came with."""
+    """Whether the generator draws with the weights trained in steps before, or with those it came with."""
     shard: Annotated[int, Ge(1), Le(10_000)] = 64
     """How many pictures are written down at a time: a killed run makes at most so many anew."""
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 
-from realism.base.duplicates import BITS, Alike
+from realism.base.duplicates import BITS, DuplicateLimits
 from realism.base.errors import RealismError
 from realism.base.files import atomic_folder, atomic_write
 from realism.base.tables import chunks, read_vectors, shard_path, shard_paths, write_shard
@@ -79,8 +79,8 @@ class BuildIndex(Step):
         left_out = self._leaks(encoded, work)
         leaked = len(left_out)
         if self.duplicates == "drop":
-            alike = Alike(self.duplicate_cosine, self.duplicate_bits)
-            left_out |= duplicates_of(encoded, self.retriever.index, alike, work.folder / "all", left_out)
+            limits = DuplicateLimits(self.duplicate_cosine, self.duplicate_bits)
+            left_out |= duplicates_of(encoded, self.retriever.index, limits, work.folder / "all", left_out)
         self._warn_without_vectors(left_out, leaked, encoded, work)
         made = self._write(encoded, left_out, folder)
         with atomic_folder(folder / "index") as searched:

@@ -142,7 +142,7 @@ def _score_batch(reward: Reward, pictures: Sequence[Picture], arm: str) -> parts
     try:
         return judged(reward, pictures)
     except BaseException as error:
-        error.add_note(f"of arm '{arm}'")  # which a fault is told with
+        error.add_note(f"of arm '{arm}'")  # which the message of a fault includes
         raise
 
 

@@ -53,7 +53,7 @@ class Judged:
 class Select(Step):
     """Keep samples by their scores, in every arm or in some: those that meet a condition, then each prompt's best.
 
-    What was accepted and what was not is told by `evaluate`, round by round, and shown in the report.
+    What was accepted and what was not is measured by `evaluate`, round by round, and shown in the report.
     """
 
     where: Condition | None = None
@@ -174,6 +174,6 @@ def _example(judged: Judged) -> Exhibit:
 
 
 def _told(arm: str, available: Artifacts) -> tuple[Selection, Exhibits]:
-    """What tells of a selection: verdicts and examples. Rounds of one arm are counted."""
+    """The tables of a selection: verdicts and examples. Rounds of one arm are counted."""
     number = 1 + len(Selection.among(available, arm))
     return Selection(arm, number), Exhibits(f"{arm}, selection {number}")

@@ -23,7 +23,7 @@ from realism_rewards.questions import questions_of
 from realism_dreamsync.formats import read_verdict
 from realism_dreamsync.instructions import filter_chat
 from realism_dreamsync.retries import Unread, ask
-from realism_dreamsync.summary import questions_shown, tell
+from realism_dreamsync.summary import questions_shown, write_summary
 
 SHARD = 256
 UNREAD = "no verdict"
@@ -31,7 +31,7 @@ UNREAD = "no verdict"
 
 @dataclass(frozen=True)
 class FilterDecision(Row):
-    """What was said of one question of a prompt: why it is left out, "" if it is kept."""
+    """The verdict on one question of a prompt: why it is left out, "" if it is kept."""
 
     prompt_id: str
     question: str
@@ -73,7 +73,7 @@ class FilterQuestions(Step):
         verdicts = work.map(Table(FilterDecision, "verdicts"), shards, self._judge, total=asked, unit="questions")
         pairs = chunks(_with_verdicts(prompts, verdicts), SHARD)
         table = work.map(PromptTable(), pairs, self._keep, total=count_rows(prompts), unit="prompts")
-        tell(table, work, Counter(row.case for row in read(verdicts, FilterDecision) if row.case))
+        write_summary(table, work, Counter(row.case for row in read(verdicts, FilterDecision) if row.case))
 
     def _judge(self, _: int, asked: Sequence[tuple[PromptRow, dict[str, Any]]]) -> Shard:
         chats = [filter_chat(prompt.text, question) for prompt, question in asked]

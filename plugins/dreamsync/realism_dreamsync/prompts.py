@@ -138,8 +138,8 @@ class WritePrompts(Step):
             if isinstance(found, Unread):
                 skipped.append(Skipped(f"list {order.number}", self.title(), str(found)))
             else:
-                told: dict[str, Any] = vars(order)
-                rows.append(ListRow(**{**told, "prompts": found[: self.each]}))
+                fields: dict[str, Any] = vars(order)
+                rows.append(ListRow(**{**fields, "prompts": found[: self.each]}))
         return rows, skipped
 
     def _prompts(self, lists: Path, seeds: Sequence[str]) -> Iterator[PromptRow]:

@@ -30,8 +30,8 @@ class Unread:
 
 
 def ask(writer: LanguageModel, chats: Sequence[Chat], read: Callable[[str], T], attempts: int) -> list[T | Unread]:
-    """What `read` makes of the reply to each chat. Where it raises Malformed, the model is told why and asked again, at
-    most so many times in all."""
+    """The result of `read` on the reply to each chat. Where it raises Malformed, the model gets the reason and is
+    called again, at most so many times in all."""
     results: dict[int, T | Unread] = {}
     waiting = dict(enumerate(chats))
     for attempt in range(1, attempts + 1):

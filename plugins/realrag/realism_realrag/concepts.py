@@ -21,7 +21,7 @@ from realism.parts.step import Artifacts, Step, first_arm, references_error
 from realism.parts.work import Shard, Work
 
 AT_ONCE = 16
-"""Pictures held in memory."""
+"""Pictures in memory at a time."""
 MAX_SIDE = 1024
 """Larger pictures are shrunk to this many pixels as they are read."""
 MATCHES = "Does this picture show everything that the text asks for? Text: {text}\nAnswer with yes or no."

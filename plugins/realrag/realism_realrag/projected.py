@@ -46,7 +46,7 @@ class Projected(Projection, Tunable):
 
     @property
     def trained(self) -> str:
-        """32 hex digits that stand for what was learnt so far, "" for nothing."""
+        """32 hex digits that stand for what was learned so far, "" for nothing."""
         return fingerprint_path(self._trained) if self._trained else ""
 
     def project(self, rows: np.ndarray) -> np.ndarray:
@@ -59,7 +59,7 @@ class Projected(Projection, Tunable):
             return self._mlp(torch.from_numpy(rows)).numpy()
 
     def mlp(self) -> Any:
-        """A new MLP for this encoder, with what was learnt so far."""
+        """A new MLP for this encoder, with what was learned so far."""
         import torch
         from realism.base.loading import read_tensors
 

@@ -1,6 +1,6 @@
 """Trains the decoder of a finished autoencoder further, its encoder and so its latents untouched.
 
-The transformer has learnt those latents, so this can come last; latents get a little noise, as drawn ones have.
+The transformer has learned those latents, so this can come last; latents get a little noise, as drawn ones have.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from .photos_stream import SIZE, PhotoStream
 from .sheets import save_small, sheet
 
 VAE_RATE = 1e-3
-# Of so many batches one is without references, in the first and in the second half of the time: names are learnt
+# Of so many batches one is without references, in the first and in the second half of the time: names are learned
 # within minutes, taking the look of a reference is not.
 PLAIN_EVERY = (2, 4)
 START = MODELS / "flux"
