@@ -80,18 +80,17 @@ class LoRATrainer(Trainer):
 
     def _precision_error(self) -> str | None:
         """One sentence if the arithmetic does not fit that of the generator, or cannot be had."""
-        from realism.base.devices import pick_device
+        from realism.base.devices import is_cpu
 
-        if self.precision == "auto" and self.generator.dtype != "float16":
-            return None
-        dtype, fitting = self._arithmetic()
-        if self.precision not in ("auto", fitting):
-            wanted = next(dtype for dtype, name in PRECISIONS.items() if name == self.precision)
-            return (
-                f"precision: '{self.precision}' does not fit generator '{self.generator.part_name}', which is held in "
-                f"{dtype}; leave it out, or set the generator's dtype to {wanted}"
-            )
-        if dtype == "float16" and pick_device(self.generator.device).type == "cpu":
+        if self.precision != "auto":
+            dtype, fitting = self._arithmetic()
+            if self.precision != fitting:
+                wanted = next(dtype for dtype, name in PRECISIONS.items() if name == self.precision)
+                return (
+                    f"precision: '{self.precision}' does not fit generator '{self.generator.part_name}', which is held "
+                    f"in {dtype}; leave it out, or set the generator's dtype to {wanted}"
+                )
+        if self.generator.dtype == "float16" and is_cpu(self.generator.device):
             return "generator.dtype: nothing learns in float16 on the CPU; set it to float32 or bfloat16"
         return None
 

@@ -116,7 +116,7 @@ def run(
 @app.command()
 def check(recipe: RecipeArgument, overrides: Overrides = None, allowed: Allow = None, debug: Debug = False) -> None:
     """Say all that is wrong with a recipe; run nothing."""
-    from realism.cli.work import check_recipe
+    from realism.cli.recipes import check_recipe
 
     check_recipe(recipe, overrides or [], allowed or [])
 
@@ -124,7 +124,7 @@ def check(recipe: RecipeArgument, overrides: Overrides = None, allowed: Allow = 
 @app.command()
 def show(recipe: RecipeArgument, overrides: Overrides = None, allowed: Allow = None, debug: Debug = False) -> None:
     """Print a recipe as it would run, with all it extends."""
-    from realism.cli.work import show_recipe
+    from realism.cli.recipes import show_recipe
 
     show_recipe(recipe, overrides or [], allowed or [])
 
