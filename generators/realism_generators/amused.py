@@ -74,7 +74,9 @@ class Amused(Guided, LoRATunable):
             seen = encoder(ids.to(encoder.device), return_dict=True, output_hidden_states=True)
         return {"encoder_hidden_states": seen.hidden_states[-2], "pooled_text_emb": seen.text_embeds}
 
-    def losses(self, pictures: Tensors, conditions: Tensors, random: torch.Generator) -> torch.Tensor:
+    def losses(
+        self, pictures: Tensors, conditions: Tensors, random: torch.Generator, min_snr: float | None = None
+    ) -> torch.Tensor:
         """The cross-entropy of tokens that are hidden from the network. Besides the texts it is told the size of the
         picture, in pixels, that it was not cut, and its beauty."""
         from realism_generators.tuning_losses import draw_masks, masked_cross_entropy

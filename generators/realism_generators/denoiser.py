@@ -81,16 +81,19 @@ class Denoiser(LoRATunable):
         ).sample
         return (decoded / 2 + 0.5).clamp(0, 1)
 
-    def losses(self, pictures: Tensors, conditions: Tensors, random: torch.Generator) -> torch.Tensor:
+    def losses(
+        self, pictures: Tensors, conditions: Tensors, random: torch.Generator, min_snr: float | None = None
+    ) -> torch.Tensor:
         """The squared error (b,) of what the network predicts of noised latents: pictures as `encode` gives them."""
         from realism_generators.levels import noised, target
-        from realism_generators.tuning_losses import draw_latents, draw_normal, squared_error
+        from realism_generators.tuning_losses import draw_latents, draw_normal, min_snr_weights, squared_error
 
         latents = draw_latents(pictures["mean"], pictures["std"], random)
         gaussian = draw_normal(latents, random)
         level = self.schedule.draw(len(latents), random)
         predicted = self.predict(noised(latents, gaussian, level), level.time, conditions)
-        return squared_error(predicted, target(self.schedule.kind, latents, gaussian, level))
+        errors = squared_error(predicted, target(self.schedule.kind, latents, gaussian, level))
+        return errors if min_snr is None else errors * min_snr_weights(self.schedule.kind, level, min_snr).to(errors)
 
 
 def replace_conditions(conditions: Tensors, one: Mapping[str, torch.Tensor]) -> Tensors:

@@ -36,19 +36,22 @@ class EncodedOnce:
         *,
         size: tuple[int, int],
         flip: bool,
+        unconditional: bool,
         batch: int,
         folder: Path,
         device: torch.device,
     ):
-        """size: width and height in pixels. flip: whether pictures are also wanted mirrored. batch: how many are
-        encoded at a time. Raises UnreadableImage for a picture that cannot be read."""
+        """size: width and height in pixels. flip: whether pictures are also wanted mirrored. unconditional: whether the
+        conditions of no text are also wanted. batch: how many are encoded at a time. Raises UnreadableImage for a
+        picture that cannot be read."""
         self._generator, self._size, self._batch, self._device = generator, size, batch, device
+        self._unconditional = unconditional
         self._texts = {text: k for k, text in enumerate(dict.fromkeys(texts))}
         self._pictures = {path: k for k, path in enumerate(dict.fromkeys(pictures))}
         self._sides = (False, True) if flip else (False,)
         seen = [(str(path), fingerprint_listing(path)) for path in self._pictures]
         self._folders = (
-            folder / f"texts-{digest([self._how(), *self._texts])}",
+            folder / f"texts-{digest([self._how(), unconditional, *self._texts])}",
             folder / f"pictures-{digest([self._how(), size, flip, seen])}",
         )
         self._kept = (
@@ -56,9 +59,11 @@ class EncodedOnce:
             self._made(self._folders[1], self._encode_pictures),
         )
 
-    def conditions(self, texts: Sequence[str], device: torch.device) -> dict[str, torch.Tensor]:
-        """What the network is told of texts, as `LoRATunable.condition` says it."""
-        return self._kept[0].rows([self._texts[text] for text in texts], device)
+    def conditions(self, texts: Sequence[str | None], device: torch.device) -> dict[str, torch.Tensor]:
+        """Conditions (b, ...) of texts, as `LoRATunable.condition` gives them; None stands for no text, whose are those
+        of `LoRATunable.unconditional`."""
+        rows = [len(self._texts) if text is None else self._texts[text] for text in texts]
+        return self._kept[0].rows(rows, device)
 
     def pictures(
         self, paths: Sequence[Path], mirrored: Sequence[bool], device: torch.device
@@ -99,6 +104,8 @@ class EncodedOnce:
         with _at_work(list(encoders.values()), self._device):
             for k in range(0, len(texts), self._batch):
                 yield generator.condition(texts[k : k + self._batch])
+            if self._unconditional:
+                yield generator.unconditional()
 
     def _encode_pictures(self) -> Iterator[Tensors]:
         generator, paths = self._generator, list(self._pictures)

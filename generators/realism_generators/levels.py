@@ -66,7 +66,7 @@ def target(kind: str, clean: torch.Tensor, gaussian: torch.Tensor, level: NoiseL
         return clean
     if kind == "flow":
         return gaussian - clean
-    raise _unknown(kind)
+    raise unknown_prediction(kind)
 
 
 def split(
@@ -84,10 +84,11 @@ def split(
         return predicted, (noisy - signal * predicted) / noise
     if kind == "flow":
         return noisy - noise * predicted, noisy + signal * predicted
-    raise _unknown(kind)
+    raise unknown_prediction(kind)
 
 
-def _unknown(kind: str) -> RealismError:
+def unknown_prediction(kind: str) -> RealismError:
+    """The error for a kind of prediction that no function here knows."""
     return RealismError(
         f"prediction_type '{kind}' is not known; expected epsilon, v_prediction or sample in scheduler_config.json"
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 from realism.base.errors import RealismError
 from realism.data.artifacts import Artifact, Samples, Scores
 from realism.measuring.scores import scored
@@ -57,16 +58,29 @@ class LoRATrainer(Trainer):
     """Batches to an optimiser step."""
     learning_rate: Annotated[float, Gt(0)] = 1e-4
     """Learning rate at the first step; it falls to 0 along half a cosine, without warm-up."""
+    optimizer: Literal["adamw", "adamw8bit"] = "adamw"
+    """adamw8bit keeps AdamW's two moments of every tensor of 4096 numbers or more in 8 bits, 2 bytes a number instead
+    of 8 (Dettmers et al. 2022, arXiv 2110.02861). It needs `pip install "realism[8bit]"`."""
     max_grad_norm: Annotated[float, Gt(0)] = 1.0
     """Longer gradients are scaled down to this norm, as in diffusers' training scripts."""
     resolution: SideLength | tuple[SideLength, SideLength] | None = None
     """Pixels that samples are cut and scaled to, a square or [width, height]; None is the generator's size."""
     flip: bool = True
     """Whether each sample is seen mirrored half of the time; turn it off where left and right matter."""
+    min_snr: Annotated[float, Gt(0)] | None = None
+    """gamma of min-SNR-gamma weighting (Hang et al. 2023, arXiv 2303.09556), which suggests 5; None weights all noise
+    levels alike. For generators that predict epsilon, v or the sample; flow matching is refused."""
+    caption_dropout: Annotated[float, Ge(0), Le(1)] = 0.0
+    """The probability with which a sample is learnt without its text, for classifier-free guidance (Ho and Salimans
+    2022, arXiv 2207.12598, algorithm 1)."""
+    ema_decay: Annotated[float, Gt(0), Lt(1)] | None = None
+    """Save an exponential moving average of the adapter instead of its last weights: after step n, average = d_n *
+    average + (1 - d_n) * weights, d_n = min(ema_decay, n / (n + 9)) and d_1 = 0, as diffusers' EMAModel. None saves the
+    last."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     """Arithmetic, which must fit the generator's `dtype`: what is frozen keeps that, and the adapter is float32. auto
     is the one that fits."""
-    checkpointing: bool = False
+    gradient_checkpointing: bool = False
     """Compute activations again rather than keep them: much less memory, about a third slower."""
 
     @property
@@ -74,8 +88,15 @@ class LoRATrainer(Trainer):
         return self.generator
 
     def options_error(self) -> str | None:
-        if self.checkpointing and not self.generator.supports_gradient_checkpointing:
-            return f"checkpointing: '{self.generator.part_name}' cannot; leave it out"
+        if self.gradient_checkpointing and not self.generator.supports_gradient_checkpointing:
+            return f"gradient_checkpointing: '{self.generator.part_name}' cannot; leave it out"
+        if self.min_snr is not None and not self.generator.supports_min_snr:
+            return (
+                f"min_snr: '{self.generator.part_name}' predicts neither epsilon, v nor the sample (flow matching draws "
+                "its noise levels from a distribution of its own instead); leave it out"
+            )
+        if self.optimizer == "adamw8bit" and not find_spec("bitsandbytes"):
+            return 'optimizer: adamw8bit needs bitsandbytes: pip install "realism[8bit]", or leave it out for adamw'
         return self._precision_error()
 
     def _precision_error(self) -> str | None:
@@ -146,6 +167,8 @@ class LoRATrainer(Trainer):
             raise RealismError(f"weight: reward '{self.weight}' is 0 for every sample, so there is nothing to learn")
 
     def save(self, module: lightning.LightningModule, folder: Path) -> None:
+        if module.ema is not None:
+            module.ema.copy_to(module.learning())
         self.generator.save_adapter(module.pipeline, folder)
         sort_metadata(folder / FILE)
         self.generator.end_training(module.pipeline)

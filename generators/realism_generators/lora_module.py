@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import lightning
 import numpy as np
 import torch
+from diffusers.training_utils import EMAModel
 from realism.base.errors import RealismError
 from torch.utils.data import DataLoader
 
@@ -43,7 +45,11 @@ class Settings:
     learning_rate: float
     resolution: int | tuple[int, int] | None
     flip: bool
-    checkpointing: bool
+    gradient_checkpointing: bool
+    optimizer: str
+    min_snr: float | None
+    caption_dropout: float
+    ema_decay: float | None
 
 
 class LoRAModule(lightning.LightningModule):
@@ -57,9 +63,14 @@ class LoRAModule(lightning.LightningModule):
         self.options = options
         self.pipeline = options.generator.training_pipeline()
         self.network = getattr(self.pipeline, options.generator.network)  # so that Lightning moves it
-        if options.checkpointing:
+        if options.gradient_checkpointing:
             self.network.enable_gradient_checkpointing()
         self.strict_loading = False  # checkpoints hold the adapter alone
+        self.ema = None if options.ema_decay is None else EMAModel(self.learning(), options.ema_decay)
+
+    def learning(self) -> list[torch.nn.Parameter]:
+        """The weights of the adapter, in the order of the network's parameters."""
+        return [weight for weight in self.parameters() if weight.requires_grad]
 
     def prepare(self, rows: Sequence[Row], folder: Path) -> None:
         """Encode the texts and pictures of rows, to be kept in a folder; then only the network stays on the device."""
@@ -70,6 +81,7 @@ class LoRAModule(lightning.LightningModule):
             [path for path, *_ in rows],
             size=fitting_size(self.pipeline, options.resolution or options.generator.size),
             flip=options.flip,
+            unconditional=options.caption_dropout > 0,
             batch=options.batch,
             folder=folder,
             device=self.device,
@@ -85,14 +97,17 @@ class LoRAModule(lightning.LightningModule):
         self.prepare(self.trainer.train_dataloader.rows, Path(self.trainer.default_root_dir))
         if alone:
             self.network.to(device)
+        if self.ema is not None:
+            self.ema.to(device)
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         random = torch.Generator("cpu").manual_seed(batch.seed)
         assert self.encoded is not None, "a fit prepares first"
         mirrored = (torch.rand(len(batch.images), generator=random) < 0.5).tolist() if self.options.flip else None
         pictures = self.encoded.pictures(batch.images, mirrored or [False] * len(batch.images), self.device)
-        conditions = self.encoded.conditions(batch.texts, self.device)
-        losses = self.options.generator.losses(pictures, conditions, random)
+        texts = drop_captions(batch.texts, self.options.caption_dropout, random)
+        conditions = self.encoded.conditions(texts, self.device)
+        losses = self.options.generator.losses(pictures, conditions, random, self.options.min_snr)
         loss = (losses * torch.tensor(batch.weights).to(losses)).mean()
         if not torch.isfinite(loss):
             raise RealismError(
@@ -106,15 +121,42 @@ class LoRAModule(lightning.LightningModule):
             self.encoded.forget()
 
     def configure_optimizers(self) -> Any:
-        learning = [weight for weight in self.parameters() if weight.requires_grad]
-        fused = self.trainer.precision == "32-true"  # Lightning clips no gradients of a fused one in mixed precision
-        optimizer = torch.optim.AdamW(learning, lr=self.options.learning_rate, weight_decay=0.01, fused=fused)
+        optimizer = self._optimizer(self.learning(), lr=self.options.learning_rate, weight_decay=0.01)
         falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.options.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": falling, "interval": "step"}}
+
+    def _optimizer(self, learning: list[torch.nn.Parameter], **options: Any) -> torch.optim.Optimizer:
+        if self.options.optimizer == "adamw":
+            # Lightning clips no gradients of a fused one in mixed precision
+            return torch.optim.AdamW(learning, fused=self.trainer.precision == "32-true", **options)
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of 4-bit kernels, which nothing here uses
+        from bitsandbytes.optim import AdamW8bit
+
+        return AdamW8bit(learning, **options)
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        if self.ema is not None:
+            self.ema.step(self.learning())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         learning = {name for name, weight in self.named_parameters() if weight.requires_grad}
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in learning}
+        if self.ema is not None:
+            checkpoint["ema"] = self.ema.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.ema is not None:
+            self.ema.load_state_dict(checkpoint["ema"])
+
+
+def drop_captions(texts: Sequence[str], probability: float, random: torch.Generator) -> list[str | None]:
+    """Texts (b,), each replaced by None with a probability in [0, 1]; b numbers are drawn from a generator on the CPU,
+    none where the probability is 0."""
+    if not probability:
+        return list(texts)
+    dropped = torch.rand(len(texts), generator=random) < probability
+    return [None if drop else text for text, drop in zip(texts, dropped.tolist(), strict=True)]
 
 
 class SampleLoader(DataLoader[Batch]):

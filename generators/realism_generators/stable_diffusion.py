@@ -53,12 +53,18 @@ class GuidedDenoiser(Guided, Denoiser):
     def guidance_weight(self) -> float:
         return self.guidance
 
-    def negative(self, conditions: Tensors) -> Tensors:
+    def unconditional(self) -> Tensors:
+        """The conditions of "", or zeros where the pipeline takes those (XL)."""
         import torch
 
-        if not self.negative_prompt and self.pipeline.config.get("force_zeros_for_empty_prompt"):
-            return {name: torch.zeros_like(rows) for name, rows in conditions.items()}
-        return replace_conditions(conditions, self.condition([self.negative_prompt]))
+        empty = self.condition([""])
+        if self.pipeline.config.get("force_zeros_for_empty_prompt"):
+            return {name: torch.zeros_like(rows) for name, rows in empty.items()}
+        return empty
+
+    def negative(self, conditions: Tensors) -> Tensors:
+        one = self.condition([self.negative_prompt]) if self.negative_prompt else self.unconditional()
+        return replace_conditions(conditions, one)
 
 
 @dataclass
@@ -66,6 +72,7 @@ class UNetDenoiser(GuidedDenoiser):
     """A U-Net that predicts noise or velocity, as its scheduler's configuration says."""
 
     network: ClassVar[str] = "unet"
+    supports_min_snr: ClassVar[bool] = True
 
     def make_schedule(self, pipeline: Any) -> Schedule:
         from realism_generators.schedules import DiffusionSchedule

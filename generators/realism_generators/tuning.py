@@ -70,6 +70,9 @@ class LoRATunable(DiffusersGenerator, Tunable):
     supports_gradient_checkpointing: ClassVar[bool] = True
     """Whether diffusers can compute the network's activations again rather than keep them."""
 
+    supports_min_snr: ClassVar[bool] = False
+    """Whether `losses` can be weighted by min-SNR-gamma: what is trained predicts epsilon, v or the sample."""
+
     lora: LoRA = field(default_factory=LoRA)
     """The adapter that trainers make."""
 
@@ -101,9 +104,16 @@ class LoRATunable(DiffusersGenerator, Tunable):
         """What the network is told of each text, as when pictures are drawn of it. references: one a text, or none."""
 
     @abstractmethod
-    def losses(self, pictures: Tensors, conditions: Tensors, random: torch.Generator) -> torch.Tensor:
+    def losses(
+        self, pictures: Tensors, conditions: Tensors, random: torch.Generator, min_snr: float | None = None
+    ) -> torch.Tensor:
         """The training loss (b,) float32 of pictures, as `encode` gives them, and the conditions of their texts. All
-        that is random is drawn from a generator on the CPU."""
+        that is random is drawn from a generator on the CPU. min_snr: gamma of min-SNR-gamma weights; None weights every
+        noise level alike. It is given only where `supports_min_snr`."""
+
+    def unconditional(self) -> Tensors:
+        """The conditions (1, ...) that stand for no text in classifier-free guidance without a negative prompt."""
+        return self.condition([""])
 
     @cached_property
     def autoencoder(self) -> Any:
