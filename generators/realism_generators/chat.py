@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Le
 from realism.base.batching import Batches
+from realism.base.chat_models import NO_TEMPLATE, ChatModel, check_known_type, has_chat_template, load_chat_model
 from realism.base.devices import DType, pick_device, pick_dtype
 from realism.base.errors import RealismError
 from realism.base.files import fingerprint_path
-from realism.base.pretrained import parted, special_tokens
+from realism.base.loading import load_weightless, model_type
+from realism.base.pretrained import weights_error
 from realism.base.texts import plain_text
 from realism.parts import Chat, LanguageModel
 from realism.plugins.models import find_model, local_folder
@@ -24,8 +26,6 @@ from realism_generators.replies import kept_replies
 
 if TYPE_CHECKING:
     import torch
-
-    from realism_generators.chat_loading import ChatModel
 
 OWN = ("add_generation_prompt", "chat_template", "continue_final_message", "conversation", "messages", "tokenize")
 """What a chat template is given by this part itself, or is no variable."""
@@ -68,28 +68,23 @@ class TransformersChat(LanguageModel):
         return [folder] if (folder := local_folder(self.model)) else []
 
     def options_error(self) -> str | None:
-        from realism_generators.chat_loading import chat_folder_error
-
         try:
             source = find_model(self.model)
         except RealismError as error:
             return str(error)
         if own := sorted(set(self.template) & set(OWN)):
             return f"template: '{own[0]}' is not the template's to know; allowed is any variable but {', '.join(OWN)}"
-        return chat_folder_error(source) if isinstance(source, Path) else None
+        return _folder_error(source) if isinstance(source, Path) else None
 
     @cached_property
     def accepts_images(self) -> bool:
-        """Whether the model reads images. Raises RealismError if its configuration cannot be had."""
-        from realism_generators.chat_loading import model_sees
-
-        return model_sees(find_model(self.model), self.revision)
+        """Whether the model reads images, by its configuration. Raises RealismError if that cannot be loaded, or the
+        model writes no text."""
+        return _accepts_images(find_model(self.model), self.revision)
 
     @cached_property
     def loaded(self) -> ChatModel:
-        """The model on its device, with its tokenizer. Raises RealismError in words when it cannot be had."""
-        from realism_generators.chat_loading import load_chat_model
-
+        """The model on its device, with its processor. Raises RealismError if it cannot be loaded."""
         device = pick_device(self.device)
         dtype = pick_dtype(self.dtype, device)
         source, images = find_model(self.model), self.accepts_images
@@ -139,51 +134,65 @@ class TransformersChat(LanguageModel):
         import torch
 
         loaded = self.loaded
-        asked = self._read(chats)
+        inputs = self._inputs(chats)
         sampling: dict[str, Any] = {}
         if self.temperature:
             sampling["logits_processor"] = [drawn(self.temperature, [chat_seed(self.seed, chat) for chat in chats])]
         with torch.inference_mode():
-            tokens = loaded.model.generate(**asked, **sampling, max_new_tokens=self.max_tokens, do_sample=False)
-        written = tokens[:, asked["input_ids"].shape[1] :]
+            tokens = loaded.model.generate(**inputs, **sampling, max_new_tokens=self.max_tokens, do_sample=False)
+        written = tokens[:, inputs["input_ids"].shape[1] :]
         return [plain_text(text).strip() for text in loaded.tokenizer.batch_decode(written, skip_special_tokens=True)]
 
-    def _read(self, chats: list[Chat]) -> Any:
-        """The inputs for a batch, where the model is: tokens padded on the left, and the pixels of the images."""
-        from jinja2 import TemplateError
-
-        reader, tokenizer = self.loaded.reader, self.loaded.tokenizer
-        special = special_tokens(reader, tokenizer)
-        messages = [as_messages(chat, self.accepts_images, special) for chat in chats]
-        try:
-            texts = [
-                reader.apply_chat_template(m, add_generation_prompt=True, tokenize=False, **self.template)
-                for m in messages
-            ]
-        except (TemplateError, ValueError) as error:
-            raise RealismError(f"the chat template of model '{self.model}' refuses a chat: {error}") from error
-        options: dict[str, Any] = {"text": texts, "padding": True, "return_tensors": "pt"}
+    def _inputs(self, chats: list[Chat]) -> Any:
+        """The inputs for a batch, on the model's device: tokens padded on the left, and the pixels of the images."""
+        loaded = self.loaded
+        texts, reading = loaded.prompts([as_messages(chat, loaded) for chat in chats], **self.template)
+        options: dict[str, Any] = {"text": texts, "padding": True, "return_tensors": "pt", **reading}
         if not self.accepts_images:
             options["return_token_type_ids"] = False
-        if not self.accepts_images or texts[0].startswith(tokenizer.bos_token or "\0"):
-            options["add_special_tokens"] = False  # templates write them; a few that see leave out the first
         if chats[0].images:
             options["images"] = [[image.convert("RGB") for image in chat.images] for chat in chats]
-        model = self.loaded.model
-        place = (model.device, model.dtype) if self.accepts_images else (model.device,)
-        return reader(**options).to(*place)
+        model = loaded.model
+        return loaded.processor(**options).to(
+            *((model.device, model.dtype) if self.accepts_images else (model.device,))
+        )
 
 
-def as_messages(chat: Chat, accepts_images: bool, special: Sequence[str]) -> list[dict[str, Any]]:
-    """A chat as chat templates take it. special: tokens that mean something to the model, which are parted where the
-    chat's own text has them, so that a text cannot end its message or show an image that is not there."""
+def as_messages(chat: Chat, loaded: ChatModel) -> list[dict[str, Any]]:
+    """A chat as the messages of a chat template: the system's, if there is one, and the user's."""
+    system = [loaded.message("system", chat.system)] if chat.system else []
+    return [*system, loaded.message("user", chat.text, len(chat.images))]
 
-    def content(text: str, images: int = 0) -> Any:
-        said = parted(text, special)
-        return [*[{"type": "image"}] * images, {"type": "text", "text": said}] if accepts_images else said
 
-    task = [{"role": "system", "content": content(chat.system)}] if chat.system else []
-    return [*task, {"role": "user", "content": content(chat.text, len(chat.images))}]
+def _folder_error(folder: Path) -> str | None:
+    """One sentence if the folder holds no chat model of transformers, as far as its files' names and JSON show."""
+    if error := weights_error(folder):
+        return error
+    return None if has_chat_template(folder) else f"{folder} {NO_TEMPLATE}"
+
+
+def _accepts_images(source: str | Path, revision: str | None) -> bool:
+    """Whether a model reads images; only its configuration is loaded.
+
+    Raises RealismError for a model that writes no text, or that transformers does not know without remote code.
+    """
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING,
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+    )
+
+    kind = model_type(source, revision)
+    check_known_type(source, kind)
+    config = type(load_weightless(AutoConfig, source, revision=revision))
+    if config in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        return True
+    if config in MODEL_FOR_CAUSAL_LM_MAPPING:
+        return False
+    raise RealismError(
+        f"model '{source}' is of type '{kind}', which writes no text; expected a causal language model or one that "
+        "reads images and writes text"
+    )
 
 
 def chat_seed(seed: int, chat: Chat) -> int:
