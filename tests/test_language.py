@@ -182,7 +182,7 @@ def without_config(folder):
     [
         (
             without_template,
-            "has no chat template, so it is not known how to prompt it; use the chat or instruct version",
+            "has no chat template, so it is not known how to prompt it; use the chat or instruct",
         ),
         (as_pickle, "has weights as .bin only; only safetensors are read: convert them first"),
         (without_weights, "is not whole: it has no weights"),

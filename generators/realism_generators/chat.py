@@ -152,10 +152,8 @@ class TransformersChat(LanguageModel):
             options["return_token_type_ids"] = False
         if chats[0].images:
             options["images"] = [[image.convert("RGB") for image in chat.images] for chat in chats]
-        model = loaded.model
-        return loaded.processor(**options).to(
-            *((model.device, model.dtype) if self.accepts_images else (model.device,))
-        )
+        inputs = loaded.processor(**options)
+        return inputs.to(loaded.model.device, *([loaded.model.dtype] if self.accepts_images else []))
 
 
 def as_messages(chat: Chat, loaded: ChatModel) -> list[dict[str, Any]]:

@@ -92,8 +92,8 @@ class LoRATrainer(Trainer):
             return f"gradient_checkpointing: '{self.generator.part_name}' cannot; leave it out"
         if self.min_snr is not None and not self.generator.supports_min_snr:
             return (
-                f"min_snr: '{self.generator.part_name}' predicts neither epsilon, v nor the sample (flow matching draws "
-                "its noise levels from a distribution of its own instead); leave it out"
+                f"min_snr: '{self.generator.part_name}' predicts neither epsilon, v nor the sample (flow matching "
+                "draws noise levels from a distribution of its own); leave it out"
             )
         if self.optimizer == "adamw8bit" and not find_spec("bitsandbytes"):
             return 'optimizer: adamw8bit needs bitsandbytes: pip install "realism[8bit]", or leave it out for adamw'

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,9 +42,13 @@ class ChatModel:
     def message(self, role: str, text: str, images: int = 0) -> dict[str, Any]:
         """A message of a chat: images, then a text whose special tokens are broken, so that it cannot end its message
         or show an image that is not there."""
-        plain = parted(text, special_tokens(self.processor, self.tokenizer))
+        plain = parted(text, self._special)
         parts = [*[{"type": "image"}] * images, {"type": "text", "text": plain}]
         return {"role": role, "content": parts if self.accepts_images else plain}
+
+    @cached_property
+    def _special(self) -> list[str]:
+        return special_tokens(self.processor, self.tokenizer)
 
     def prompts(self, chats: Sequence[Sequence[dict[str, Any]]], **variables: Any) -> tuple[list[str], dict[str, bool]]:
         """Chats, each of messages, as the prompts of the chat template, and the options with which the processor or
