@@ -143,7 +143,7 @@ def test_the_saved_adapter_is_the_moving_average_of_its_weights(decay, tmp_path)
     class Note(lightning.Callback):
         def on_train_batch_end(self, trainer, module, *_):
             if trainer.global_step > len(history):
-                history.append([weight.detach().double().clone() for weight in module.learning()])
+                history.append([weight.detach().double().clone() for weight in module.trainable()])
 
     trainer = LoRATrainer(made("sd"), **FEW | {"steps": 5, "accumulate": 2}, ema_decay=decay)
     module, folder = fitted(trainer, tmp_path, callbacks=[Note()])
@@ -151,7 +151,7 @@ def test_the_saved_adapter_is_the_moving_average_of_its_weights(decay, tmp_path)
     saved = load_file(folder / FILE)
     flat = torch.cat([saved[name].flatten() for name in sorted(saved)])
     expected = averaged(history, decay)
-    for weight, average in zip(module.learning(), expected, strict=True):
+    for weight, average in zip(module.trainable(), expected, strict=True):
         torch.testing.assert_close(weight.double(), average, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(
         flat.sort().values, torch.cat([each.flatten() for each in expected]).float().sort().values, rtol=1e-5, atol=1e-6
@@ -200,7 +200,7 @@ def test_8_bit_moments_learn_as_those_of_32_bits_do_and_take_a_quarter(tmp_path)
         large = next(weight for weight in states if weight.numel() >= 4096)
         moments = [value for value in states[large].values() if torch.is_tensor(value) and value.shape == large.shape]
         learnt[optimizer] = (
-            torch.cat([weight.detach().flatten() for weight in module.learning()]),
+            torch.cat([weight.detach().flatten() for weight in module.trainable()]),
             sum(value.nbytes for value in moments),
         )
     (full, bytes_full), (quantised, bytes_quantised) = learnt.values()
@@ -229,7 +229,7 @@ def test_gradients_are_the_same_with_gradient_checkpointing(name, tmp_path):
         module.prepare(loader.rows, folder)
         assert module.network.is_gradient_checkpointing is checkpointed
         module.training_step(next(iter(loader)), 0).backward()
-        gradients[checkpointed] = [weight.grad for weight in module.learning()]
+        gradients[checkpointed] = [weight.grad for weight in module.trainable()]
     for plain, again in zip(*gradients.values(), strict=True):
         torch.testing.assert_close(again, plain, rtol=1e-5, atol=1e-5)
     assert max(each.abs().max() for each in gradients[True]) > 1e-4

@@ -22,20 +22,20 @@ from realism.base.texts import plain_text
 from realism.parts import Chat, LanguageModel
 from realism.plugins.models import find_model, local_folder
 
-from realism_generators.replies import kept_replies
+from realism_generators.replies import cached_replies
 
 if TYPE_CHECKING:
     import torch
 
-OWN = ("add_generation_prompt", "chat_template", "continue_final_message", "conversation", "messages", "tokenize")
-"""What a chat template is given by this part itself, or is no variable."""
+RESERVED = ("add_generation_prompt", "chat_template", "continue_final_message", "conversation", "messages", "tokenize")
+"""Arguments of a chat template that this part sets itself, and arguments that are no variables of it."""
 
 
 @dataclass
 class TransformersChat(LanguageModel):
     """Any chat model of the transformers library, by its own chat template: of text alone, or of images and text.
 
-    The likeliest token is taken each time (temperature 0), or tokens are drawn from the softmax of the logits divided
+    The likeliest token is taken each time (temperature 0), or tokens are sampled from the softmax of the logits divided
     by the temperature, as they are: the top-p and penalties that some models recommend are not used.
     """
 
@@ -46,12 +46,12 @@ class TransformersChat(LanguageModel):
     revision: str | None = None
     """Branch, tag or commit of the hub id; None is its main branch."""
     dtype: DType = "auto"
-    """The arithmetic of the model: auto is float32 on the CPU, else bfloat16. Only in float32 is a reply the same in
+    """The dtype of the model: auto is float32 on the CPU, else bfloat16. Only in float32 is a reply the same in
     any batch."""
     device: str = "auto"
     """auto (CUDA if there, else cpu), cpu, cuda, cuda:1, ..."""
     batch: Annotated[int, Ge(1), Le(10_000)] | None = None
-    """Chats at a time; None is found by itself. Halved whenever memory runs out."""
+    """Chats at a time; None is chosen automatically. Halved whenever memory runs out."""
     max_tokens: Annotated[int, Ge(1), Le(100_000)] = 512
     """A longer reply is cut there."""
     temperature: Annotated[float, Ge(0)] = 0.0
@@ -59,10 +59,10 @@ class TransformersChat(LanguageModel):
     seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0
     """With a temperature: another seed gives other replies. The same seed and chat give the same reply."""
     template: dict[str, Any] = field(default_factory=dict)
-    """Variables of the model's chat template, such as {enable_thinking: false} for Qwen3."""
+    """Further variables of the model's chat template, such as {enable_thinking: false} for Qwen3."""
     cache: bool = True
-    """Whether to keep replies, and to take those that are kept, by the model, the options and the chat. Of a hub id the
-    revision counts, not the weights."""
+    """Whether to cache replies on disk, by the model, the options and the chat. Of a hub id the revision counts, not
+    the weights."""
 
     def inputs(self) -> list[Path]:
         return [folder] if (folder := local_folder(self.model)) else []
@@ -72,8 +72,8 @@ class TransformersChat(LanguageModel):
             source = find_model(self.model)
         except RealismError as error:
             return str(error)
-        if own := sorted(set(self.template) & set(OWN)):
-            return f"template: '{own[0]}' is not the template's to know; allowed is any variable but {', '.join(OWN)}"
+        if reserved := sorted(set(self.template) & set(RESERVED)):
+            return f"template: '{reserved[0]}' is set by this part; allowed is any variable but {', '.join(RESERVED)}"
         return _folder_error(source) if isinstance(source, Path) else None
 
     @cached_property
@@ -109,17 +109,17 @@ class TransformersChat(LanguageModel):
             return [reply for _, reply in sorted(self._answer(chats))]
         device = pick_device(self.device)
         folder = local_folder(self.model)
-        who = {
+        settings = {
             "model": fingerprint_path(folder) if folder else [self.model, self.revision],
-            "arithmetic": [device.type, str(pick_dtype(self.dtype, device))],
-            "drawn": [self.temperature, self.seed] if self.temperature else None,
+            "device": [device.type, str(pick_dtype(self.dtype, device))],
+            "sampling": [self.temperature, self.seed] if self.temperature else None,
             "max_tokens": self.max_tokens,
             "template": self.template,
         }
-        return kept_replies(who, chats, self._answer)
+        return cached_replies(settings, chats, self._answer)
 
     def _answer(self, chats: Sequence[Chat]) -> Iterator[tuple[int, str]]:
-        """The number of each chat with its reply."""
+        """The index of each chat with its reply."""
         for count in sorted({len(chat.images) for chat in chats}):
             group = [i for i, chat in enumerate(chats) if len(chat.images) == count]
             written = self._batches.run(group, lambda batch: self._write([chats[i] for i in batch]))
@@ -137,7 +137,8 @@ class TransformersChat(LanguageModel):
         inputs = self._inputs(chats)
         sampling: dict[str, Any] = {}
         if self.temperature:
-            sampling["logits_processor"] = [drawn(self.temperature, [chat_seed(self.seed, chat) for chat in chats])]
+            seeds = [chat_seed(self.seed, chat) for chat in chats]
+            sampling["logits_processor"] = [gumbel_sampler(self.temperature, seeds)]
         with torch.inference_mode():
             tokens = loaded.model.generate(**inputs, **sampling, max_new_tokens=self.max_tokens, do_sample=False)
         written = tokens[:, inputs["input_ids"].shape[1] :]
@@ -201,17 +202,17 @@ def chat_seed(seed: int, chat: Chat) -> int:
     return int.from_bytes(digest.digest(), "big") >> 1
 
 
-def drawn(temperature: float, seeds: Sequence[int]) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """A logits processor after which the greatest value is a sample: softmax(logits / temperature), by Gumbel's trick
-    (argmax of logits / temperature - log E, with E exponential). Each row has its own generator, on the CPU, so that
-    a sample depends neither on the batch nor on the device."""
+def gumbel_sampler(temperature: float, seeds: Sequence[int]) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """A logits processor (b, vocabulary) -> (b, vocabulary) float32 after which argmax is a sample of
+    softmax(logits / temperature), by the Gumbel-max trick (argmax of logits / temperature - log E, E exponential). Each
+    row has its own generator, on the CPU, so that a sample depends neither on the batch nor on the device."""
     import torch
 
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
 
     def draw(tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         size = logits.shape[-1]
-        waits = torch.stack([torch.empty(size).exponential_(generator=g) for g in generators])
-        return logits.float() / temperature - waits.clamp_min(1e-30).log().to(logits.device)
+        exponential = torch.stack([torch.empty(size).exponential_(generator=g) for g in generators])
+        return logits.float() / temperature - exponential.clamp_min(1e-30).log().to(logits.device)
 
     return draw

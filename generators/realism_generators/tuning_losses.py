@@ -9,7 +9,7 @@ from realism_generators.levels import NoiseLevels, unknown_prediction
 
 
 def draw_normal(like: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-    """Gaussian noise of the shape and place of a tensor, from a generator on the CPU."""
+    """Gaussian noise of the shape, dtype and device of a tensor, from a generator on the CPU."""
     return torch.randn(like.shape, generator=random).to(like.device, like.dtype)
 
 
@@ -42,7 +42,7 @@ def draw_latents(mean: torch.Tensor, std: torch.Tensor, random: torch.Generator)
 
 
 def draw_masks(tokens: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-    """Which of the tokens (b, n) are hidden: round(n cos(pi t / 2)) of each sample, at least one, t uniform in [0, 1).
+    """Which of the tokens (b, n) are masked: round(n cos(pi t / 2)) of each sample, at least one, t uniform in [0, 1).
 
     The cosine schedule of MaskGIT (Chang et al. 2022) and Muse (Chang et al. 2023), as aMUSEd was trained."""
     b, n = tokens.shape
@@ -51,7 +51,7 @@ def draw_masks(tokens: torch.Tensor, random: torch.Generator) -> torch.Tensor:
     return (rank < count[:, None]).to(tokens.device)
 
 
-def masked_cross_entropy(logits: torch.Tensor, tokens: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-    """The mean of -log p(token) over each sample's hidden tokens: logits (b, c, n), tokens and hidden (b, n)."""
+def masked_cross_entropy(logits: torch.Tensor, tokens: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
+    """The mean of -log p(token) over each sample's masked tokens: logits (b, c, n), tokens and masked (b, n)."""
     each = functional.cross_entropy(logits.float(), tokens, reduction="none")
-    return (each * hidden).sum(1) / hidden.sum(1)
+    return (each * masked).sum(1) / masked.sum(1)
