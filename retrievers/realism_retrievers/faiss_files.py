@@ -36,7 +36,7 @@ class About:
     width: int
     """Numbers in a vector."""
     trained: int
-    """Rows there were when the FAISS file was begun; later ones were added to it."""
+    """Rows of the FAISS file when it was first built; later ones were added to it."""
     file: str = ""
     """The FAISS file; none where all vectors are compared."""
     bytes: int = 0
@@ -68,7 +68,7 @@ def read_about(folder: Path) -> About:
     for name, size in needed.items():
         # what is mapped beyond the end of a file ends the process, so sizes are looked at before
         if not (folder / name).is_file() or (folder / name).stat().st_size < size:
-            raise RealismError(f"{folder / name} is not whole; {remedy(folder, AGAIN)}")
+            raise RealismError(f"{folder / name} is incomplete; {remedy(folder, AGAIN)}")
     return about
 
 
@@ -124,7 +124,7 @@ def read_structure(folder: Path, about: About, mapped: bool) -> Any:
     try:
         return faiss.read_index(str(folder / about.file), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
     except RuntimeError as error:
-        raise RealismError(f"{folder / about.file} is not whole; {remedy(folder, AGAIN)}") from error
+        raise RealismError(f"{folder / about.file} is incomplete; {remedy(folder, AGAIN)}") from error
 
 
 def open_index(folder: Path) -> Opened:
