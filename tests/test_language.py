@@ -182,7 +182,7 @@ def without_config(folder):
     [
         (without_template, "has no chat template, so it is not known how to ask it; use the chat or instruct version"),
         (as_pickle, "has weights as .bin only; only safetensors are read: convert them first"),
-        (without_weights, "is not whole: it has no weights"),
+        (without_weights, "is incomplete: it has no weights"),
         (without_config, "is no model of transformers: it has no config.json that names its model_type"),
     ],
 )
