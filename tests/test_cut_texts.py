@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from realism import Prompt
-from realism.base.cut_texts import note_texts, say_cut_texts
+from realism.base.cut_texts import note_texts, warn_of_cut_texts
 from realism.data.artifacts import PromptTable, Samples
 from realism.data.rows import PromptRow, Sample
 from realism.steps.generate import Generate
@@ -141,8 +141,8 @@ def test_prompts_that_a_reward_cuts_are_said(caplog, name):
         made.score(judged(images, prompts))
         made.score(judged(images, prompts))
         assert said(caplog) == []
-        say_cut_texts()
-        say_cut_texts()
+        warn_of_cut_texts()
+        warn_of_cut_texts()
     assert said(caplog) == [f"'{name}' reads {most} tokens: 2 of 4 prompts are longer and were cut"]
 
 
@@ -151,7 +151,7 @@ def test_a_reward_that_reads_all_says_nothing(caplog):
 
     with caplog.at_level("WARNING", "realism"):
         reward("hpsv3").score(judged([picture(1)], [Prompt("1", text(200))]))
-        say_cut_texts()
+        warn_of_cut_texts()
     assert said(caplog) == []
 
 
@@ -161,7 +161,7 @@ def test_parts_are_counted_apart_and_a_text_counts_once(caplog):
     note_texts("a", 5, ["x"], [True])
     note_texts("c", 5, ["x"], [False])
     with caplog.at_level("WARNING", "realism"):
-        say_cut_texts()
+        warn_of_cut_texts()
     assert said(caplog) == [
         "'a' reads 5 tokens: 1 of 2 prompts are longer and were cut",
         "'b' reads 5 tokens: 1 of 1 prompts are longer and were cut",

@@ -185,7 +185,7 @@ def without_config(folder):
             "has no chat template, so it is not known how to prompt it; use the chat or instruct",
         ),
         (as_pickle, "has weights as .bin only; only safetensors are read: convert them first"),
-        (without_weights, "is not whole: it has no weights"),
+        (without_weights, "is incomplete: it has no weights"),
         (without_config, "is no model of transformers: it has no config.json that names its model_type"),
     ],
 )

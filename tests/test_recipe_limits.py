@@ -50,7 +50,7 @@ ATTACKS = {
     "doubled texts": (TEXTS + SMALL, "it has more than 100,000 values"),
     "wide texts": (WIDE + SMALL, "it has more than 4,000,000 characters"),
     "a chain": (CHAIN + SMALL, "nested too deep"),
-    "a path through itself": ("a: ${a.a.a.a}\n" + SMALL, "it stands for itself"),
+    "a path through itself": ("a: ${a.a.a.a}\n" + SMALL, "it refers to itself"),
     "names in names": ("a: ${a${b}}\n" + SMALL, "only ${key} with a key of this recipe"),
     "rounds of nothing": (repeated(20, "[]"), "steps of the recipe; 10,000 are allowed"),
     "rounds of a mistake": (repeated(3, "5"), "1,000,000,000 steps of the recipe; 10,000 are allowed"),

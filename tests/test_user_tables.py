@@ -110,7 +110,7 @@ def test_bytes_are_left_out_and_that_is_said_once(tmp_path, caplog):
 
 def test_a_date_python_has_no_room_for_is_said(tmp_path):
     path = parquet(tmp_path / "t.parquet", file=["a.png"], at=pyarrow.array([2**62], pyarrow.timestamp("ms")))
-    refused(ImageTable(path), r"t\.parquet: not a Parquet file, or not whole: ")
+    refused(ImageTable(path), r"t\.parquet: not a Parquet file, or incomplete: ")
 
 
 @pytest.mark.parametrize("deep", [60, 400, 100_000])
@@ -235,7 +235,7 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, suffix):
     path = pipe(tmp_path / f"t{suffix}")
     refused(PromptFile(str(path)), "no prompt file")
     if suffix != ".txt":
-        refused(ImageTable(str(path)), "cannot be read: it is a pipe, no file|Parquet file, or not whole: .*a pipe")
+        refused(ImageTable(str(path)), "cannot be read: it is a pipe, no file|Parquet file, or incomplete: .*a pipe")
         (tmp_path / f"metadata{suffix}").symlink_to("/dev/zero")
         refused(ImageFolder(str(tmp_path)), "it is a device, no file")
 

@@ -44,7 +44,7 @@ def check_folder(folder: Path, classes: Sequence[str]) -> None:
     for part, kind in parts.items():
         wanted = isinstance(kind, list) and bool(kind) and kind[0] is not None
         if wanted and not (folder / part).is_dir():
-            raise RealismError(f"{folder} is not whole: its model_index.json names '{part}', which is not there")
+            raise RealismError(f"{folder} is incomplete: its model_index.json names '{part}', which is not there")
         weights = list((folder / part).glob("*")) if wanted else []
         if any(w.suffix == ".bin" for w in weights) and not any(w.suffix == ".safetensors" for w in weights):
             raise RealismError(

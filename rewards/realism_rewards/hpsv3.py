@@ -85,7 +85,7 @@ class HpsV3(Preference):
             f"{REWARD} where the value is read"
         )
 
-    def load(self, device: torch.device) -> RatingReader:
+    def load(self, device: torch.device) -> Qwen2VlModel:
         """See `Preference.load`."""
         from accelerate import init_empty_weights
         from transformers import AutoTokenizer, Qwen2VLConfig, Qwen2VLModel
@@ -102,10 +102,10 @@ class HpsV3(Preference):
         if error := self._instruction_error():
             raise RealismError(error)
         instruction = read_text(user_path(self.instruction))
-        return RatingReader(model, head.to(device), tokenizer, instruction)
+        return Qwen2VlModel(model, head.to(device), tokenizer, instruction)
 
 
-class RatingReader:
+class Qwen2VlModel:
     """Qwen2-VL with the head. See `PreferenceModel`."""
 
     def __init__(self, model: Any, head: Any, tokenizer: Any, instruction: str):
@@ -195,7 +195,7 @@ def unit_size(height: int, width: int, unit: int) -> tuple[int, int]:
 
 
 def question(instruction: str, prompt: str, units: int) -> str:
-    """What the model is asked about a picture of so many units."""
+    """The prompt of the model about a picture of so many units."""
     return CHAT.format(image=IMAGE * units, text=instruction.replace("{prompt}", prompt))
 
 

@@ -73,7 +73,7 @@ class ImageReward(Preference):
     def options_error(self) -> str | None:
         return weights_error(self.weights, WEIGHTS) or model_error(self.tokenizer)
 
-    def load(self, device: torch.device) -> LookingReader:
+    def load(self, device: torch.device) -> BlipModel:
         """See `Preference.load`. The file is read with weights_only=True."""
         from transformers import AutoTokenizer
 
@@ -81,10 +81,10 @@ class ImageReward(Preference):
         weights = read_weights(self.weights, WEIGHTS)
         vision, text = blip_towers(weights, self.weights)
         layers = linear_layers({k: v for k, v in weights.items() if k.startswith("mlp.")}, self.weights)
-        return LookingReader(vision.to(device), text.to(device), layers, tokenizer)
+        return BlipModel(vision.to(device), text.to(device), layers, tokenizer)
 
 
-class LookingReader:
+class BlipModel:
     """BLIP's two towers with the head. See `PreferenceModel`."""
 
     def __init__(self, vision: Any, text: Any, layers: list[tuple[torch.Tensor, torch.Tensor]], tokenizer: Any):
@@ -142,13 +142,13 @@ def blip_towers(weights: Mapping[str, torch.Tensor], name: str) -> tuple[Any, An
 
 def _renamed(weights: Mapping[str, torch.Tensor], names: Sequence[tuple[str, str]]) -> dict[str, torch.Tensor]:
     """The weights whose names begin as one of these does, under their new names."""
-    made = {}
+    renamed_weights = {}
     for key, value in weights.items():
         for old, new in names:
             renamed, found = re.subn(rf"^{old}", new, key)
             if found:
-                made[renamed] = value
-    return made
+                renamed_weights[renamed] = value
+    return renamed_weights
 
 
 def _depth(weights: Mapping[str, torch.Tensor]) -> int:

@@ -67,8 +67,8 @@ class ZeroShot(Reward):
         """The names of the classes, and the row (n, d) of the text of each."""
         names = self.classes if isinstance(self.classes, list) else [r.subject for r in self.classes.records()]
         names = sorted(set(names) - {""})
-        if strange := next((name for name in names if not is_unicode(name)), None):
-            raise RealismError(f"zero_shot: the class '{readable(strange)}' is no UTF-8; rename its folder")
+        if unreadable := next((name for name in names if not is_unicode(name)), None):
+            raise RealismError(f"zero_shot: the class '{readable(unreadable)}' is no UTF-8; rename its folder")
         if len(names) < 2:
             source = getattr(self.classes, "part_name", "classes")
             raise RealismError(f"zero_shot: '{source}' has {len(names)} classes; give it two or more to choose from")

@@ -21,7 +21,7 @@ MAX_UNSORTED = 2**15
 
 
 def image_key(path: Path) -> str:
-    """32 hex digits that stand for an image as it lies on disk: its path, and the size and time of change of the file
+    """32 hex digits that identify an image as it lies on disk: its path, and the size and time of change of the file
     (of the tar, if it leads into one). A changed file has another key; it is not read for that."""
     try:
         stat = path.stat()
@@ -42,7 +42,7 @@ class ImageCache:
     """
 
     def __init__(self, folder: Path):
-        """The folder is read when something is asked of it, and made when something is written."""
+        """The folder is read at the first query, and made at the first write."""
         self.folder = folder
         self._waiting: dict[str, np.ndarray] = {}
         self._values = functools.lru_cache(maxsize=OPEN)(lambda part: read_vectors(_values_of(self._parts[part])))
@@ -120,7 +120,7 @@ class ImageCache:
             self._sort()
 
     def _found(self, keys: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Part and row (n, 2) of each image, and which of these (n,) are there, in files."""
+        """Part and row (n, 2) of each image, and which of these (n,) are in files."""
         if not self._parts:
             return np.zeros((len(keys), 2), np.int64), np.zeros(len(keys), bool)
         wanted = np.asarray(keys, "S32")

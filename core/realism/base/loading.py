@@ -41,7 +41,7 @@ def load_model(
         )
         if missing := sorted(found["missing_keys"]):
             raise RealismError(
-                f"{whose} lacks {len(missing)} of its weights, such as {missing[0]}; it is not whole, or its "
+                f"{whose} lacks {len(missing)} of its weights, such as {missing[0]}; it is incomplete, or its "
                 "config.json belongs to another model"
             )
         check_finite(model.state_dict(), whose)

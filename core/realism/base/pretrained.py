@@ -62,7 +62,7 @@ def weights_error(folder: Path) -> str | None:
     if not any(folder.glob("*.safetensors")):
         if any(folder.glob("*.bin")):
             return f"{folder} has weights as .bin only; only safetensors are read: convert them first"
-        return f"{folder} is not whole: it has no weights (*.safetensors)"
+        return f"{folder} is incomplete: it has no weights (*.safetensors)"
     return None
 
 

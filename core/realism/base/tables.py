@@ -59,7 +59,7 @@ def _written(hint: Any) -> str:
 
 
 def write_shard(rows: Sequence[Row], kind: type[Row], folder: Path, number: int) -> Path:
-    """Write one shard of a table, whole or not at all. Equal rows give equal bytes."""
+    """Write one shard of a table atomically. Equal rows give equal bytes."""
     import pyarrow
     import pyarrow.parquet
 

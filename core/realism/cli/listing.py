@@ -1,4 +1,4 @@
-"""Commands that list what there is."""
+"""Commands that list parts, recipes and plugins."""
 
 from __future__ import annotations
 

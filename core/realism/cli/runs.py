@@ -1,4 +1,4 @@
-"""`realism runs`: which runs there are, and how they stand."""
+"""`realism runs`: the runs below a folder, and their status."""
 
 from __future__ import annotations
 

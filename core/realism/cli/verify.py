@@ -39,7 +39,7 @@ def verify_run(folder: Path) -> None:
 
 def _changed(step: Path) -> Iterator[str]:
     if not (step / DONE).exists():
-        yield f"'{step}' is not there, or not done"
+        yield f"'{step}' is missing, or not done"
         return
     try:
         yield from changed(step)
@@ -48,5 +48,5 @@ def _changed(step: Path) -> Iterator[str]:
 
 
 def _changed_embeddings(folder: Path) -> Iterator[str]:
-    for kept in sorted(path for path in (folder / "embeddings").glob("*") if path.is_dir()):
-        yield from changed_parts(kept)
+    for cache in sorted(path for path in (folder / "embeddings").glob("*") if path.is_dir()):
+        yield from changed_parts(cache)

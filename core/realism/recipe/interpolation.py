@@ -34,7 +34,7 @@ def resolve(source: Source) -> None:
 
 
 class _Circle(Exception):
-    """What is looked at stands for itself."""
+    """A key refers to itself."""
 
 
 class _Unresolved(Exception):
@@ -127,7 +127,7 @@ class _Resolver:
                     reason = f"{shown(text)} puts {shown(value)} into a text, where only a text or a number can be"
                     raise _Unresolved(reason)
         except _Circle:
-            raise _Unresolved(f"{shown(text)} leads nowhere: it stands for itself") from None
+            raise _Unresolved(f"{shown(text)} leads nowhere: it refers to itself") from None
         return size
 
     def _elsewhere(self, value: Any, written: Key) -> _Size:

@@ -140,26 +140,32 @@ def documented_options(cls: type) -> tuple[Option, ...]:
 
 def _field_docs(cls: type) -> dict[str, str]:
     """The string below each field, or the comment behind it, in the class and what it inherits from."""
+    return {name: doc for owner in reversed(cls.__mro__) for name, doc in _own_field_docs(owner).items()}
+
+
+@functools.cache  # as finding the source of a class parses its whole module
+def _own_field_docs(owner: type) -> dict[str, str]:
     import ast
     import inspect
     import textwrap
 
+    if not vars(owner).get("__annotations__"):
+        return {}
+    try:
+        source = textwrap.dedent(inspect.getsource(owner))
+    except (OSError, TypeError):
+        return {}
     docs: dict[str, str] = {}
-    for owner in reversed(cls.__mro__):
-        try:
-            source = textwrap.dedent(inspect.getsource(owner))
-        except (OSError, TypeError):
+    lines = source.splitlines()
+    body = ast.parse(source).body[0].body  # type: ignore[attr-defined]
+    for node, after in zip(body, [*body[1:], None], strict=True):
+        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
             continue
-        lines = source.splitlines()
-        body = ast.parse(source).body[0].body  # type: ignore[attr-defined]
-        for node, after in zip(body, [*body[1:], None], strict=True):
-            if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
-                continue
-            comment = lines[(node.end_lineno or 1) - 1].partition("  # ")[2]
-            if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and type(after.value.value) is str:
-                comment = inspect.cleandoc(after.value.value)
-            if comment:
-                docs[node.target.id] = " ".join(comment.split())
+        comment = lines[(node.end_lineno or 1) - 1].partition("  # ")[2]
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and type(after.value.value) is str:
+            comment = inspect.cleandoc(after.value.value)
+        if comment:
+            docs[node.target.id] = " ".join(comment.split())
     return docs
 
 

@@ -32,7 +32,7 @@ class RunRecord:
     recipe: str
     """The recipe's name."""
     fingerprint: str
-    """32 hex digits that stand for the recipe as it ran."""
+    """32 hex digits that identify the recipe as it ran."""
     seeds: Annotated[tuple[int, ...], MinLen(1)]
     versions: dict[str, str]
     """Of the libraries and plugins that it was made with."""
@@ -91,7 +91,7 @@ class RecordWriter:
 
 
 def write_record(record: RunRecord, folder: Path) -> None:
-    """Write it into a run's folder, whole or not at all."""
+    """Write it into a run's folder atomically."""
     times = {"began": _text(record.began), "ended": _text(record.ended)}
     write_json(folder / NAME, asdict(record) | times)
 

@@ -1,4 +1,4 @@
-"""The folder a step works in: shards that are whole or not there, and what was skipped."""
+"""The folder a step works in: shards, each written atomically, and what was skipped."""
 
 from __future__ import annotations
 

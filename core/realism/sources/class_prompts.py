@@ -38,8 +38,8 @@ class ClassPrompts(Prompts):
         subjects = sorted({record.subject for record in self.images.records()} - {""})
         if not subjects:
             raise RealismError("no image of the source has a subject, so there is nothing to ask for")
-        if strange := [name for name in self.novel if name not in subjects]:
-            raise RealismError(f"novel: no image has the subject '{strange[0]}'{nearest(strange[0], subjects)}")
+        if unknown := [name for name in self.novel if name not in subjects]:
+            raise RealismError(f"novel: no image has the subject '{unknown[0]}'{nearest(unknown[0], subjects)}")
         for subject in subjects:
             if not is_unicode(subject):
                 raise RealismError(f"the subject '{readable(subject)}' is no UTF-8; rename its folder")

@@ -101,4 +101,4 @@ def _parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         raise RealismError(f"{path}: no such file") from None
     except Exception as error:  # pyarrow raises many kinds, also for values that Python has no room for
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise RealismError(f"{path}: not a Parquet file, or not whole: {reason}") from error
+        raise RealismError(f"{path}: not a Parquet file, or incomplete: {reason}") from error

@@ -46,7 +46,7 @@ class Projected(Projection, Tunable):
 
     @property
     def trained(self) -> str:
-        """32 hex digits that stand for what was learned so far, "" for nothing."""
+        """32 hex digits that identify what was learned so far, "" for nothing."""
         return fingerprint_path(self._trained) if self._trained else ""
 
     def project(self, rows: np.ndarray) -> np.ndarray:
