@@ -227,8 +227,8 @@ def test_variables_of_the_chat_template_reach_it(model, tmp_path):
     folder = Path(shutil.copytree(model(), tmp_path / "model"))
     file = folder / "chat_template.jinja"
     file.write_text(file.read_text() + "{% if thinking %} {{ thinking }}{% endif %}")
-    plain, told = (TransformersChat(str(folder), **FAST, template=t) for t in ({}, {"thinking": "two blue daisy"}))
-    assert plain.reply([ROSE]) == TransformersChat(model(), **FAST).reply([ROSE]) != told.reply([ROSE])
+    plain, varied = (TransformersChat(str(folder), **FAST, template=t) for t in ({}, {"thinking": "two blue daisy"}))
+    assert plain.reply([ROSE]) == TransformersChat(model(), **FAST).reply([ROSE]) != varied.reply([ROSE])
     wrong = TransformersChat(str(folder), **FAST, template={"tokenize": True}).options_error() or ""
     assert wrong.startswith("template: 'tokenize' is set by this part")
 

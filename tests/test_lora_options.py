@@ -102,7 +102,7 @@ def test_captions_are_dropped_with_their_probability_and_the_same_by_the_same_se
 
 
 @pytest.mark.parametrize("name", ["sd", "sdxl", "sd3", "flux", "amused"])
-def test_without_its_caption_a_sample_is_learnt_on_the_conditions_of_no_text(name, tmp_path):
+def test_without_its_caption_a_sample_is_trained_on_with_the_conditions_of_no_text(name, tmp_path):
     generator = made(name)
     trainer = LoRATrainer(generator, **FEW, caption_dropout=1.0)
     module, loader = trainer.module(), trainer.data(arm(tmp_path))
@@ -187,9 +187,9 @@ def test_a_fit_with_every_option_goes_on_and_ends_with_equal_bytes(optimizer, tm
     assert (resumed / FILE).read_bytes() == (whole / FILE).read_bytes()
 
 
-def test_8_bit_moments_learn_as_those_of_32_bits_do_and_take_a_quarter(tmp_path):
+def test_8_bit_moments_train_as_those_of_32_bits_do_and_take_a_quarter(tmp_path):
     pytest.importorskip("bitsandbytes")
-    learnt = {}
+    trained = {}
     for optimizer in ("adamw", "adamw8bit"):
         folder = tmp_path / optimizer
         folder.mkdir()
@@ -199,11 +199,11 @@ def test_8_bit_moments_learn_as_those_of_32_bits_do_and_take_a_quarter(tmp_path)
         states = module.trainer.optimizers[0].state
         large = next(weight for weight in states if weight.numel() >= 4096)
         moments = [value for value in states[large].values() if torch.is_tensor(value) and value.shape == large.shape]
-        learnt[optimizer] = (
+        trained[optimizer] = (
             torch.cat([weight.detach().flatten() for weight in module.trainable()]),
             sum(value.nbytes for value in moments),
         )
-    (full, bytes_full), (quantised, bytes_quantised) = learnt.values()
+    (full, bytes_full), (quantised, bytes_quantised) = trained.values()
     assert bytes_quantised * 4 == bytes_full
     assert not torch.equal(full, quantised)
     torch.testing.assert_close(quantised, full, rtol=0, atol=0.004)

@@ -194,7 +194,7 @@ def test_a_picture_that_cannot_be_read_stops_the_fit_before_it_learns(tmp_path, 
     trainer = LoRATrainer(generator, **FEW)
     loader = trainer.data(arm(tmp_path, 4))
     (tmp_path / "2.png").write_bytes(b"no picture")
-    monkeypatch.setattr(LoRAModule, "training_step", lambda *_: pytest.fail("it learnt"))
+    monkeypatch.setattr(LoRAModule, "training_step", lambda *_: pytest.fail("it trained"))
     with pytest.raises(RealismError, match=r"2\.png cannot be read"):
         trainer.module().prepare(loader.rows, tmp_path)
 

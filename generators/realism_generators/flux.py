@@ -46,7 +46,7 @@ class BaseFlux(DiffusersGenerator):
         return self.max_sequence_length, token_counts(self.pipeline.tokenizer_2, texts)
 
     def prompt_arguments(self, requests: Sequence[Request]) -> dict[str, Any]:
-        """The arguments that say what to draw."""
+        """The arguments of the prompts and of guidance."""
         arguments: dict[str, Any] = {
             "prompt": [request.text for request in requests],
             "guidance_scale": self.guidance,

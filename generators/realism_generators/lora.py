@@ -67,7 +67,7 @@ class LoRATrainer(Trainer):
     """Pixels that samples are cut and scaled to, a square or [width, height]; None is the generator's size."""
     flip: bool = True
     """Whether each sample is mirrored with probability 1/2; turn it off where left and right matter."""
-    min_snr: Annotated[float, Gt(0)] | None = None
+    min_snr: Annotated[float, Gt(0), Le(1000)] | None = None
     """gamma of min-SNR-gamma weighting (Hang et al. 2023, arXiv 2303.09556), which suggests 5; None gives all noise
     levels the weight 1. For generators that predict epsilon, v or the sample; flow matching is refused."""
     caption_dropout: Annotated[float, Ge(0), Le(1)] = 0.0

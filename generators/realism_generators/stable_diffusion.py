@@ -35,7 +35,7 @@ class Guided(DiffusersGenerator):
     """What pictures should not show; only used with guidance above 1."""
 
     def prompt_arguments(self, requests: Sequence[Request]) -> dict[str, Any]:
-        """The arguments that say what to draw."""
+        """The arguments of the prompts and of guidance."""
         arguments: dict[str, Any] = {
             "prompt": [request.text for request in requests],
             "guidance_scale": self.guidance,
