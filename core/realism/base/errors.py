@@ -30,6 +30,10 @@ class RealismError(Exception):
 
     exit_code = 2
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows of it: the sentence alone."""
+        return [printable(str(self))]
+
 
 @dataclass(frozen=True)
 class Problem:

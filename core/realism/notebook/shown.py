@@ -36,9 +36,9 @@ class Gallery(list[Any]):
 
 def table(title: str, cells: Mapping[str, Any]) -> str:
     """Names and values, below a title."""
-    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(_said(value))}</td></tr>" for name, value in cells.items())
+    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(_text(value))}</td></tr>" for name, value in cells.items())
     return f"<p><b>{escape(title)}</b></p><table>{rows}</table>"
 
 
-def _said(value: Any) -> str:
+def _text(value: Any) -> str:
     return str(getattr(value, "part_name", "") or value)
