@@ -115,6 +115,13 @@ def test_a_folder_is_searched_in_two_lines(database):
     found = part("toy_retriever").index(database).search("a green square", k=2)
     assert [hit.record.subject for hit in found] == ["green", "green"]
     assert found._repr_html_().count("<figure") == 2
+    source = part("image_folder", path=str(database), share=[0, 0.5])
+    assert 0 < len(part("toy_retriever").index(source)) < 24
+
+
+def test_a_folder_without_an_image_is_named(tmp_path):
+    with pytest.raises(RealismError, match="no image"):
+        part("toy_retriever").index(tmp_path)
 
 
 def test_images_like_an_image_are_found(database):
@@ -145,7 +152,7 @@ def test_wrong_options_are_refused_in_the_sentences_of_a_recipe(name, options, s
 
 def test_a_part_takes_a_part_and_shows_its_options():
     distance = part("toy_distance", encoder=part("toy_retriever"))
-    assert "<th>encoder</th>" in distance._repr_html_() and "toy_retriever" in distance._repr_html_()
+    assert ">encoder</th>" in distance._repr_html_() and "toy_retriever" in distance._repr_html_()
 
 
 RECIPE = """\

@@ -13,8 +13,8 @@ from realism.base.files import user_path
 from realism.data.types import Hit, Picture, Record, Request, Unmade
 from realism.notebook.inputs import images_of, is_several, prompts_of
 from realism.notebook.shown import Gallery, table
-from realism.parts import Chat, Generator, LanguageModel, Part, Retriever, Reward, Scores
-from realism.parts.calls import drawn, encoded_texts, found_rows, judged, replied
+from realism.parts import Chat, Generator, Images, LanguageModel, Part, Retriever, Reward, Scores
+from realism.parts.calls import drawn, encoded_texts, found_rows, judged, records_of, replied
 from realism.plugins.manager import plugins
 from realism.recipe.parts import PartMaker
 from realism.recipe.source import Source
@@ -125,24 +125,29 @@ class RetrieverHandle(Handle):
         """A text or several -> (n, d) float32, each row of length 1."""
         return encoded_texts(self.part, [texts] if isinstance(texts, str) else list(texts))
 
-    def index(self, folder: str | Path) -> Collection:
-        """All images below a folder, to be searched. What cannot be read is left out; `Collection.left_out` has why."""
-        return Collection(self.part, user_path(str(folder)))
+    def index(self, images: Any) -> Collection:
+        """All images below a folder, or of a source of images (`realism.part("webdataset", ...)`), to be searched. What
+        cannot be read is left out; `Collection.left_out` has why."""
+        from realism.sources.image_folder import ImageFolder
+
+        source = _bare(images)
+        return Collection(self.part, source if isinstance(source, Images) else ImageFolder(str(user_path(str(images)))))
 
 
 class Collection:
-    """Images of a folder, embedded and searchable."""
+    """Images of a source, embedded and searchable."""
 
-    def __init__(self, retriever: Retriever, folder: Path):
+    def __init__(self, retriever: Retriever, images: Images):
         self._retriever = retriever
         self._place = tempfile.TemporaryDirectory(prefix="realism-index-")
         self.records: list[Record] = []
         """The images, in the order of the index."""
         self.left_out: dict[str, str] = {}
         """The ids of images that could not be read, and why."""
-        retriever.index.build(self._rows(folder), Path(self._place.name))
+        retriever.index.build(self._rows(images), Path(self._place.name))
         if not self.records:
-            raise RealismError(f"no image in '{folder}' can be read: {next(iter(self.left_out.values()), '')}")
+            why = next(iter(self.left_out.values()), "there is none")
+            raise RealismError(f"no image of {images!r} can be read: {why}")
 
     def __len__(self) -> int:
         return len(self.records)
@@ -161,13 +166,12 @@ class Collection:
         pairs = zip(similarities[0].tolist(), rows[0].tolist(), strict=True)
         return Found([Hit(self.records[row], similarity) for similarity, row in pairs if row >= 0])
 
-    def _rows(self, folder: Path) -> Iterator[np.ndarray]:
+    def _rows(self, images: Images) -> Iterator[np.ndarray]:
         from realism.base.images import UnreadableImage, read_images
         from realism.base.tables import chunks
         from realism.parts.embedder import MAX_SIDE
-        from realism.sources.image_folder import ImageFolder
 
-        for records in chunks(ImageFolder(str(folder)).records(), SHARD):
+        for records in chunks(records_of(images), SHARD):
             read = list(read_images((record.path for record in records), max_side=MAX_SIDE))
             good = [(r, i) for r, i in zip(records, read, strict=True) if not isinstance(i, UnreadableImage)]
             self.left_out |= {
