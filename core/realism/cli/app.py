@@ -72,8 +72,25 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich's help takes a third of a second to import
-    help="Make text-to-image models more realistic: retrieve, reward, filter, train and judge, in one recipe.",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("realism"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Make text-to-image models more realistic: retrieve, reward, filter, train and judge, in one recipe."""
+
 
 RecipeArgument = Annotated[str, typer.Argument(help="A recipe: its file, or its name in `realism recipes`.")]
 Overrides = Annotated[
@@ -198,6 +215,15 @@ def verify(
     from realism.cli.verify import verify_run
 
     verify_run(folder)
+
+
+@app.command()
+def doctor(debug: Debug = False) -> None:
+    """Say whether this machine has what recipes need, and what to do about what is missing. Exit code 1 if something
+    will fail."""
+    from realism.cli.doctor import diagnose
+
+    raise typer.Exit(1 if diagnose() else 0)
 
 
 @app.command("new-plugin")
