@@ -12,7 +12,7 @@ from rich.table import Table
 
 from realism.base.errors import RealismError, printable
 from realism.plugins.manager import plugins
-from realism.plugins.registry import PART_FAMILIES, a_part
+from realism.plugins.registry import PART_FAMILIES, SPELLED, a_part
 from realism.recipe.load import find_recipe, shipped
 from realism.recipe.options import kind_of, told_options, type_name
 from realism.recipe.reader import read_yaml
@@ -36,10 +36,10 @@ def list_parts() -> None:
     for family in (*PART_FAMILIES, "step"):
         for entry in plugins().registry.entries(family):
             try:
-                told = first_line(entry.load())
+                summary = first_line(entry.load())
             except RealismError as error:
-                told = printable(str(error))
-            table.add_row(family, entry.name, entry.plugin, escape(told))
+                summary = printable(str(error))
+            table.add_row(SPELLED.get(family, family), entry.name, entry.plugin, escape(summary))
     Console().print(table)
 
 
@@ -72,10 +72,10 @@ def list_recipes() -> None:
     table = _table("recipe", "what it does")
     for name in sorted({*shipped(), *(e.name for e in registry.entries("recipe"))}):
         try:
-            told = str(read_yaml(find_recipe(name, registry), "line ").data.get("description") or "")
+            summary = str(read_yaml(find_recipe(name, registry), "line ").data.get("description") or "")
         except RealismError as error:
-            told = printable(str(error))
-        table.add_row(name, escape(told))
+            summary = printable(str(error))
+        table.add_row(name, escape(summary))
     Console().print(table)
 
 

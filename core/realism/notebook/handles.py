@@ -185,6 +185,11 @@ class Collection:
 class Found(list[Hit]):
     """What was found: hits, shown side by side in a notebook."""
 
+    def __repr__(self) -> str:
+        return "\n".join(self._captions()) or "nothing"
+
     def _repr_html_(self) -> str:
-        captions = [f"{hit.record.id} ({hit.similarity:.3f})" for hit in self]
-        return Gallery(images_of([hit.record.path for hit in self]), captions)._repr_html_()
+        return Gallery(images_of(self), self._captions())._repr_html_()
+
+    def _captions(self) -> list[str]:
+        return [f"{hit.record.id} ({hit.similarity:.3f})" for hit in self]
