@@ -25,6 +25,7 @@ from realism.cli.app import app
 from realism.data.artifacts import KINDS, Artifact
 from realism.plugins import hooks
 from realism.plugins.manager import Plugins
+from realism.plugins.registry import PART_FAMILIES
 from realism.recipe.load import TOP
 from realism.recipe.recipe import read_recipe
 from realism.testing.plugin import pytest_addoption
@@ -73,7 +74,7 @@ def plain(output: str) -> list[str]:
 def commands() -> Iterator[tuple[Block, str]]:
     for block in BLOCKS:
         if block.language in ("sh", "console"):
-            for line in block.text.splitlines():
+            for line in block.text.replace("\\\n", " ").splitlines():
                 if block.language == "sh" or line.startswith("$ "):
                     yield block, line.removeprefix("$ ")
 
@@ -200,7 +201,7 @@ def test_every_hook_is_documented() -> None:
             assert f"### {name}\n" in reference
 
 
-def test_the_reference_is_in_step_with_the_code() -> None:
+def test_the_pages_made_from_code_are_in_step_with_it() -> None:
     made = subprocess.run(
         [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"], capture_output=True, text=True
     )
@@ -214,18 +215,29 @@ def test_several_values_and_maps_of_a_reward_are_in_the_reference(monkeypatch) -
     assert told[1:] == ["- value `brightness`: 0 to 1; less is better.", "- map `dark`", ""]
 
 
-def test_a_reference_out_of_step_is_named(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_pages_out_of_step_are_named(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "docs"))
     generate = importlib.import_module("generate")
     monkeypatch.setattr(generate, "ROOT", tmp_path)
-    monkeypatch.setattr(generate, "TARGET", tmp_path / "docs" / "reference.md")
-    monkeypatch.setattr(generate, "reference", lambda: "other")
+    for name in ("REFERENCE", "README"):
+        monkeypatch.setattr(generate, name, tmp_path / f"{name}.md")
+    monkeypatch.setattr(generate, "reference", lambda registry: "other")
+    monkeypatch.setattr(generate, "with_overview", lambda page, registry: "another")
     assert generate.main(["--check"]) == 1
-    assert "docs/reference.md" in (said := capsys.readouterr().err) and "make docs" in said
+    error = capsys.readouterr().err
+    assert "REFERENCE.md is out of step" in error and "README.md is out of step" in error and "make docs" in error
+
+
+def test_every_part_is_in_the_table_of_the_readme(toy_plugins: Plugins, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    table = importlib.import_module("overview").overview(toy_plugins.registry)
+    for family in (*PART_FAMILIES, "step"):
+        for entry in toy_plugins.registry.entries(family):
+            assert table.count(f"[`{entry.name}`]") == 1, f"{family} {entry.name}"
 
 
 def links() -> Iterator[tuple[Path, str]]:
-    for page in PAGES:
+    for page in [*PAGES, *sorted(ROOT.glob("plugins/*/README.md"))]:
         text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
         targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text)
         yield from ((page, target) for target in dict.fromkeys(targets) if not target.startswith("http"))
