@@ -47,7 +47,7 @@ CLASSES: tuple[type, ...] = (Part, *(cls for cls in PUBLIC if isinstance(cls, ty
 INTRO = """\
 # Reference
 
-Every hook, family, artifact, part, step, command and shipped recipe, with its options. This page is written from the
+Every part, step, shipped recipe, command, artifact, family and hook, with its options. This page is written from the
 code by `make docs`, so do not edit it; `make check` fails when the two differ. Defaults are shown as a recipe writes
 them: where a type says "or none", that is `null`.
 """
@@ -325,9 +325,9 @@ def recipe_pages(registry: Registry) -> Iterator[str]:
 def reference(registry: Registry) -> str:
     """The whole page."""
     pages = (
-        hook_pages(), noun_pages(), family_pages(), artifact_pages(registry), work_pages(), registry_pages(),
-        part_pages(registry),
-        suite_pages(), command_pages(registry), recipe_pages(registry),
+        part_pages(registry), recipe_pages(registry), command_pages(registry),
+        artifact_pages(registry), noun_pages(), family_pages(), work_pages(),
+        hook_pages(), registry_pages(), suite_pages(),
     )  # fmt: skip
     lines = [line for page in pages for line in page]
     titles = [line.removeprefix("## ").strip() for line in lines if line.startswith("## ")]

@@ -38,7 +38,7 @@ def overview(registry: Registry) -> str:
         for name, entries in by_size
     ]
     rows += [(name, links(registry.entries(family))) for family, name in FAMILIES.items() if family != "generator"]
-    return "\n".join(table(("", "`realism parts NAME` prints each, with its options"), *rows))
+    return "\n".join(table(("family", "names; `realism parts NAME` prints one, with its options"), *rows))
 
 
 def links(entries: Iterable[Entry]) -> str:

@@ -185,6 +185,19 @@ def test_the_layers_told_are_those_that_are_held() -> None:
     assert told == [[name.strip() for name in layer.split(":")] for layer in layers]
 
 
+def test_where_the_next_thing_goes_is_there() -> None:
+    roots = ("core", "generators", "retrievers", "rewards", "plugins")
+    sources = "\n".join(path.read_text(encoding="utf-8") for root in roots for path in (ROOT / root).rglob("*.py"))
+    for row in rows_below("## Where the next thing goes"):
+        for name in re.findall(r"`([^`]+)`", " ".join(row)):
+            if "NAME" in name or name == "pyproject.toml":
+                continue
+            if "/" in name or name.endswith(".py"):
+                assert list(ROOT.glob(name)) or list(ROOT.glob(f"*/*/{name}")), f"no {name}, of which the table tells"
+            elif name[0].isupper():
+                assert re.search(rf"^(class )?{name}\b", sources, re.MULTILINE), f"no {name}, of which the table tells"
+
+
 def test_the_scopes_told_are_those_of_the_steps(toy_plugins: Plugins) -> None:
     scopes: dict[str, set[str]] = {}
     for entry in toy_plugins.registry.entries("step"):
