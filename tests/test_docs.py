@@ -80,7 +80,7 @@ def commands() -> Iterator[tuple[Block, str]]:
 
 
 @pytest.mark.parametrize(("block", "command"), list(commands()), ids=[f"{b}: {c}" for b, c in commands()])
-def test_each_command_exists(block: Block, command: str) -> None:
+def test_each_command_exists(block: Block, command: str, here: Path, plugins: Plugins) -> None:
     program, *arguments = shlex.split(command)
     if program == "make":
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -90,7 +90,11 @@ def test_each_command_exists(block: Block, command: str) -> None:
         context = group.context_class(group, info_name="realism")
         verb = group.get_command(context, arguments[0])
         assert verb is not None, f"no command '{arguments[0]}'"
-        verb.make_context(arguments[0], arguments[1:], parent=context)
+        given = verb.make_context(arguments[0], arguments[1:], parent=context).params
+        if block.language == "sh" and "overrides" in given:
+            folder = re.compile(r"\bFOLDER\b(/\w+)?")
+            changes = [folder.sub("photos", one) for one in given["overrides"] or []]
+            read_recipe(given["recipe"], changes, plugins.registry)
     elif program == "pip":
         assert arguments[0] == "install"
     else:
