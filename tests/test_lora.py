@@ -12,7 +12,7 @@ import tiny
 import torch
 from realism import Prompt, RealismError, Request
 from realism.base.errors import RecipeError
-from realism.data.artifacts import Samples, Scores
+from realism.data.artifacts import Samples, ScoreTable
 from realism_generators.amused import Amused
 from realism_generators.flux import FluxKontext
 from realism_generators.lora import LoRATrainer
@@ -187,7 +187,7 @@ def test_a_reward_below_zero_weights_nothing(tmp_path):
 
 def test_one_of_several_values_of_a_reward_can_weight():
     trainer = LoRATrainer(made("sd"), weight="critic.plausibility")
-    assert trainer.reads([]) == [Samples("samples"), Scores("samples", "critic.plausibility")]
+    assert trainer.reads([]) == [Samples("samples"), ScoreTable("samples", "critic.plausibility")]
 
 
 RECIPE = """\

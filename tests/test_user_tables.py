@@ -216,13 +216,13 @@ def test_a_csv_may_end_as_it_likes_and_have_columns_without_names(tmp_path, end)
 
 def test_a_head_of_many_columns_takes_no_time_and_no_page(tmp_path):
     (tmp_path / "t.csv").write_text(",".join(f"c{i}" for i in range(200_000)) + "\na\n")
-    refused(ImageTable(str(tmp_path / "t.csv")), "no column 'file'; there are: c0, c1, .* and 199,900 more$")
+    refused(ImageTable(str(tmp_path / "t.csv")), "no column 'file'; available: c0, c1, .* and 199,900 more$")
 
 
 def test_parquet_without_columns_or_rows_or_with_one_twice_is_said(tmp_path):
     path = tmp_path / "t.parquet"
     pyarrow.parquet.write_table(pyarrow.table({}), path)
-    refused(ImageTable(str(path)), "no column 'file'; there are: none")
+    refused(ImageTable(str(path)), "no column 'file'; available: none")
     refused(PromptFile(str(path)), "no prompt in it")
     pyarrow.parquet.write_table(pyarrow.table({"file": pyarrow.array([], pyarrow.string())}), path)
     refused(ImageTable(str(path)), "no image in it")

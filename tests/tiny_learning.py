@@ -12,7 +12,7 @@ import lightning
 import tiny
 from realism import Prompt
 from realism.base.tables import write_shard
-from realism.data.artifacts import Samples, Scores
+from realism.data.artifacts import Samples, ScoreTable
 from realism.data.rows import Sample, Score
 from realism.testing import work_with
 from realism_generators.amused import Amused
@@ -59,7 +59,7 @@ def arm(folder, count=2, rewards=()):
         (folder / name).mkdir()
     write_shard(samples, Sample, folder / "samples", 0)
     write_shard([Score(f"s{i}", "good", r) for i, r in enumerate(rewards)], Score, folder / "scores", 0)
-    return work_with(folder, {Samples("samples"): folder / "samples", Scores("samples", "good"): folder / "scores"})
+    return work_with(folder, {Samples("samples"): folder / "samples", ScoreTable("samples", "good"): folder / "scores"})
 
 
 def fitted(trainer, folder, **options):

@@ -15,7 +15,7 @@ from realism.base.batching import Batches
 from realism.base.devices import DType, pick_device, pick_dtype
 from realism.base.errors import RealismError
 from realism.base.files import fingerprint_path
-from realism.base.pretrained import parted, special_tokens
+from realism.base.pretrained import break_special_tokens, special_tokens
 from realism.base.texts import plain_text
 from realism.parts import Chat, LanguageModel
 from realism.plugins.models import find_model, local_folder
@@ -179,7 +179,7 @@ def as_messages(chat: Chat, accepts_images: bool, special: Sequence[str]) -> lis
     chat's own text has them, so that a text cannot end its message or show an image that is not there."""
 
     def content(text: str, images: int = 0) -> Any:
-        said = parted(text, special)
+        said = break_special_tokens(text, special)
         return [*[{"type": "image"}] * images, {"type": "text", "text": said}] if accepts_images else said
 
     task = [{"role": "system", "content": content(chat.system)}] if chat.system else []

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import RealismError
-from realism.base.loading import load_weightless, load_whole, model_type
-from realism.base.pretrained import read_json, said, weights_error
+from realism.base.loading import load_model, load_without_weights, model_type
+from realism.base.pretrained import loading_errors, read_json, weights_error
 
 if TYPE_CHECKING:
     import torch
@@ -54,7 +54,7 @@ def model_sees(source: str | Path, revision: str | None) -> bool:
             f"model '{source}' is of type '{kind}', which transformers {__version__} does not have, and code that "
             "comes with a model is not run; choose another model or a newer transformers"
         )
-    config = type(load_weightless(AutoConfig, source, revision=revision))
+    config = type(load_without_weights(AutoConfig, source, revision=revision))
     if config in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
         return True
     if config in MODEL_FOR_CAUSAL_LM_MAPPING:
@@ -74,14 +74,14 @@ def load_chat_model(
     """
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
-    with said(source):
-        reader = load_weightless(AutoProcessor if accepts_images else AutoTokenizer, source, revision=revision)
+    with loading_errors(source):
+        reader = load_without_weights(AutoProcessor if accepts_images else AutoTokenizer, source, revision=revision)
         tokenizer = reader.tokenizer if accepts_images else reader
         reader.chat_template = reader.chat_template or tokenizer.chat_template
         if reader.chat_template is None:
             raise RealismError(f"model '{source}' {NO_TEMPLATE}")
         kind = AutoModelForImageTextToText if accepts_images else AutoModelForCausalLM
-        model = load_whole(kind, source, revision=revision, dtype=dtype)
+        model = load_model(kind, source, revision=revision, dtype=dtype)
         tokenizer.padding_side = "left"
         _end_replies(model, tokenizer)
         return ChatModel(model.to(device).eval(), reader, tokenizer)

@@ -64,13 +64,13 @@ class Emu3(ModelGenerator):
 
     def load(self) -> Any:
         """The model and its processor."""
-        from realism.base.loading import load_weightless, load_whole
+        from realism.base.loading import load_model, load_without_weights
         from transformers import Emu3ForConditionalGeneration, Emu3Processor
 
         device = pick_device(self.device)
         source = find_model(self.model)
-        processor = load_weightless(Emu3Processor, source, revision=self.revision)
-        model = load_whole(
+        processor = load_without_weights(Emu3Processor, source, revision=self.revision)
+        model = load_model(
             Emu3ForConditionalGeneration, source, revision=self.revision, dtype=pick_dtype(self.dtype, device)
         )
         return model.to(device).eval(), processor

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Le
 from realism.base.errors import RealismError
-from realism.base.network import Refused, Server
+from realism.base.network import Server, ServerError
 from realism.base.permissions import refusal
 from realism.base.texts import plain_line, plain_text
 from realism.parts import Chat, LanguageModel
@@ -131,7 +131,7 @@ class Endpoint(LanguageModel):
         own |= {k: v for k in ("max_tokens", "temperature") if (v := getattr(self, k)) is not None}
         try:
             data = self._server.post({**self.more, **own}, self._pace.wait)
-        except Refused as refused:
+        except ServerError as refused:
             raise RealismError(self._sentence(refused)) from None
         try:
             text, reason = said_in(data)
@@ -146,10 +146,10 @@ class Endpoint(LanguageModel):
         return Server(address, "url", self.timeout, self.attempts, LONGEST_REPLY, self.key)
 
     @cached_property
-    def _pace(self) -> Pace:
-        return Pace(self.rate)
+    def _pace(self) -> RateLimit:
+        return RateLimit(self.rate)
 
-    def _sentence(self, refused: Refused) -> str:
+    def _sentence(self, refused: ServerError) -> str:
         """What a refusal means for the user."""
         if refused.status in (401, 403):
             held = f"the key in the environment variable '{self.key}'" if self.key else "a request without 'key'"
@@ -198,7 +198,7 @@ def data_url(image: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-class Pace:
+class RateLimit:
     """Lets callers through one by one, so many a minute (None: at once), whatever thread they are in."""
 
     def __init__(self, per_minute: float | None):

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import RealismError
-from realism.base.loading import door, load_weightless, load_whole
-from realism.base.pretrained import said
+from realism.base.loading import load_model, load_without_weights, safe_loading
+from realism.base.pretrained import loading_errors
 from realism.plugins.models import find_model
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def load_pipeline(
         check_folder(source, (name, *also))
     folder = source if isinstance(source, Path) else _fetched(kind, source, revision, (name, *also), available)
     # not its `from_pretrained`, which loads components without telling what is missing in them
-    with said(source):
+    with loading_errors(source):
         given = kind.extract_init_dict(kind.load_config(folder))[0]
         parts = {part: available.pop(part, None) for part in kind._optional_components} | available
         for part, value in given.items():
@@ -107,8 +107,8 @@ def load_component(folder: Path, part: str, kind: Sequence[str | None], dtype: t
             "scheduler, tokenizer or processor of diffusers or transformers"
         )
     if hasattr(found, "state_dict"):
-        return load_whole(found, folder / part, whose=whose, dtype=dtype)
-    return load_weightless(found, folder / part)
+        return load_model(found, folder / part, whose=whose, dtype=dtype)
+    return load_without_weights(found, folder / part)
 
 
 def _class_of(library: str, name: str) -> type | None:
@@ -138,7 +138,7 @@ def _fetched(
     kind: Any, source: str, revision: str | None, classes: Sequence[str], available: Mapping[str, Any]
 ) -> Path:
     """The folder of a hub's pipeline on this machine, without those components that are there."""
-    with door(source):
+    with safe_loading(source):
         config = kind.load_config(source, revision=revision)
         check_class(source, config.get("_class_name", "unknown thing"), classes)
         return Path(kind.download(source, revision=revision, use_safetensors=True, **available))

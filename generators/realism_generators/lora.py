@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 from realism.base.errors import RealismError
-from realism.data.artifacts import Artifact, Samples, Scores
+from realism.data.artifacts import Artifact, Samples, ScoreTable
 from realism.measuring.scores import scored
 from realism.parts import Trainer
 from realism.parts.step import Artifacts
@@ -80,18 +80,17 @@ class LoRATrainer(Trainer):
 
     def _precision_error(self) -> str | None:
         """One sentence if the arithmetic does not fit that of the generator, or cannot be had."""
-        from realism.base.devices import pick_device
+        from realism.base.devices import is_cpu
 
-        if self.precision == "auto" and self.generator.dtype != "float16":
-            return None
-        dtype, fitting = self._arithmetic()
-        if self.precision not in ("auto", fitting):
-            wanted = next(dtype for dtype, name in PRECISIONS.items() if name == self.precision)
-            return (
-                f"precision: '{self.precision}' does not fit generator '{self.generator.part_name}', which is held in "
-                f"{dtype}; leave it out, or set the generator's dtype to {wanted}"
-            )
-        if dtype == "float16" and pick_device(self.generator.device).type == "cpu":
+        if self.precision != "auto":
+            dtype, fitting = self._arithmetic()
+            if self.precision != fitting:
+                wanted = next(dtype for dtype, name in PRECISIONS.items() if name == self.precision)
+                return (
+                    f"precision: '{self.precision}' does not fit generator '{self.generator.part_name}', which is held "
+                    f"in {dtype}; leave it out, or set the generator's dtype to {wanted}"
+                )
+        if self.generator.dtype == "float16" and is_cpu(self.generator.device):
             return "generator.dtype: nothing learns in float16 on the CPU; set it to float32 or bfloat16"
         return None
 
@@ -112,7 +111,7 @@ class LoRATrainer(Trainer):
         }
 
     def reads(self, available: Artifacts) -> list[Artifact]:
-        return [Samples(self.arm), *([Scores(self.arm, self.weight)] if self.weight else [])]
+        return [Samples(self.arm), *([ScoreTable(self.arm, self.weight)] if self.weight else [])]
 
     def module(self) -> lightning.LightningModule:
         from realism_generators.lora_module import LoRAModule, Settings

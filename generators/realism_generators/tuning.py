@@ -148,10 +148,10 @@ class LoRATunable(DiffusersGenerator, Tunable):
 
         Raises RealismError if it does not fit, is not whole, or is not finite."""
         from peft.utils import get_peft_model_state_dict
-        from realism.base.loading import door, read_tensors
+        from realism.base.loading import read_tensors, safe_loading
 
         network, start = getattr(pipeline, self.network), f"{self.prefix}." if self.prefix else ""
-        with door(folder):
+        with safe_loading(folder):
             saved = {name.removeprefix(start) for name in read_tensors(folder / FILE)}
             network.load_lora_adapter(
                 str(folder), prefix=self.prefix, weight_name=FILE, adapter_name=ADAPTER, _pipeline=pipeline

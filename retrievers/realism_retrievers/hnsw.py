@@ -27,9 +27,9 @@ class Hnsw(Approximate):
     m: Annotated[int, Ge(2), Le(1024)] = 32
     """Neighbours of a row; twice as many on the lowest level."""
     ef_construction: Annotated[int, Ge(1), Le(100_000)] = 100
-    """Candidates held when a row is added: more take longer to build and find a little more."""
+    """Candidates kept when a row is added (efConstruction): more take longer to build and find a little more."""
     ef_search: Annotated[int, Ge(1), Le(100_000)] = 128
-    """Candidates held in a search: more take longer and find more."""
+    """Candidates kept in a search (efSearch): more take longer and find more."""
 
     def sampled(self, rows: int) -> int:
         return 0

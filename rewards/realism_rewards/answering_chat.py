@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import RealismError
-from realism.base.pretrained import parted, special_tokens
+from realism.base.pretrained import break_special_tokens, special_tokens
 
 from realism_rewards.answering import Answerer, plain
 
@@ -47,7 +47,7 @@ class _Chat(Answerer):
         special = special_tokens(self.reader, self.tokenizer)
         chats = []
         for text in texts:
-            content = [{"type": "image"}, {"type": "text", "text": parted(text, special)}]
+            content = [{"type": "image"}, {"type": "text", "text": break_special_tokens(text, special)}]
             try:
                 chats.append(
                     self.reader.apply_chat_template(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Ge, Le
 from realism.base.devices import DType, pick_device, pick_dtype
 from realism.base.errors import RealismError
-from realism.base.loading import load_weightless, load_whole, model_type
-from realism.base.pretrained import read_json, said, weights_error
+from realism.base.loading import load_model, load_without_weights, model_type
+from realism.base.pretrained import loading_errors, read_json, weights_error
 from realism.parts import Reward
 from realism.plugins.models import find_model, local_folder
 
@@ -94,10 +94,10 @@ def load_answerer(
     """The answerer for the model's type. Raises RealismError if there is none, or it cannot be loaded whole."""
     from transformers import AutoProcessor
 
-    with said(source):
+    with loading_errors(source):
         kind, answerer = _kind(source, model_type(source, revision))
-        model = load_whole(kind, source, revision=revision, dtype=dtype)
-        reader = load_weightless(AutoProcessor, source, revision=revision)
+        model = load_model(kind, source, revision=revision, dtype=dtype)
+        reader = load_without_weights(AutoProcessor, source, revision=revision)
         return answerer(model.to(device).eval(), reader, batch)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from realism.base.cut_texts import token_counts
 from realism.base.errors import RealismError
-from realism.base.loading import load_weightless
+from realism.base.loading import load_without_weights
 from realism.base.pixels import Preprocessing
 from realism.plugins.models import find_model
 
@@ -46,7 +46,7 @@ VISION = (
 )
 """Names of the vision tower in the published file, and in transformers."""
 TEXT = ((r"blip\.text_encoder\.(?!embeddings\.position_ids)", ""),)
-"""Names of the text tower likewise; positions are counted, not learnt."""
+"""Names of the text tower likewise; positions are counted, not learned."""
 
 
 @dataclass
@@ -77,7 +77,7 @@ class ImageReward(Preference):
         """See `Preference.load`. The file is read with weights_only=True."""
         from transformers import AutoTokenizer
 
-        tokenizer = load_weightless(AutoTokenizer, find_model(self.tokenizer))
+        tokenizer = load_without_weights(AutoTokenizer, find_model(self.tokenizer))
         weights = read_weights(self.weights, WEIGHTS)
         vision, text = blip_towers(weights, self.weights)
         layers = linear_layers({k: v for k, v in weights.items() if k.startswith("mlp.")}, self.weights)
@@ -108,7 +108,7 @@ class LookingReader:
 
 def blip_towers(weights: Mapping[str, torch.Tensor], name: str) -> tuple[Any, Any]:
     """The vision and the text tower of BLIP, as transformers has them, with the weights of an ImageReward file, whose
-    sizes they tell. Raises RealismError, naming the file, if they are no such weights."""
+    sizes they imply. Raises RealismError, naming the file, if they are no such weights."""
     from transformers import BlipTextConfig, BlipTextModel, BlipVisionConfig, BlipVisionModel
 
     vision, text = _renamed(weights, VISION), _renamed(weights, TEXT)

@@ -8,8 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from realism.base.errors import RealismError, shown
-from realism.base.plain import is_unicode, readable
-from realism.base.texts import class_text
+from realism.base.texts import class_text, is_unicode, readable
 from realism.data.types import Picture
 from realism.parts import Images, Retriever, Reward, Scores
 
@@ -61,7 +60,7 @@ class ZeroShot(Reward):
         return Scores(torch.tensor(right, dtype=torch.float32))
 
     def release(self) -> None:
-        self.__dict__.pop("_texts", None)  # the encoder may have learnt by the next use
+        self.__dict__.pop("_texts", None)  # the encoder may have learned by the next use
 
     @cached_property
     def _texts(self) -> tuple[list[str], np.ndarray]:

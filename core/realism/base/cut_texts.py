@@ -1,4 +1,4 @@
-"""Texts of which a model reads the beginning alone: counted while a step works, and said once at its end."""
+"""Texts longer than a model reads: counted while a step works, with one warning at its end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def note_texts(reader: str, most: int, texts: Iterable[str], longer: Iterable[bo
     seen.update((hash(text), bool(cut)) for text, cut in zip(texts, longer, strict=True))
 
 
-def say_cut_texts() -> None:
+def warn_of_cut_texts() -> None:
     """Warn of the texts that were cut since this was last called, in one sentence for each part that read some."""
     for (reader, most, called), seen in _read.items():
         if cut := sum(seen.values()):

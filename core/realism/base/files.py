@@ -17,7 +17,7 @@ from typing import Any
 
 WHOLE = 64 * 2**20
 EDGE = 2**20
-WRITING = ".writing"
+TEMPORARY = ".writing"
 """How the names of files end that are being written."""
 
 
@@ -140,22 +140,22 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}{WRITING}")
+    return path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}{TEMPORARY}")
 
 
 def tidy(folder: Path) -> list[Path]:
     """Remove what writers that were killed have left in a folder, at any depth. Returns the links, named pipes, sockets
     and devices in it, none of which is followed."""
-    strange: list[Path] = []
+    irregular: list[Path] = []
     waiting = [folder]
     while waiting:
         with os.scandir(waiting.pop()) as entries:
             for entry in entries:
                 is_folder = entry.is_dir(follow_symlinks=False)
                 if not is_folder and not entry.is_file(follow_symlinks=False):
-                    strange.append(Path(entry.path))
-                elif entry.name.startswith(".") and entry.name.endswith(WRITING):
+                    irregular.append(Path(entry.path))
+                elif entry.name.startswith(".") and entry.name.endswith(TEMPORARY):
                     shutil.rmtree(entry.path) if is_folder else Path(entry.path).unlink()
                 elif is_folder:
                     waiting.append(Path(entry.path))
-    return strange
+    return irregular

@@ -25,7 +25,7 @@ COMPRESSED = {
     b"Rar!": "rar",
 }
 """How compressed files begin. Nothing in them can be found without reading all before it."""
-MOST_BYTES = 2**30
+MAX_BYTES = 2**30
 """Larger members are not read."""
 
 Place = tuple[int, int]
@@ -67,7 +67,7 @@ def read_member(tar: Path, name: str) -> bytes:
         return read_place(file, place)
 
 
-def read_place(file: BinaryIO, place: Place, most: int = MOST_BYTES) -> bytes:
+def read_place(file: BinaryIO, place: Place, most: int = MAX_BYTES) -> bytes:
     """One file of an open tar. Raises RealismError if it has more than `most` bytes."""
     offset, size = place
     if size > most:

@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from realism.base.errors import RealismError, printable
+from realism.base.errors import RealismError
+from realism.base.texts import printable
 from realism.plugins.manager import plugins
 from realism.plugins.registry import PART_FAMILIES, SPELLED, a_part
 from realism.recipe.load import find_recipe, shipped
-from realism.recipe.options import kind_of, told_options, type_name
+from realism.recipe.options import documented_options, kind_of, type_name
 from realism.recipe.reader import read_yaml
 
 
@@ -52,7 +53,7 @@ def show_part(name: str) -> None:
     console.print(inspect.getdoc(cls) or "", markup=False)
     console.print()
     table = _table("option", "type", "default", "what it is")
-    for option in told_options(cls):
+    for option in documented_options(cls):
         default = "must be given" if option.default is MISSING else repr(option.default)
         if option.default is MISSING and option.part_class is not None:
             default = f"the recipe's only {kind_of(option.part_class).partition(' ')[2]}"

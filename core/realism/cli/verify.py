@@ -8,7 +8,7 @@ from pathlib import Path
 from realism.base.errors import RealismError
 from realism.base.image_cache import changed_parts
 from realism.cli.runs import find_run
-from realism.runs.done import DONE, changed
+from realism.runs.manifest import DONE, changed
 from realism.runs.progress import View
 from realism.runs.record import read_record
 

@@ -1,4 +1,4 @@
-"""Options of a part: what its dataclass declares, held against what the recipe gives."""
+"""Options of a part: what its dataclass declares, checked against what the recipe gives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 
 from realism.base.errors import listed, nearest, shown
 from realism.parts.base import Part
-from realism.plugins.registry import a_part, said_by
+from realism.plugins.registry import a_part, describe_error
 
 if TYPE_CHECKING:
     from pydantic_core import SchemaValidator
@@ -128,11 +128,11 @@ def options_of(cls: type) -> tuple[Option, ...]:
     return tuple(found)
 
 
-def told_options(cls: type) -> tuple[Option, ...]:
-    """The options of a part's class as they are told to people: those of a group one by one, as in `lora.rank`."""
+def documented_options(cls: type) -> tuple[Option, ...]:
+    """The options of a part's class as documented: those of a group one by one, as in `lora.rank`."""
     found: list[Option] = []
     for option in options_of(cls):
-        inner = told_options(option.group) if option.group else ()
+        inner = documented_options(option.group) if option.group else ()
         found.extend(replace(one, name=f"{option.name}.{one.name}") for one in inner)
         found.extend([] if inner else [option])
     return tuple(found)
@@ -220,7 +220,7 @@ def _made(cls: type, name: str, given: Mapping[str, Any], resolve: Resolve, only
 
 
 def _unmade(name: str, error: BaseException) -> Mistake:
-    return (), f"{name} cannot be made: {said_by(error)}", ""
+    return (), f"{name} cannot be made: {describe_error(error)}", ""
 
 
 def _value(option: Option, given: Mapping[str, Any], resolve: Resolve, only: Only) -> dict[str, Any]:

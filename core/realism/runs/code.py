@@ -75,7 +75,13 @@ def _installed_from_elsewhere() -> frozenset[str]:
     return frozenset(file.parts[0].removesuffix(".py") for found in others for file in found.files or ())
 
 
-def _imported(text: str, name: str, is_package: bool) -> Iterator[str]:
+@functools.lru_cache(4096)
+def _imported(text: str, name: str, is_package: bool) -> tuple[str, ...]:
+    """The modules that a source imports, by its text, so that a process parses it once."""
+    return tuple(dict.fromkeys(_imports(text, name, is_package)))
+
+
+def _imports(text: str, name: str, is_package: bool) -> Iterator[str]:
     """The modules that a source imports; some of the names are none. Imports inside of functions count too, but in a
     package's own file, whose functions serve those who ask for them."""
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from realism.base.files import digest, fingerprint_listing, fingerprint_path
 from realism.data.artifacts import Artifact
-from realism.data.state import Filled
+from realism.data.state import Location
 from realism.parts import Images, Part, Retriever
 from realism.parts.step import trained_weights
 from realism.runs.code import code_of
@@ -65,13 +65,13 @@ def step_fingerprint(
 
 
 def encoder_of(retriever: Retriever) -> dict[str, Any]:
-    """What decides the vectors of a retriever, but for what it has learnt: its class, options, and files. The index
+    """What decides the vectors of a retriever, but for its trained weights: its class, options, and files. The index
     that searches them, and what the recipe calls it, are no part of it."""
-    told = describe(retriever, {})
-    options = {k: v for k, v in told["options"].items() if k != "index"}
-    return {"part": told["part"], "options": options, "inputs": told["inputs"]}
+    described = describe(retriever, {})
+    options = {k: v for k, v in described["options"].items() if k != "index"}
+    return {"part": described["part"], "options": options, "inputs": described["inputs"]}
 
 
-def trained_by(retriever: Retriever, state: Mapping[Artifact, Filled]) -> dict[str, str]:
+def trained_by(retriever: Retriever, state: Mapping[Artifact, Location]) -> dict[str, str]:
     """The fingerprints of the weights that a trainer has made for a retriever or a part of it, by the part's name."""
     return {weights.name: state[weights].fingerprint for weights in trained_weights(retriever, state)}

@@ -9,8 +9,7 @@ from typing import Annotated
 from annotated_types import Ge, Le
 
 from realism.base.errors import RealismError, nearest
-from realism.base.plain import is_unicode, readable
-from realism.base.texts import class_text
+from realism.base.texts import class_text, is_unicode, readable
 from realism.data.types import Prompt
 from realism.parts import Images, Prompts
 

@@ -25,11 +25,11 @@ def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     warning tells. Raises RealismError, naming the place, for a file that is not there, of another kind, or not as its
     name says.
     """
-    told: set[str] = set()
+    warned: set[str] = set()
     for place, row, left_out in _plain_rows(path):
         for column, kind in left_out.items():
-            if column not in told:
-                told.add(column)
+            if column not in warned:
+                warned.add(column)
                 logging.getLogger("realism").warning(
                     "%s: the column '%s' holds %s, which cannot be written as text, and is left out", path, column, kind
                 )
