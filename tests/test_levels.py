@@ -15,13 +15,13 @@ def test_levels_are_those_of_the_schedulers_of_diffusers():
     ddpm = DDPMScheduler()
     level = DiffusionSchedule(ddpm).draw(3, torch.Generator().manual_seed(0))
     noisy = levels.noised(clean, gaussian, level)
-    torch.testing.assert_close(noisy, ddpm.add_noise(clean, gaussian, level.time))
+    torch.testing.assert_close(noisy, ddpm.add_noise(clean, gaussian, level.timesteps))
     velocity = levels.target("v_prediction", clean, gaussian, level)
-    torch.testing.assert_close(velocity, ddpm.get_velocity(clean, gaussian, level.time))
+    torch.testing.assert_close(velocity, ddpm.get_velocity(clean, gaussian, level.timesteps))
     flow = FlowMatchEulerDiscreteScheduler(shift=3.0)
     level = FlowSchedule(flow, patch=2, evenly=True).draw(3, torch.Generator().manual_seed(0))
     noisy = levels.noised(clean, gaussian, level)
-    torch.testing.assert_close(noisy, flow.scale_noise(clean, level.time, gaussian), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(noisy, flow.scale_noise(clean, level.timesteps, gaussian), atol=1e-5, rtol=1e-5)
 
 
 def test_a_scheduler_told_to_flow_trains_at_levels_from_noise_to_what_is_clean():
@@ -29,8 +29,8 @@ def test_a_scheduler_told_to_flow_trains_at_levels_from_noise_to_what_is_clean()
     level = FlowSchedule(made, patch=2, evenly=True).draw(4000, torch.Generator().manual_seed(0))
     shifted = FlowSchedule(FlowMatchEulerDiscreteScheduler(shift=3.0), patch=2, evenly=True)
     same = shifted.draw(4000, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(level.time, same.time, atol=1e-2, rtol=1e-5)
-    assert level.time.min() > 0 and level.time.max() <= 1000
+    torch.testing.assert_close(level.timesteps, same.timesteps, atol=1e-2, rtol=1e-5)
+    assert level.timesteps.min() > 0 and level.timesteps.max() <= 1000
 
 
 def test_what_a_network_predicts_stands_for_a_picture_and_its_noise():
@@ -51,9 +51,9 @@ def test_steps_run_from_noise_to_what_is_clean_and_leave_the_scheduler_as_it_was
     for schedule in (DiffusionSchedule(ddim), FlowSchedule(flow, 2, evenly=True), FlowSchedule(flow, 2, evenly=False)):
         path = schedule.steps(5, noise)
         assert len(path) == 6
-        assert torch.equal(path.time[:-1], schedule.scheduler(5, noise).timesteps.float())
+        assert torch.equal(path.timesteps[:-1], schedule.scheduler(5, noise).timesteps.float())
         assert (path.signal[-1], path.noise[-1]) == (1, 0)
-        assert (path.signal.diff() > 0).all() and (path.noise.diff() < 0).all() and (path.time.diff() < 0).all()
+        assert (path.signal.diff() > 0).all() and (path.noise.diff() < 0).all() and (path.timesteps.diff() < 0).all()
     assert len(ddim.timesteps) == len(flow.timesteps) == 1000
 
 

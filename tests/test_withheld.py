@@ -49,7 +49,7 @@ def test_a_picture_that_the_safety_checker_blackens_is_unmade_and_others_are_not
     plain = StableDiffusion(model=examples.pipeline("stable_diffusion"), **FAST).generate(REQUESTS)
     watch_for(checked, plain, 1)
     made = checked.generate(REQUESTS)
-    assert made[1] == Unmade("the model's safety checker took it for unsafe, and made it black")
+    assert made[1] == Unmade("the model's safety checker flagged it and made it black")
     assert made[0].tobytes() == plain[0].tobytes() and made[2].tobytes() == plain[2].tobytes()
     assert [checked.generate([request])[0] for request in REQUESTS][1] == made[1]
 

@@ -54,7 +54,7 @@ class Emu2(ModelGenerator):
     def options_error(self) -> str | None:
         if not self.trust_remote_code:
             return (
-                f"model '{self.model}' brings Python code of its own, which is not run unasked: read it, then say "
+                f"model '{self.model}' brings Python code of its own, which is not run by default: read it, then set "
                 "'trust_remote_code: true'"
             )
         try:

@@ -55,7 +55,7 @@ class IPAdapter(DiffusersGenerator):
         return None
 
     def adapter_arguments(self, requests: Sequence[Request]) -> dict[str, Any]:
-        """The arguments with which the reference of the first request counts, or with which the adapter rests."""
+        """The arguments that switch the adapter on with the reference of the first request, or off without one."""
         from PIL import Image
 
         if not self.adapter:
@@ -123,7 +123,8 @@ class IPAdapter(DiffusersGenerator):
         return pipeline.components.get("unet") or pipeline.components["transformer"]
 
     def _add_encoder(self, pipeline: Any) -> None:
-        """Give the pipeline the adapter's image encoder, which would else be looked for beside the adapter."""
+        """Give the pipeline the adapter's image encoder, which diffusers would otherwise load from the adapter's
+        folder."""
         import transformers
         from realism.base.loading import load_model
 
@@ -135,7 +136,7 @@ class IPAdapter(DiffusersGenerator):
             pipeline.register_modules(feature_extractor=self.preprocessor(side))
 
     def preprocessor(self, side: int) -> Any:
-        """What turns a picture into the encoder's input of that many pixels a side."""
+        """The image processor for an encoder of that many pixels a side."""
         from transformers import CLIPImageProcessor, SiglipImageProcessor
 
         if self.encoder_class == "SiglipVisionModel":

@@ -14,8 +14,8 @@ from typing import Literal
 
 from rich.console import Console
 
-from realism.base.errors import printable, sentence
-from realism.base.texts import plain_line
+from realism.base.errors import sentence
+from realism.base.texts import plain_line, printable
 from realism.plugins.manager import plugins
 
 GIB = 2**30
