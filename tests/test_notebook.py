@@ -23,8 +23,8 @@ GREEN = Image.new("RGB", (8, 8), (30, 200, 40))
 @pytest.fixture(autouse=True)
 def toys_installed(toy_plugins, monkeypatch):
     monkeypatch.setattr(manager, "plugins", lambda: toy_plugins)
-    monkeypatch.setattr("realism.notebook.handles.plugins", lambda: toy_plugins)
-    monkeypatch.setattr("realism.cli.work.plugins", lambda: toy_plugins)
+    for module in ("notebook.handles", "cli.work", "cli.recipes"):
+        monkeypatch.setattr(f"realism.{module}.plugins", lambda: toy_plugins)
 
 
 def test_a_reward_scores_an_image_with_its_text():
