@@ -200,6 +200,12 @@ def test_a_part_is_used_as_shown(here: Path, capsys) -> None:
     assert capsys.readouterr().out.startswith("tensor([0.")
 
 
+def test_a_folder_is_searched_as_shown(here: Path, capsys) -> None:
+    importlib.import_module("search_a_folder")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 and all((here / "photos" / line.split(" (")[0]).is_file() for line in lines)
+
+
 TESTS = [block.file for block in BLOCKS if block.file.startswith("test_")]
 
 

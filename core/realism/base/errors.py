@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from realism.base.texts import printable
+
 HINT_WIDTH = 100
 MAX_PROBLEMS_SHOWN = 50
 """Problems of a recipe that are listed one by one."""
@@ -26,6 +28,10 @@ class RealismError(Exception):
     """Something the user can mend. The message is one sentence: the bad value, what is allowed, what to do."""
 
     exit_code = 2
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows of it: the sentence alone."""
+        return [printable(str(self))]
 
 
 @dataclass(frozen=True)

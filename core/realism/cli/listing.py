@@ -13,7 +13,7 @@ from rich.table import Table
 from realism.base.errors import RealismError
 from realism.base.texts import printable
 from realism.plugins.manager import plugins
-from realism.plugins.registry import PART_FAMILIES, a_part
+from realism.plugins.registry import PART_FAMILIES, SPELLED, a_part
 from realism.recipe.load import find_recipe, shipped
 from realism.recipe.options import documented_options, kind_of, type_name
 from realism.recipe.reader import read_yaml
@@ -37,10 +37,10 @@ def list_parts() -> None:
     for family in (*PART_FAMILIES, "step"):
         for entry in plugins().registry.entries(family):
             try:
-                text = first_line(entry.load())
+                summary = first_line(entry.load())
             except RealismError as error:
-                text = printable(str(error))
-            table.add_row(family, entry.name, entry.plugin, escape(text))
+                summary = printable(str(error))
+            table.add_row(SPELLED.get(family, family), entry.name, entry.plugin, escape(summary))
     Console().print(table)
 
 
@@ -73,10 +73,10 @@ def list_recipes() -> None:
     table = _table("recipe", "what it does")
     for name in sorted({*shipped(), *(e.name for e in registry.entries("recipe"))}):
         try:
-            text = str(read_yaml(find_recipe(name, registry), "line ").data.get("description") or "")
+            summary = str(read_yaml(find_recipe(name, registry), "line ").data.get("description") or "")
         except RealismError as error:
-            text = printable(str(error))
-        table.add_row(name, escape(text))
+            summary = printable(str(error))
+        table.add_row(name, escape(summary))
     Console().print(table)
 
 

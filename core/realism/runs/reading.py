@@ -47,6 +47,9 @@ class Rows:
             frames.append(frame)
         return pandas.concat(frames, ignore_index=True)
 
+    def _repr_html_(self) -> str:
+        return str(self.to_pandas().to_html(max_rows=10))
+
 
 class OpenRun:
     """A run that was done, or is under way, in a folder: `run["scores"].to_pandas()`, or one artifact, as in
