@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 
 import pytest
 from realism.cli import doctor
@@ -48,3 +49,10 @@ def test_a_check_that_fails_is_a_problem_and_the_others_go_on(monkeypatch):
 def test_the_version_is_printed(realism):
     code, text = realism("--version")
     assert (code, text.strip()) == (0, "0.1.0")
+
+
+def test_a_list_may_be_cut_short_by_head(world):
+    shown = subprocess.run(
+        "realism parts | head -1", shell=True, env=world, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert shown.stdout.startswith("family") and not shown.stderr

@@ -45,7 +45,8 @@ class CommandGroup(TyperGroup):
             raise Stopped(stop) from None
         except BaseException as error:
             ends = isinstance(error, SystemExit | typer.Abort) or hasattr(error, "exit_code")
-            if ends and ctx.invoked_subcommand not in self.commands:
+            unread = isinstance(error.__context__, BrokenPipeError)  # by `| head`: rich then ends the program
+            if unread or (ends and ctx.invoked_subcommand not in self.commands):
                 raise
             with faults_reported(plugins().registry):
                 raise
