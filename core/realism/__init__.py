@@ -68,6 +68,7 @@ __all__ = [
     "hook",
     "open_run",
     "part",
+    "run",
 ]
 
 
@@ -91,3 +92,15 @@ def part(name: str, **options: Any) -> Handle:
     from realism.notebook.handles import part
 
     return part(name, **options)
+
+
+def run(recipe: str | Path, *overrides: str, **settings: Any) -> ShownRun:
+    """Run a recipe, or resume it, and open the run: `realism.run("garden.yaml", seed=1)["scores"].to_pandas()`.
+
+    recipe: a file, or a name in `realism recipes`. overrides: as on the command line, "generator.steps=8"; settings:
+    the same for keys without dots, with values of Python. Of these, `out` is the run's folder (by default that of the
+    command line) and `quiet=True` prints nothing. Raises RealismError for what the user can mend.
+    """
+    from realism.notebook.running import run
+
+    return run(recipe, *overrides, **settings)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from realism.base.errors import RealismError, listed, nearest
-from realism.base.features import Rows
+from realism.base.features import FeatureRows
 from realism.base.tables import read
 from realism.data.artifacts import Selection
 from realism.data.rows import Measure, PromptSelection, RecordRow
@@ -207,7 +207,7 @@ def _bias(metric: SetMetric, n: int, real: int) -> dict[str, Any]:
     return {"bias": f"fewer than {metric.unbiased_from:,} images bias it: compare only what has the same n"}
 
 
-def _of_group(features: Rows, gathered: Gathered, arm: Arm, group: Group) -> ArmFeatures:
+def _of_group(features: FeatureRows, gathered: Gathered, arm: Arm, group: Group) -> ArmFeatures:
     at = arm.of(group)
     return ArmFeatures(features.only(at), gathered.clusters(arm, at, group))
 
@@ -219,5 +219,5 @@ def _matching(records: Sequence[RecordRow], subjects: set[str]) -> tuple[list[in
     if not named or not available:
         return list(range(len(records))), f"all {len(records):,} images, whatever they show"
     matching = [i for i, r in enumerate(records) if r.subject in named]
-    lacking = f" ({len(named - available):,} of {len(named):,} subjects have none)" if named - available else ""
-    return matching, f"{len(matching):,} images{lacking}"
+    missing_message = f" ({len(named - available):,} of {len(named):,} subjects have none)" if named - available else ""
+    return matching, f"{len(matching):,} images{missing_message}"

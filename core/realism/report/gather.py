@@ -12,7 +12,7 @@ from typing import Any
 from realism.base.errors import printable
 from realism.base.files import regular
 from realism.base.tables import count_rows
-from realism.data.artifacts import Exhibits, Maps, Measures, Points, Prompts, References, Samples
+from realism.data.artifacts import Exhibits, Maps, Measures, Points, PromptTable, References, Samples
 from realism.data.rows import Measure, PromptRow, Reference, Sample, Score
 from realism.measuring.groups import Shares, group_of
 from realism.measuring.reliability import reliability_warnings
@@ -20,7 +20,7 @@ from realism.measuring.scores import Scored, rewards_of, scored
 from realism.parts.step import arms
 from realism.parts.work import Work
 from realism.recipe.complete import COMPLETE
-from realism.recipe.reader import MOST_CHARACTERS, written
+from realism.recipe.reader import MAX_CHARACTERS, written
 from realism.report.training import curves_of, snapshots_of
 from realism.report.view import (
     Answer,
@@ -58,7 +58,7 @@ def gather(work: Work, prompts: int = PROMPTS_SHOWN, by: str = "", among: Contai
     measures = tuple(_measures(work))
     by = by or next((str(m.detail["by"]) for m in measures if m.detail.get("by")), "")
     steps = tuple(_steps(run.folder, {r.folder: r.title for r in run.steps}))
-    source = next(reversed(Prompts.among(state)), None)
+    source = next(reversed(PromptTable.among(state)), None)
     rows = (row for row in work.read(source) if among is None or row.id in among) if source else iter(())
     shown = _spread(rows, by, prompts)
     pictures = _Pictures(work, shown)
@@ -129,7 +129,7 @@ def _recipe(path: Path) -> str:
     """The recipe with all its options, as the run wrote it; "" if it cannot be read."""
     try:
         file = regular(path)
-        return file.read_text(encoding="utf-8", errors="replace") if file.stat().st_size < MOST_CHARACTERS else ""
+        return file.read_text(encoding="utf-8", errors="replace") if file.stat().st_size < MAX_CHARACTERS else ""
     except OSError:
         return ""
 

@@ -30,7 +30,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Table:
+class MeasureTable:
     """One measure: what it is, its lines, what else decides its numbers, its plot, and tables of many groups."""
 
     name: str
@@ -85,7 +85,7 @@ class Headline:
     unreliable: int
 
 
-def tables(view: ReportView) -> list[Table]:
+def tables(view: ReportView) -> list[MeasureTable]:
     """One table per measure, in the order of `view.measures`."""
     failed = unreliable_encoders(view.measures)
     return [_table(rows, view, failed) for rows in by_measure(view.measures).values()]
@@ -160,7 +160,7 @@ def by_measure(measures: Sequence[Measure]) -> dict[tuple[str, int], list[Measur
     return found
 
 
-def _table(every: Sequence[Measure], view: ReportView, failed: Collection[str]) -> Table:
+def _table(every: Sequence[Measure], view: ReportView, failed: Collection[str]) -> MeasureTable:
     rows, rest = split(every)
     scale = Scale.of(rows)
     arms = ordered([*view.arms, *(row.arm for row in every)], {row.arm for row in rows})
@@ -177,7 +177,7 @@ def _table(every: Sequence[Measure], view: ReportView, failed: Collection[str]) 
     )
     better = "higher is better" if rows[0].higher_is_better else "lower is better"
     compared = any(one and one.change for line in lines for one in line.cells)
-    return Table(
+    return MeasureTable(
         name=rows[0].name,
         title=_title(rows[0]),
         description=str(rows[0].detail.get(DESCRIPTION, "")),

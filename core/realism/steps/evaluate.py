@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain, takewhile
 
-from realism.data.artifacts import Artifact, Measures, Samples, Scores, Selection
+from realism.data.artifacts import Artifact, Measures, Samples, ScoreTable, Selection
 from realism.measuring.arms import gather
 from realism.measuring.encoders import of_encoders, recognition_encoders
 from realism.measuring.measures import constant_rewards, of_diversity, of_scores, of_selections, of_sets
@@ -67,14 +67,14 @@ class Evaluate(Step):
             return [f"control: arm '{self.control}' is none of the 'arms'; name it there too"]
         if self.metrics or self.diversity:
             return []
-        if not any(isinstance(a, Scores) for a in self.reads(available)):
+        if not any(isinstance(a, ScoreTable) for a in self.reads(available)):
             return ["there is nothing to evaluate: put a step 'score' before this, or name 'metrics' or 'diversity'"]
         unscored = [arm for arm in self.arms if not rewards_of(available, arm)]
         return [f"arms: no score of arm '{arm}'; put a step 'score' before this, or leave it out" for arm in unscored]
 
     def reads(self, available: Artifacts) -> list[Artifact]:
         samples = samples_of(available, self.arms)
-        scores = [scores for one in samples for scores in Scores.among(available, one.arm)]
+        scores = [scores for one in samples for scores in ScoreTable.among(available, one.arm)]
         return [*samples, *([Samples(self.control)] if self.control else []), *scores, *self._unmeasured(available)]
 
     def _unmeasured(self, available: Artifacts) -> list[Selection]:

@@ -15,14 +15,14 @@ from realism.parts.embedder import Embedder
 from realism.parts.work import StepRecord
 from realism.runs.parts_in_use import parts_in_use
 from realism.runs.progress import Bar
-from realism.runs.work import NoPlugins, StepWork
+from realism.runs.work import PassiveHost, StepWork
 
 Given = Mapping[Artifact, Path | Sequence[Row]]
 """Artifacts that are there: each where it lies, or the rows of its table."""
 
 
 @dataclass
-class NoRun(NoPlugins):
+class NoRun(PassiveHost):
     """Stands for a run that has done nothing, says nothing, and has no plugins."""
 
     folder: Path
@@ -37,9 +37,6 @@ class NoRun(NoPlugins):
 
     def versions(self) -> dict[str, str]:
         return {}
-
-    def say(self, text: str) -> None:
-        pass
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)
