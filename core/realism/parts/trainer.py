@@ -28,8 +28,15 @@ class Trainer(Part):
 
     @property
     @abstractmethod
-    def trains(self) -> Tunable:
-        """The part that uses what is learnt: one of this trainer's options."""
+    def trains(self) -> Tunable | Mapping[str, Tunable]:
+        """The part that uses what is learnt, one of this trainer's options; or several, each by the name of the
+        folder that `save` writes for it."""
+
+    @property
+    def trained_parts(self) -> Mapping[str, Tunable]:
+        """All that it trains, by the folder below that of `save`; the folder of a single one is "."."""
+        trains = self.trains
+        return trains if isinstance(trains, Mapping) else {".": trains}
 
     @abstractmethod
     def length(self, batches: int) -> int:
@@ -62,4 +69,5 @@ class Trainer(Part):
 
     @abstractmethod
     def save(self, module: lightning.LightningModule, folder: Path) -> None:
-        """Write what was learnt (safetensors) into an existing folder."""
+        """Write what was learnt (safetensors) into an existing folder; of several parts, into the folder in it that
+        has the name of each in `trains`, which exists. The module is fitted no further after the last call."""

@@ -157,6 +157,9 @@ class StepWork:
     def advance(self, items: int, kept: bool = False) -> None:
         self._bar(items, kept)
 
+    def note(self, text: str) -> None:
+        self._bar.note(text)
+
     def say(self, text: str) -> None:
         self._host.say(f"  {text}")
 

@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-import zipfile
-from collections.abc import Iterable, Sequence, Sized
+import contextlib
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from realism.base.files import atomic_folder
-from realism.data.artifacts import Artifact, Weights
+from realism.data.artifacts import Artifact, Curves, Weights
 from realism.parts import Trainer
-from realism.parts.returned import a_kind, hold
+from realism.parts.returned import hold
 from realism.parts.step import Artifacts, Step
 from realism.parts.work import Work
 
 if TYPE_CHECKING:
-    from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-
-warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")  # Lightning's own call
-warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # a killed fit goes on from it
+    from lightning import LightningModule
 
 
 @dataclass
 class Train(Step):
-    """Fit a trainer with Lightning; a killed fit goes on from its last checkpoint."""
+    """Fit a trainer with Lightning; a killed fit goes on from its last checkpoint.
+
+    What the fit logs is kept as curves: the loss, the learning rate, the norm of the gradient before it is clipped, and
+    all else that the trainer's module logs.
+    """
 
     trainer: Trainer
     """What learns. Options of the trainer may be written here: {trainer: lora, steps: 2500}."""
 
     def title(self) -> str:
-        return f"train {self.trainer.trains.part_name}"
+        return f"train {', '.join(self._names)}"
+
+    @property
+    def _names(self) -> list[str]:
+        """What the recipe calls the parts that are trained; curves and snapshots belong to the first."""
+        return [part.part_name for part in self.trainer.trained_parts.values()]
+
+    def _curves(self, available: Artifacts) -> Curves:
+        return Curves(self._names[0], 1 + len(Curves.among(available, self._names[0])))
 
     def conflicts(self, available: Artifacts) -> list[str]:
         return self.trainer.conflicts(available)
@@ -41,75 +49,27 @@ class Train(Step):
         return self.trainer.reads(available)
 
     def writes(self, available: Artifacts) -> list[Artifact]:
-        return [Weights(self.trainer.trains.part_name)]
+        return [*map(Weights, self._names), self._curves(available)]
 
     def run(self, work: Work) -> None:
-        import lightning
+        from realism.steps.train_curves import CurveRecorder
+        from realism.steps.train_fit import fit
 
-        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # it greets; the run has a bar and a log
-        lightning.seed_everything(work.seed, verbose=False)
-        module, data = self.trainer.module(), self.trainer.data(work)
-        hold(self.trainer, _fit_error(module, data))
-        last = work.folder / "checkpoints" / "last.ckpt"
-        goes_on = zipfile.is_zipfile(last)
-        if last.exists() and not goes_on:
-            work.warn(f"{work.title}: the checkpoint '{last}' is damaged; the fit begins anew")
-        steps, by_epoch = self.trainer.length(len(data)), self.trainer.checkpoint_every is None
-        hold(self.trainer, _length_error(steps, len(data) if by_epoch else 1))
-        fit = lightning.Trainer(
-            max_steps=-1 if by_epoch else steps,  # with both given, a resumed fit would count its epochs wrongly
-            max_epochs=steps // len(data) if by_epoch else -1,
-            devices=1,  # more would start this command again, against the run's own lock
-            callbacks=[_checkpoints(last.parent, self.trainer.checkpoint_every), _shown(work, steps)],
-            default_root_dir=work.folder,
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            **self.trainer.fit_options(),
-        )
-        fit.fit(module, data, ckpt_path=str(last) if goes_on else None, weights_only=True)
-        with atomic_folder(work.folder / Weights(self.trainer.trains.part_name).place) as folder:
-            self.trainer.save(module, folder)
-            hold(self.trainer, None if any(folder.iterdir()) else "save wrote nothing")
+        curves = CurveRecorder(work.note)
+        one = contextlib.nullcontext({"devices": 1})
+        module = fit(self.trainer, work, [curves], loggers=[curves], group=one)
+        work.write(self._curves(work.state), curves.rows())
+        with atomic_folder(work.folder / "weights") as folder:
+            self._save(module, folder)
 
-
-def _fit_error(module: Any, data: Any) -> str | None:
-    """One sentence unless Lightning can fit the module on the data."""
-    import lightning
-
-    if not isinstance(module, lightning.LightningModule):
-        return f"module gave {a_kind(module)}, not a LightningModule"
-    if not isinstance(data, Sized) or not isinstance(data, Iterable):
-        return f"data gave {a_kind(data)}, not a DataLoader of known length"
-    return None if len(data) else "data gave a DataLoader without a batch"
-
-
-def _length_error(steps: Any, least: int) -> str | None:
-    if not isinstance(steps, int) or isinstance(steps, bool):
-        return f"length gave {a_kind(steps)}, not a number of steps"
-    return None if steps >= least else f"length gave {steps}, not {least} steps or more"
-
-
-def _checkpoints(folder: Path, every: int | None) -> ModelCheckpoint:
-    from lightning.pytorch.callbacks import ModelCheckpoint
-
-    when: dict[str, Any] = {"every_n_train_steps": every} if every else {"every_n_epochs": 1}
-    return ModelCheckpoint(dirpath=folder, save_last=True, **when)
-
-
-def _shown(work: Work, steps: int) -> Callback:
-    """Moves the run's own bar with every optimiser step."""
-    from lightning.pytorch.callbacks import LambdaCallback
-
-    seen = [0]
-
-    def start(trainer: Any, module: Any) -> None:
-        work.expect(steps)
-        seen[0] = trainer.global_step
-        work.advance(seen[0], kept=True)
-
-    def step(trainer: Any, *_: Any) -> None:
-        work.advance(trainer.global_step - seen[0])
-        seen[0] = trainer.global_step
-
-    return LambdaCallback(on_train_start=start, on_train_batch_end=step)
+    def _save(self, module: LightningModule, folder: Path) -> None:
+        """Write what was learnt: a folder for each part that was trained, called as the last part of its place."""
+        saved = folder / ".saved"
+        for name in self.trainer.trained_parts:
+            (saved / name).mkdir(parents=True, exist_ok=True)
+        self.trainer.save(module, saved)
+        for name, part in self.trainer.trained_parts.items():
+            wrote = any((saved / name).iterdir())
+            hold(self.trainer, None if wrote else f"save wrote nothing{'' if name == '.' else f' for {name}'}")
+            (saved / name).rename(folder / PurePosixPath(Weights(part.part_name).place).name)
+        shutil.rmtree(saved, ignore_errors=True)
