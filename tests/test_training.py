@@ -1,7 +1,8 @@
-"""What a user relies on while something learns: curves, several outputs, and that a fit tells the same however it ran."""
+"""What a user relies on while something learns: curves, and parts that are trained together."""
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -86,7 +87,7 @@ def test_a_long_fit_has_as_few_points_as_fit_on_a_page_evenly_and_the_last():
     steps = [step for step, value in curve.points() if value == math.sqrt(step)]
     assert MOST_POINTS / 2 <= len(steps) <= MOST_POINTS + 1
     assert steps[0] == 1 and steps[-1] == seen
-    assert len({b - a for a, b in zip(steps[:-2], steps[1:-1], strict=True)}) == 1
+    assert len({b - a for a, b in itertools.pairwise(steps[:-1])}) == 1
 
 
 PAIR = """\
