@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,6 +20,8 @@ from realism_generators.tuning import FILE, LoRATunable, sort_metadata
 
 if TYPE_CHECKING:
     import lightning
+    from PIL import Image
+    from realism.data.types import Request, Unmade
     from torch.utils.data import DataLoader
 
 PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
@@ -144,6 +146,10 @@ class LoRATrainer(Trainer):
             yield work.root / sample.image, sample.text, weight
         if self.weight and not heaviest:
             raise RealismError(f"weight: reward '{self.weight}' is 0 for every sample, so there is nothing to learn")
+
+    def draw(self, module: lightning.LightningModule, requests: Sequence[Request]) -> Sequence[Image.Image | Unmade]:
+        with self.generator.drawing(module.pipeline):
+            return self.generator.generate(requests)
 
     def save(self, module: lightning.LightningModule, folder: Path) -> None:
         self.generator.save_adapter(module.pipeline, folder)

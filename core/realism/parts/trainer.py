@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import copy
+import tempfile
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from realism.parts.base import Part
+from realism.parts.generator import Generator
 from realism.parts.tunable import Tunable
 
 if TYPE_CHECKING:
     import lightning
+    from PIL import Image
     from torch.utils.data import DataLoader
 
     from realism.data.artifacts import Artifact
+    from realism.data.types import Request, Unmade
     from realism.parts.step import Artifacts
     from realism.parts.work import Work
 
@@ -70,4 +75,21 @@ class Trainer(Part):
     @abstractmethod
     def save(self, module: lightning.LightningModule, folder: Path) -> None:
         """Write what was learnt (safetensors) into an existing folder; of several parts, into the folder in it that
-        has the name of each in `trains`, which exists. The module is fitted no further after the last call."""
+        has the name of each in `trains`, which exists."""
+
+    def draw(self, module: lightning.LightningModule, requests: Sequence[Request]) -> Sequence[Image.Image | Unmade]:
+        """What the generator that it trains, the first of them, makes of requests with what the module has learnt so
+        far. Called in the middle of a fit, of which it must change nothing; random generators and the modes of the
+        module are put back by the caller.
+
+        As it is, a copy of the generator uses what `save` writes, and loads its model for that. Override it where the
+        module has the generator's own model in it."""
+        name, generator = next((n, p) for n, p in self.trained_parts.items() if isinstance(p, Generator))
+        drawing: Any = copy.copy(generator)
+        with tempfile.TemporaryDirectory() as folder:
+            for each in self.trained_parts:
+                (Path(folder) / each).mkdir(exist_ok=True)
+            self.save(module, Path(folder))
+            drawing.use_weights(Path(folder) / name)
+            pictures: Sequence[Image.Image | Unmade] = drawing.generate(requests)
+        return pictures

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Le
 
 from realism.base.files import atomic_folder
-from realism.data.artifacts import Artifact, Curves, Weights
-from realism.parts import Trainer
+from realism.data.artifacts import Artifact, Curves, Prompts, Snapshots, Weights
+from realism.data.types import Prompt, Request, request_seed
+from realism.parts import Generator, Trainer
 from realism.parts.returned import hold
 from realism.parts.step import Artifacts, Step
 from realism.parts.work import Work
 
 if TYPE_CHECKING:
     from lightning import LightningModule
+    from lightning.pytorch.callbacks import Callback
+
+
+@dataclass(frozen=True)
+class SnapshotOptions:
+    """Pictures that a generator draws while it is fitted: before the first optimiser step, now and then, and after the
+    last. Noise is that of `generate`, so the last are what `generate` draws of these prompts after the step."""
+
+    every: Annotated[int, Ge(0), Le(10_000_000)] = 0
+    """After how many optimiser steps it draws; 0 draws nothing at all."""
+    prompts: Annotated[int, Ge(1), Le(1000)] = 4
+    """How many of the recipe's prompts it draws: the first so many, one picture each."""
 
 
 @dataclass
@@ -30,6 +46,8 @@ class Train(Step):
 
     trainer: Trainer
     """What learns. Options of the trainer may be written here: {trainer: lora, steps: 2500}."""
+    snapshots: SnapshotOptions = field(default_factory=SnapshotOptions)
+    """Pictures of fixed prompts while a generator is fitted, such as {every: 500}. The fit is the same without."""
 
     def title(self) -> str:
         return f"train {', '.join(self._names)}"
@@ -39,28 +57,53 @@ class Train(Step):
         """What the recipe calls the parts that are trained; curves and snapshots belong to the first."""
         return [part.part_name for part in self.trainer.trained_parts.values()]
 
-    def _curves(self, available: Artifacts) -> Curves:
-        return Curves(self._names[0], 1 + len(Curves.among(available, self._names[0])))
+    @property
+    def _generator(self) -> Generator | None:
+        """What draws the snapshots: the first generator that is trained."""
+        return next((part for part in self.trainer.trained_parts.values() if isinstance(part, Generator)), None)
+
+    def _fit(self, available: Artifacts) -> tuple[Curves, Snapshots]:
+        """What tells of the fit."""
+        name = self._names[0]
+        number = 1 + len(Curves.among(available, name))
+        return Curves(name, number), Snapshots(name, number)
+
+    def options_error(self) -> str | None:
+        if self.snapshots.every and self._generator is None:
+            return f"snapshots: '{self._names[0]}' is no generator, so it has nothing to draw; leave 'snapshots' out"
+        return None
 
     def conflicts(self, available: Artifacts) -> list[str]:
         return self.trainer.conflicts(available)
 
     def reads(self, available: Artifacts) -> Sequence[Artifact]:
-        return self.trainer.reads(available)
+        return [*self.trainer.reads(available), *([Prompts()] if self.snapshots.every else [])]
 
     def writes(self, available: Artifacts) -> list[Artifact]:
-        return [*map(Weights, self._names), self._curves(available)]
+        curves, snapshots = self._fit(available)
+        return [*map(Weights, self._names), curves, *([snapshots] if self.snapshots.every else [])]
 
     def run(self, work: Work) -> None:
         from realism.steps.train_curves import CurveRecorder
         from realism.steps.train_fit import fit
 
-        curves = CurveRecorder(work.note)
+        curves, told = CurveRecorder(work.note), self._fit(work.state)[0]
         one = contextlib.nullcontext({"devices": 1})
-        module = fit(self.trainer, work, [curves], loggers=[curves], group=one)
-        work.write(self._curves(work.state), curves.rows())
+        module = fit(self.trainer, work, [curves, *self._drawers(work)], loggers=[curves], group=one)
+        work.write(told, curves.rows())
         with atomic_folder(work.folder / "weights") as folder:
             self._save(module, folder)
+
+    def _drawers(self, work: Work) -> list[Callback]:
+        from realism.steps.train_snapshots import SnapshotDrawer
+
+        if not self.snapshots.every or self._generator is None:
+            return []
+        rows = itertools.islice(work.read(Prompts()), self.snapshots.prompts)
+        prompts = [Prompt(**vars(row)) for row in rows]
+        requests = [Request(prompt, request_seed(work.seed, prompt.id, 0)) for prompt in prompts]
+        target = self._fit(work.state)[1]
+        return [SnapshotDrawer(self.trainer, self._generator, requests, self.snapshots.every, work, target)]
 
     def _save(self, module: LightningModule, folder: Path) -> None:
         """Write what was learnt: a folder for each part that was trained, called as the last part of its place."""
