@@ -1,4 +1,4 @@
-"""Pictures of fixed prompts that a generator draws while it learns: those of its weights then, and no part of the fit."""
+"""What a generator draws of fixed prompts while it learns: pictures of its weights then, and no part of the fit."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import csv
 import io
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -21,7 +22,7 @@ from realism.data.rows import Skipped
 from realism.data.state import State
 from realism.parts import Part
 from realism.parts.embedder import Embedder
-from realism.parts.work import RunInfo, Shard, Table
+from realism.parts.work import RunInfo, Shard, StepRecord, Table
 from realism.runs.progress import Bar
 
 if TYPE_CHECKING:
@@ -67,6 +68,30 @@ class NoPlugins:
 
     def report_scores(self, step: str, arm: str, reward: str, given: Mapping[str, float]) -> None:
         """Nobody is told."""
+
+
+@dataclass
+class NoRun(NoPlugins):
+    """Stands for a run that has done nothing, says nothing, and has no plugins."""
+
+    folder: Path
+    steps: list[StepRecord] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    """What was warned of."""
+
+    name = description = fingerprint = error = ""
+    seeds: tuple[int, ...] = (0,)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    skipped_limit = 0.1
+
+    def versions(self) -> dict[str, str]:
+        return {}
+
+    def say(self, text: str) -> None:
+        pass
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
 
 
 class StepWork:
