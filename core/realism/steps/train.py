@@ -20,6 +20,7 @@ from realism.parts import Generator, Trainer
 from realism.parts.returned import hold
 from realism.parts.step import Artifacts, Step
 from realism.parts.work import Work
+from realism.steps.train_trackers import Tracker, tracking, trackers_error
 
 if TYPE_CHECKING:
     from lightning import LightningModule
@@ -53,7 +54,11 @@ class Train(Step):
     """How many GPUs of this machine fit it together, or processes where there is no GPU. Each takes its rows of every
     batch, so a batch is as large as without, and what is learnt the same to about 1e-5."""
 
-    speed_options = ("devices",)
+    trackers: list[Tracker] = field(default_factory=list)
+    """Trackers that are given the curves as well, by Lightning: what they write lies below `trackers` in the run's
+    folder. None of them sends anything, unless `--allow WANDB_API_KEY@ORIGIN` lets wandb do so."""
+
+    speed_options = ("devices", "trackers")  # neither decides what is learnt, to rounding
 
     def title(self) -> str:
         return f"train {', '.join(self._names)}"
@@ -77,7 +82,7 @@ class Train(Step):
     def options_error(self) -> str | None:
         if self.snapshots.every and self._generator is None:
             return f"snapshots: '{self._names[0]}' is no generator, so it has nothing to draw; leave 'snapshots' out"
-        return None
+        return trackers_error(self.trackers)
 
     def conflicts(self, available: Artifacts) -> list[str]:
         return self.trainer.conflicts(available)
@@ -95,11 +100,13 @@ class Train(Step):
         from realism.steps.train_processes import fit_in_processes
 
         curves, told = CurveRecorder(work.note), self._fit(work.state)[0]
-        fitted = partial(fit, self.trainer, work, [curves, *self._drawers(work)], loggers=[curves])
-        if self.devices == 1:
-            module = fitted(group=contextlib.nullcontext({"devices": 1}))
-        else:
-            module = fit_in_processes(self.trainer, work, self.devices, lambda group: fitted(group=group))
+        callbacks = [curves, *self._drawers(work)]
+        with tracking(self.trackers, work) as loggers:
+            fitted = partial(fit, self.trainer, work, callbacks, loggers=[curves, *loggers])
+            if self.devices == 1:
+                module = fitted(group=contextlib.nullcontext({"devices": 1}))
+            else:
+                module = fit_in_processes(self.trainer, work, self.devices, lambda group: fitted(group=group))
         work.write(told, curves.rows())
         with atomic_folder(work.folder / "weights") as folder:
             self._save(module, folder)
