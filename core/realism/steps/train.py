@@ -20,7 +20,7 @@ from realism.parts import Generator, Trainer
 from realism.parts.returned import hold
 from realism.parts.step import Artifacts, Step
 from realism.parts.work import Work
-from realism.steps.train_trackers import Tracker, tracking, trackers_error
+from realism.steps.train_trackers import Tracker, trackers_error, tracking
 
 if TYPE_CHECKING:
     from lightning import LightningModule

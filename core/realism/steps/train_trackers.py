@@ -22,11 +22,17 @@ WANDB_KEY = "WANDB_API_KEY"
 
 def trackers_error(names: Sequence[Tracker]) -> str | None:
     """One sentence if a tracker is not installed, or named twice."""
-    lacking = next((name for name in names if find_spec(name) is None), None)
+    lacking = next((name for name in names if not _is_installed(name)), None)
     if lacking:
         return f"trackers: '{lacking}' is not installed; pip install 'realism[{lacking}]', or leave it out"
     twice = next((name for name in names if names.count(name) > 1), None)
     return f"trackers: '{twice}' is named twice" if twice else None
+
+
+def _is_installed(name: str) -> bool:
+    """Whether there is a package of that name, and not only a folder, such as wandb leaves where it works."""
+    found = find_spec(name)
+    return found is not None and found.origin is not None
 
 
 @contextmanager
@@ -64,9 +70,14 @@ def _wandb(folder: Path, work: Work) -> Logger:
     private = {"x_disable_meta": True, "x_disable_stats": True, "x_disable_machine_info": True}
     where = {"base_url": place, "mode": "online"} if place else {"mode": "offline"}
     settings = wandb.Settings(**quiet, **private, **where)
-    return WandbLogger(
+    logger = WandbLogger(
         work.folder.name, str(folder), offline=not place, project=work.run.name or "realism", settings=settings
     )
+    assert logger.experiment is not None  # it begins now
+    for path in folder.rglob("*"):
+        if path.is_symlink():  # to a log of its own elsewhere; a run's folder with a link in it is refused
+            path.unlink()
+    return logger
 
 
 def _mlflow(folder: Path, work: Work) -> Logger:
