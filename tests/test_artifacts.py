@@ -88,7 +88,8 @@ def test_what_is_not_there_is_said_with_what_is_and_the_nearest_name():
 
 @given(st.sampled_from(sorted(KINDS)), NAMES, NAMES)
 def test_any_artifact_comes_back_from_the_files_of_a_run(kind, first, second):
-    names = {"Selection": (first, 3), "Scores": (first, second), "Maps": (first, second)}
+    counted = dict.fromkeys(("Selection", "Curves", "Snapshots"), (first, 3))
+    names = counted | {"Scores": (first, second), "Maps": (first, second)}
     cls = KINDS[kind]
     artifact = cls(*names.get(cls.__name__, (first,)))
     assert Artifact.from_json(artifact.as_json()) == artifact

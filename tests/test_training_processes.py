@@ -74,6 +74,21 @@ def test_two_processes_learn_what_one_does(run, write_recipe, text, part):
     assert [value for *_, value in theirs] == pytest.approx([value for *_, value in curves], rel=1e-4, abs=1e-6)
 
 
+def test_a_module_that_knows_of_one_process_learns_the_same_in_three(run, write_recipe):
+    text = """\
+parts:
+  learner: {use: toy_learner}
+  teacher: {use: toy_trainer, generator: learner}
+prompts: {use: toy_prompts, count: 3}
+steps:
+  - generate: {generator: learner}
+  - train: {trainer: teacher, steps: 9}
+"""
+    weights, curves = told(run(write_recipe(text), out="one"), "learner")
+    same, theirs = told(run(write_recipe(text), "steps[1].train.devices=3", out="three"), "learner")
+    assert torch.equal(weights["grey"], same["grey"]) and curves == theirs
+
+
 @pytest.mark.slow
 def test_a_fit_that_was_killed_goes_on_in_two_processes_and_ends_with_equal_bytes(run, write_recipe, monkeypatch):
     calm = told(run(write_recipe(with_two(REFLECTIVE)), out="calm"), "real")

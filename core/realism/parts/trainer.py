@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 
 
 class Trainer(Part):
-    """Learns from what earlier steps made; Lightning fits it, so that strategies, precision and checkpoints are its."""
+    """Learns from what earlier steps made; Lightning fits it, so that strategies, precision and checkpoints are its.
+
+    A fit may have several processes. Each makes the module and the data, and is given the same whole batches; Lightning
+    takes the mean of their gradients. So a module that knows nothing of it learns the same as in one process, and no
+    faster. It is faster if it computes its `realism.parts.shares.share` of the rows: with a loss that is the sum over
+    its rows times `processes() / n` where that of the whole batch is a mean over n rows, or with the loss of the whole
+    batch over rows that are `gathered`. Only the first process saves and draws.
+    """
 
     family = "trainer"
     checkpoint_every: ClassVar[int | None] = 100
@@ -36,12 +43,6 @@ class Trainer(Part):
     def trains(self) -> Tunable | Mapping[str, Tunable]:
         """The part that uses what is learnt, one of this trainer's options; or several, each by the name of the
         folder that `save` writes for it."""
-
-    @property
-    def trained_parts(self) -> Mapping[str, Tunable]:
-        """All that it trains, by the folder below that of `save`; the folder of a single one is "."."""
-        trains = self.trains
-        return trains if isinstance(trains, Mapping) else {".": trains}
 
     @abstractmethod
     def length(self, batches: int) -> int:
@@ -84,12 +85,18 @@ class Trainer(Part):
 
         As it is, a copy of the generator uses what `save` writes, and loads its model for that. Override it where the
         module has the generator's own model in it."""
-        name, generator = next((n, p) for n, p in self.trained_parts.items() if isinstance(p, Generator))
+        name, generator = next((n, p) for n, p in trained_parts(self).items() if isinstance(p, Generator))
         drawing: Any = copy.copy(generator)
         with tempfile.TemporaryDirectory() as folder:
-            for each in self.trained_parts:
+            for each in trained_parts(self):
                 (Path(folder) / each).mkdir(exist_ok=True)
             self.save(module, Path(folder))
             drawing.use_weights(Path(folder) / name)
             pictures: Sequence[Image.Image | Unmade] = drawing.generate(requests)
         return pictures
+
+
+def trained_parts(trainer: Trainer) -> Mapping[str, Tunable]:
+    """All parts that it trains, by the folder below that of `save`, which is "." for a single one."""
+    trains = trainer.trains
+    return trains if isinstance(trains, Mapping) else {".": trains}

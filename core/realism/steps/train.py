@@ -19,6 +19,7 @@ from realism.data.types import Prompt, Request, request_seed
 from realism.parts import Generator, Trainer
 from realism.parts.returned import hold
 from realism.parts.step import Artifacts, Step
+from realism.parts.trainer import trained_parts
 from realism.parts.work import Work
 from realism.steps.train_trackers import Tracker, trackers_error, tracking
 
@@ -66,12 +67,12 @@ class Train(Step):
     @property
     def _names(self) -> list[str]:
         """What the recipe calls the parts that are trained; curves and snapshots belong to the first."""
-        return [part.part_name for part in self.trainer.trained_parts.values()]
+        return [part.part_name for part in trained_parts(self.trainer).values()]
 
     @property
     def _generator(self) -> Generator | None:
         """What draws the snapshots: the first generator that is trained."""
-        return next((part for part in self.trainer.trained_parts.values() if isinstance(part, Generator)), None)
+        return next((part for part in trained_parts(self.trainer).values() if isinstance(part, Generator)), None)
 
     def _fit(self, available: Artifacts) -> tuple[Curves, Snapshots]:
         """What tells of the fit."""
@@ -125,10 +126,10 @@ class Train(Step):
     def _save(self, module: LightningModule, folder: Path) -> None:
         """Write what was learnt: a folder for each part that was trained, called as the last part of its place."""
         saved = folder / ".saved"
-        for name in self.trainer.trained_parts:
+        for name in trained_parts(self.trainer):
             (saved / name).mkdir(parents=True, exist_ok=True)
         self.trainer.save(module, saved)
-        for name, part in self.trainer.trained_parts.items():
+        for name, part in trained_parts(self.trainer).items():
             wrote = any((saved / name).iterdir())
             hold(self.trainer, None if wrote else f"save wrote nothing{'' if name == '.' else f' for {name}'}")
             (saved / name).rename(folder / PurePosixPath(Weights(part.part_name).place).name)
