@@ -28,7 +28,7 @@ from realism.plugins import hooks
 from realism.plugins.manager import Plugins, installed
 from realism.plugins.registry import PART_FAMILIES, Entry, Registry
 from realism.recipe.load import shipped
-from realism.recipe.options import Option, told_options
+from realism.recipe.options import Option, documented_options
 from realism.recipe.reader import read_yaml
 from realism.testing import suite_of
 from typer.core import TyperGroup
@@ -96,7 +96,9 @@ def written_default(option: Option) -> str:
 
 
 def options_table(cls: type[Part]) -> Iterator[str]:
-    rows = [(f"`{o.name}`", f"`{type_name(o.hint)}`", written_default(o), prose(o.doc)) for o in told_options(cls)]
+    rows = [
+        (f"`{o.name}`", f"`{type_name(o.hint)}`", written_default(o), prose(o.doc)) for o in documented_options(cls)
+    ]
     if rows:
         yield from table(("option", "type", "default", "what it is"), *rows)
     else:

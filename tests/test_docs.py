@@ -18,7 +18,7 @@ import pytest
 import toys
 import typer
 import yaml
-from documents import AWAITED, BLOCKS, MINIATURES, PAGES, Block, blocks
+from documents import AWAITED, BLOCKS, MINIATURES, PAGES, CodeBlock, blocks
 from realism import Step
 from realism.base.errors import RealismError
 from realism.cli.app import app
@@ -33,7 +33,7 @@ from world import ROOT
 shown, plugins, here = documents.shown, documents.plugins, documents.here
 
 
-def as_recipe(block: Block) -> str:
+def as_recipe(block: CodeBlock) -> str:
     """A block as a recipe of its own: a fragment stands below `extends: base.yaml`."""
     data = yaml.safe_load(block.text)
     assert set(data) <= set(TOP), f"{block}: {set(data) - set(TOP)}"
@@ -41,7 +41,7 @@ def as_recipe(block: Block) -> str:
 
 
 @blocks("yaml")
-def test_each_recipe_is_accepted(block: Block, here: Path, plugins: Plugins) -> None:
+def test_each_recipe_is_accepted(block: CodeBlock, here: Path, plugins: Plugins) -> None:
     text = as_recipe(block)
     if not MINIATURES or not all(MINIATURES):
         pytest.skip("the garden or its miniatures are not there")
@@ -55,7 +55,7 @@ def test_each_recipe_is_accepted(block: Block, here: Path, plugins: Plugins) -> 
 
 
 @blocks("console")
-def test_what_a_command_prints_is_what_is_shown(block: Block, here: Path, plugins: Plugins) -> None:
+def test_what_a_command_prints_is_what_is_shown(block: CodeBlock, here: Path, plugins: Plugins) -> None:
     if not MINIATURES or not all(MINIATURES):
         pytest.skip("the garden or its miniatures are not there")
     command, _, output = block.text.partition("\n")
@@ -70,7 +70,7 @@ def plain(output: str) -> list[str]:
     return [" ".join(line.split()) for line in output.splitlines() if not line.startswith(" " * 20)]
 
 
-def commands() -> Iterator[tuple[Block, str]]:
+def commands() -> Iterator[tuple[CodeBlock, str]]:
     for block in BLOCKS:
         if block.language in ("sh", "console"):
             for line in block.text.splitlines():
@@ -79,7 +79,7 @@ def commands() -> Iterator[tuple[Block, str]]:
 
 
 @pytest.mark.parametrize(("block", "command"), list(commands()), ids=[f"{b}: {c}" for b, c in commands()])
-def test_each_command_exists(block: Block, command: str) -> None:
+def test_each_command_exists(block: CodeBlock, command: str) -> None:
     program, *arguments = shlex.split(command)
     if program == "make":
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -116,7 +116,7 @@ class Seen:
 
 
 @blocks("python")
-def test_each_piece_of_code_compiles(block: Block) -> None:
+def test_each_piece_of_code_compiles(block: CodeBlock) -> None:
     compile(block.text, str(block), "exec")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from realism.base.errors import RealismError
-from realism.base.features import Rows
+from realism.base.features import FeatureRows
 from realism.data.rows import NOT_KNOWN, Sample
 from realism.measuring.arms import Arm, Gathered, Group
 from realism.measuring.evaluation import REAL, ArmFeatures, measure_floor, measure_set
@@ -61,17 +61,17 @@ def test_a_table_says_what_real_images_score_at_the_same_number(run, write_recip
 
 def test_a_floor_holds_half_of_the_real_images_against_the_rest_where_they_are_few():
     real, subjects = unit_rows(9, 4), {f"r{i}": "" for i in range(9)}
-    assert measure_floor(METRIC, Rows.of(real), subjects, 100, 0)["n"] == 4
-    assert measure_floor(METRIC, Rows.of(real), subjects, 100, 0) == measure_floor(
-        METRIC, Rows.of(real), subjects, 100, 0
+    assert measure_floor(METRIC, FeatureRows.of(real), subjects, 100, 0)["n"] == 4
+    assert measure_floor(METRIC, FeatureRows.of(real), subjects, 100, 0) == measure_floor(
+        METRIC, FeatureRows.of(real), subjects, 100, 0
     )
-    assert measure_floor(METRIC, Rows.of(real[:3]), {"a": "", "b": "", "c": ""}, 100, 0) == {}
+    assert measure_floor(METRIC, FeatureRows.of(real[:3]), {"a": "", "b": "", "c": ""}, 100, 0) == {}
 
 
 def test_both_halves_of_a_floor_have_each_subject_in_proportion():
     real = np.array([[1.0, 0.0]] * 20 + [[0.0, 1.0]] * 10)
     subjects = {f"r{i}": "rose" if i < 20 else "iris" for i in range(30)}
-    assert measure_floor(METRIC, Rows.of(real), subjects, 100, 0)["value"] == 0
+    assert measure_floor(METRIC, FeatureRows.of(real), subjects, 100, 0)["value"] == 0
 
 
 def test_a_difference_of_distances_is_over_the_prompts_that_both_arms_have():
@@ -80,18 +80,19 @@ def test_a_difference_of_distances_is_over_the_prompts_that_both_arms_have():
     prompts = [f"p{i}" for i in range(20)]
     far = np.concatenate([shared, np.full((20, 3), 50.0)])
     arms = {
-        "none": ArmFeatures(Rows.of(shared), prompts),
-        "more": ArmFeatures(Rows.of(far), [*prompts, *(f"other {p}" for p in prompts)]),
+        "none": ArmFeatures(FeatureRows.of(shared), prompts),
+        "more": ArmFeatures(FeatureRows.of(far), [*prompts, *(f"other {p}" for p in prompts)]),
     }
-    none, more = measure_set(METRIC, arms, Rows.of(real), "none", 0)
+    none, more = measure_set(METRIC, arms, FeatureRows.of(real), "none", 0)
     assert more["value"] > 100 * none["value"]
     assert more["difference"] == more["difference_low"] == more["difference_high"] == 0
 
 
 def test_arms_without_a_prompt_in_common_have_no_difference():
-    arms = {name: ArmFeatures(Rows.of(unit_rows(5, 3)), [f"{name}{i}" for i in range(5)]) for name in "ab"}
+    arms = {name: ArmFeatures(FeatureRows.of(unit_rows(5, 3)), [f"{name}{i}" for i in range(5)]) for name in "ab"}
     assert [
-        math.isnan(m.get("difference", math.nan)) for m in measure_set(METRIC, arms, Rows.of(unit_rows(9, 3)), "a", 0)
+        math.isnan(m.get("difference", math.nan))
+        for m in measure_set(METRIC, arms, FeatureRows.of(unit_rows(9, 3)), "a", 0)
     ]
 
 

@@ -12,9 +12,9 @@ import toys
 from hypothesis import given
 from hypothesis import strategies as st
 from realism.base.errors import RealismError, RecipeError
-from realism.base.features import Rows
+from realism.base.features import FeatureRows
 from realism.base.tables import read
-from realism.data.artifacts import Exhibits, Maps, Measures, Samples, Scores, Selection
+from realism.data.artifacts import Exhibits, Maps, Measures, Samples, ScoreTable, Selection
 from realism.data.rows import Exhibit, Measure, Sample, Score
 from realism.measuring.evaluation import ArmFeatures, spread_within
 from realism.measuring.selection import within
@@ -94,7 +94,7 @@ def test_a_selection_shows_what_was_accepted_and_which_question_failed(loop):
 
 def test_what_stands_behind_a_score_is_kept_with_it(loop):
     _, state = loop
-    row = next(iter(read(state.path(Scores("before", "bright")), Score)))
+    row = next(iter(read(state.path(ScoreTable("before", "bright")), Score)))
     assert row.detail["answers"][0]["question"] == "is it bright?"
 
 
@@ -123,7 +123,7 @@ def test_a_step_scores_and_selects_the_arms_it_names(run, write_recipe):
         "  - select: {best: bright, arms: [other]}\n"
     )
     state = run(write_recipe(text)).execute()
-    assert Scores("plain", "bright") not in state and len(list(read(state.path(Samples("other")), Sample))) == 8
+    assert ScoreTable("plain", "bright") not in state and len(list(read(state.path(Samples("other")), Sample))) == 8
 
 
 def test_what_is_kept_can_be_an_arm_of_its_own(run, write_recipe):
@@ -145,8 +145,10 @@ def test_scores_of_an_arm_that_a_selection_replaces_no_longer_count(run, write_r
         "  - select: {best: bright, arms: [samples], name: other}\n"
     )
     state = run(write_recipe(text)).execute()
-    ids = {artifact: [row.id for row in read(state.path(artifact), Score)] for artifact in Scores.among(state)}
-    assert ids[Scores("other", "bright")] == ids[Scores("samples", "bright")], "its scores are those of what is kept"
+    ids = {artifact: [row.id for row in read(state.path(artifact), Score)] for artifact in ScoreTable.among(state)}
+    assert ids[ScoreTable("other", "bright")] == ids[ScoreTable("samples", "bright")], (
+        "its scores are those of what is kept"
+    )
 
 
 def test_a_selection_is_told_of_once(run, write_recipe):
@@ -182,7 +184,7 @@ def test_what_was_best_is_said_where_nothing_is_good_enough(run, write_recipe):
         run(write_recipe(text))
     said = float(str(error.value).split("the best have ")[1].split("critic.brightness ")[1].split(":")[0])
     state = run(write_recipe(text[: text.index("  - select")]), out="scored").execute()
-    least = min(s.value for s in read(state.path(Scores("samples", "critic.brightness")), Score))
+    least = min(s.value for s in read(state.path(ScoreTable("samples", "critic.brightness")), Score))
     assert said == pytest.approx(least, abs=1e-3), "less is better, so the darkest is the best"
 
 
@@ -202,7 +204,7 @@ def test_what_a_selection_keeps_has_its_heatmaps(run, write_recipe, tmp_path):
 def test_diversity_is_the_mean_distance_of_the_pictures_of_one_prompt():
     random = np.random.default_rng(0)
     features, prompts = random.normal(size=(9, 5)), ["a", "b", "a", "c", "b", "a", "b", "b", "a"]
-    spread = spread_within(ArmFeatures(Rows.of(features), prompts))
+    spread = spread_within(ArmFeatures(FeatureRows.of(features), prompts))
     for prompt, value in zip(spread.prompts, spread.values, strict=True):
         rows = [f / np.linalg.norm(f) for f, p in zip(features, prompts, strict=True) if p == prompt]
         apart = [1 - a @ b for a, b in itertools.combinations(rows, 2)]

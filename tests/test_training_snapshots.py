@@ -66,9 +66,11 @@ def test_the_first_are_those_of_generate_before_and_the_last_those_after(run, wr
     assert rows[0].text == "a red square number 0"
 
 
-def test_an_adapter_in_training_draws_and_learns_the_same_bytes_as_without_drawing(run, write_recipe):
-    folder = run(write_recipe(sd()), out="drawing").folder
-    without = run(write_recipe(sd()), "steps[1].train.snapshots.every=0", out="calm").folder
+@pytest.mark.parametrize("averaged", [False, True])
+def test_an_adapter_in_training_draws_and_learns_the_same_bytes_as_without_drawing(run, write_recipe, averaged):
+    more = ["steps[1].train.ema_decay=0.9"] if averaged else []
+    folder = run(write_recipe(sd()), *more, out="drawing").folder
+    without = run(write_recipe(sd()), *more, "steps[1].train.snapshots.every=0", out="calm").folder
     assert learnt(folder) == learnt(without)
     assert list(open_run(folder)[Curves("generator", 1)]) == list(open_run(without)[Curves("generator", 1)])
     pictures, rows = snapshots(folder, "generator")

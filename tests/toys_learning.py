@@ -10,7 +10,7 @@ import lightning
 import torch
 from PIL import Image
 from realism import Generator, Request, Trainer, Tunable
-from realism.data.artifacts import Artifact, Scores
+from realism.data.artifacts import Artifact, ScoreTable
 from realism.parts.step import Artifacts, samples_of
 from realism.parts.work import Work
 from safetensors.torch import load_file, save_file
@@ -62,7 +62,7 @@ class ToyTrainer(Trainer):
         return self.steps
 
     def reads(self, available: Artifacts) -> list[Artifact]:
-        return [*samples_of(available, []), *Scores.among(available)]
+        return [*samples_of(available, []), *ScoreTable.among(available)]
 
     def module(self) -> lightning.LightningModule:
         return GreyModule()

@@ -101,7 +101,7 @@ def gather(state: State, names: Sequence[str], by: Sequence[str]) -> Gathered:
             arm.add(number, texts.setdefault(sample.text, len(texts)), values)
     for key in by:
         if key not in known:
-            available = f"{nearest(key, known)}; there are: {listed(known)}"
+            available = f"{nearest(key, known)}; available: {listed(known)}"
             raise RealismError(f"evaluate: no prompt has '{key}' in its metadata{available}")
     return Gathered(arms, list(_groups(of_key, len(prompts))), list(prompts), subjects, list(texts), lower)
 

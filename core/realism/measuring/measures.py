@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from realism.base.errors import RealismError, listed, nearest
-from realism.base.features import Rows
+from realism.base.features import FeatureRows
 from realism.base.tables import read
 from realism.data.artifacts import Selection
 from realism.data.rows import Measure, PromptSelection, RecordRow
@@ -190,7 +190,7 @@ def _bias(metric: SetMetric, n: int, real: int) -> dict[str, Any]:
     return {"bias": f"fewer than {metric.unbiased_from:,} images bias it: compare only what has the same n"}
 
 
-def _of_group(features: Rows, gathered: Gathered, arm: Arm, group: Group) -> ArmFeatures:
+def _of_group(features: FeatureRows, gathered: Gathered, arm: Arm, group: Group) -> ArmFeatures:
     at = arm.of(group)
     return ArmFeatures(features.only(at), gathered.clusters(arm, at, group))
 

@@ -17,22 +17,22 @@ def check_flow(steps: Sequence[tuple[Step, Key]], source: Source) -> None:
     """Walk through the steps with the keys of artifacts alone; problems are noted in the source."""
     available = Inventory[Artifact]()
     unread: dict[Artifact, Key] = {}
-    taught: dict[str, Part] = {}
+    trained: dict[str, Part] = {}
     for step, key in steps:
         for part in parts_of(step):
-            if isinstance(part, Tunable) and step.trained and taught.get(part.part_name, part) != part:
-                said = f"'{part.part_name}' has learnt something before, with other options than it has here"
-                source.problem(key, f"{said}: give each of the two a name of its own under 'parts'")
+            if isinstance(part, Tunable) and step.trained and trained.get(part.part_name, part) != part:
+                message = f"'{part.part_name}' was trained before, with other options than it has here"
+                source.problem(key, f"{message}: give each of the two a name of its own under 'parts'")
         for artifact in all_reads(step, available):
             unread.pop(artifact, None)
             if artifact not in available:
-                source.problem((*key, *_option(step, artifact)), artifact.lacking(available))
+                source.problem((*key, *_option(step, artifact)), artifact.missing_message(available))
         for sentence in step.conflicts(available):
             option, colon, rest = sentence.partition(": ")
             about = colon and option in {f.name for f in fields(step)}  # type: ignore[arg-type]
             source.problem((*key, option) if about else key, rest if about else sentence)
         made = dict.fromkeys(all_writes(step, available))
-        taught |= {part.part_name: part for part in parts_of(step) if Weights(part.part_name) in made}
+        trained |= {part.part_name: part for part in parts_of(step) if Weights(part.part_name) in made}
         for gone in available.make(made):
             unread.pop(gone, None)
         for artifact in made:

@@ -61,6 +61,7 @@ def notes_of(view: ReportView) -> list[tuple[str, str]]:
     return [(step, text) for step, text in dict.fromkeys(view.notes) if not any(text.endswith(one) for one in loud)]
 
 
+@lru_cache(1)
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE),

@@ -29,7 +29,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Table:
+class MeasureTable:
     """One measure: its lines, what else decides its numbers, its plot, and tables of groups that are too many."""
 
     name: str
@@ -81,7 +81,7 @@ class Headline:
     doubted: int
 
 
-def tables(view: ReportView) -> list[Table]:
+def tables(view: ReportView) -> list[MeasureTable]:
     """One table per measure, in the order of `view.measures`."""
     failed = failed_judges(view.measures)
     return [_table(rows, view, failed) for rows in by_measure(view.measures).values()]
@@ -156,7 +156,7 @@ def by_measure(measures: Sequence[Measure]) -> dict[tuple[str, int], list[Measur
     return found
 
 
-def _table(every: Sequence[Measure], view: ReportView, failed: Collection[str]) -> Table:
+def _table(every: Sequence[Measure], view: ReportView, failed: Collection[str]) -> MeasureTable:
     rows, rest = split(every)
     scale = Scale.of(rows)
     arms = ordered([*view.arms, *(row.arm for row in every)], {row.arm for row in rows})
@@ -173,7 +173,7 @@ def _table(every: Sequence[Measure], view: ReportView, failed: Collection[str]) 
     )
     better = "higher is better" if rows[0].higher_is_better else "lower is better"
     compared = any(one and one.change for line in lines for one in line.cells)
-    return Table(
+    return MeasureTable(
         name=rows[0].name,
         better=better,
         points=scale.points,

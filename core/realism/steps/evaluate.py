@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, takewhile
 
-from realism.data.artifacts import Artifact, Measures, Samples, Scores, Selection
+from realism.data.artifacts import Artifact, Measures, Samples, ScoreTable, Selection
 from realism.measuring.arms import gather
 from realism.measuring.doubts import doubts
 from realism.measuring.judges import by_reward, judging, of_judges
@@ -32,7 +32,7 @@ class Evaluate(Step):
     metrics: list[SetMetric] = field(default_factory=list)
     """Metrics of the set of an arm's images against the real ones."""
     real: Images | None = None
-    """The real images; of them, a group is held against those whose subjects it has."""
+    """The real images; of them, a group is compared with those whose subjects it has."""
     diversity: Retriever | None = None
     """The encoder in which to measure how unlike one another the pictures of one prompt are."""
     by: str | list[str] = field(default_factory=list)
@@ -68,21 +68,21 @@ class Evaluate(Step):
             return [f"control: arm '{self.control}' is none of the 'arms'; name it there too"]
         if self.metrics or self.diversity:
             return []
-        if not any(isinstance(a, Scores) for a in self.reads(available)):
+        if not any(isinstance(a, ScoreTable) for a in self.reads(available)):
             return ["there is nothing to evaluate: put a step 'score' before this, or name 'metrics' or 'diversity'"]
         unscored = [arm for arm in self.arms if not rewards_of(available, arm)]
         return [f"arms: no score of arm '{arm}'; put a step 'score' before this, or leave it out" for arm in unscored]
 
     def reads(self, available: Artifacts) -> list[Artifact]:
         samples = samples_of(available, self.arms)
-        scores = [scores for one in samples for scores in Scores.among(available, one.arm)]
-        return [*samples, *([Samples(self.control)] if self.control else []), *scores, *self._untold(available)]
+        scores = [scores for one in samples for scores in ScoreTable.among(available, one.arm)]
+        return [*samples, *([Samples(self.control)] if self.control else []), *scores, *self._unreported(available)]
 
-    def _untold(self, available: Artifacts) -> list[Selection]:
-        """The selections that no other `evaluate` has told of."""
-        told = [one for one in Measures.among(available) if one != Measures(self.name)][-1:]
-        untold = takewhile(lambda one: one not in told, reversed(list(available)))
-        return [one for one in untold if isinstance(one, Selection)][::-1]
+    def _unreported(self, available: Artifacts) -> list[Selection]:
+        """The selections that no other `evaluate` has reported."""
+        reported = [one for one in Measures.among(available) if one != Measures(self.name)][-1:]
+        unreported = takewhile(lambda one: one not in reported, reversed(list(available)))
+        return [one for one in unreported if isinstance(one, Selection)][::-1]
 
     def writes(self, available: Artifacts) -> list[Artifact]:
         return [Measures(self.name)]
@@ -98,7 +98,7 @@ class Evaluate(Step):
             *(of_diversity(self.diversity, gathered, control, work) if self.diversity else ()),
             *(of_sets(self.metrics, self.real, gathered, control, work) if self.real else ()),
             *(of_judges(self._encoders(judges), self.real, gathered.subjects, work) if self.real else ()),
-            *of_selections(self._untold(work.state), work),
+            *of_selections(self._unreported(work.state), work),
         ]
         for doubt in [*doubts(rows), *alike(gathered, rewards)]:
             work.warn(f"{work.title}: {doubt}")

@@ -17,7 +17,7 @@ from realism.data.artifacts import (
     Maps,
     Measures,
     Points,
-    Prompts,
+    PromptTable,
     References,
     Samples,
 )
@@ -73,7 +73,7 @@ class WriteReport(Step):
         measures = tuple(_measures(work))
         by = self.by or next((str(m.detail["by"]) for m in measures if m.detail.get("by")), "")
         steps = tuple(_steps(run.folder, {r.folder: r.title for r in run.steps}))
-        prompts = next(reversed(Prompts.among(state)), None)
+        prompts = next(reversed(PromptTable.among(state)), None)
         rows = (row for row in work.read(prompts) if among is None or row.id in among) if prompts else iter(())
         shown = _spread(rows, by, self.prompts)
         views = tuple(_prompt_views(shown, by, work))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge, Le
 
 from realism.base.files import atomic_folder
-from realism.data.artifacts import Artifact, Curves, Prompts, Snapshots, Weights
+from realism.data.artifacts import Artifact, Curves, PromptTable, Snapshots, Weights
 from realism.data.types import Prompt, Request, request_seed
 from realism.parts import Generator, Trainer
 from realism.parts.returned import hold
@@ -89,7 +89,7 @@ class Train(Step):
         return self.trainer.conflicts(available)
 
     def reads(self, available: Artifacts) -> Sequence[Artifact]:
-        return [*self.trainer.reads(available), *([Prompts()] if self.snapshots.every else [])]
+        return [*self.trainer.reads(available), *([PromptTable()] if self.snapshots.every else [])]
 
     def writes(self, available: Artifacts) -> list[Artifact]:
         curves, snapshots = self._fit(available)
@@ -117,7 +117,7 @@ class Train(Step):
 
         if not self.snapshots.every or self._generator is None:
             return []
-        rows = itertools.islice(work.read(Prompts()), self.snapshots.prompts)
+        rows = itertools.islice(work.read(PromptTable()), self.snapshots.prompts)
         prompts = [Prompt(**vars(row)) for row in rows]
         requests = [Request(prompt, request_seed(work.seed, prompt.id, 0)) for prompt in prompts]
         target = self._fit(work.state)[1]

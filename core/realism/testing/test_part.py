@@ -19,7 +19,7 @@ def pytest_generate_tests(metafunc: Any) -> None:
     names = metafunc.config.getoption("part")
     if not names:
         known = listed(entry.name for entry in plugins().registry.entries(*PART_FAMILIES))
-        raise pytest.UsageError(f"name a part with --part; there are: {known}")
+        raise pytest.UsageError(f"name a part with --part; available: {known}")
     found = cases(names, plugins().registry)
     metafunc.parametrize("name, contract", found, ids=["-".join(case) for case in found])
 

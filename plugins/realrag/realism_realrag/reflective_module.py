@@ -76,7 +76,7 @@ class DistinctTexts(Sampler[list[int]]):
     The images of a text are spread evenly over the epoch, so that every batch is a fair sample of the texts. There are
     as many batches as the text with the most images needs, or n / batch if that is more; batch is their size where
     that decides, give or take a few. The order depends on torch's seed when this is made, on what was
-    learnt before (hex digits) and on the epoch, which Lightning sets: a fit that was killed goes on with the same
+    learned before (hex digits) and on the epoch, which Lightning sets: a fit that was killed goes on with the same
     batches, and one that goes on from an earlier fit has others.
     """
 
