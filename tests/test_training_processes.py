@@ -86,7 +86,8 @@ steps:
 """
     weights, curves = told(run(write_recipe(text), out="one"), "learner")
     same, theirs = told(run(write_recipe(text), "steps[1].train.devices=3", out="three"), "learner")
-    assert torch.equal(weights["grey"], same["grey"]) and curves == theirs
+    torch.testing.assert_close(same["grey"], weights["grey"], rtol=1e-6, atol=0)
+    assert [value for *_, value in theirs] == pytest.approx([value for *_, value in curves], rel=1e-6)
 
 
 @pytest.mark.slow
