@@ -144,7 +144,7 @@ steps:
   - select: {best: critic.plausibility}
   - evaluate
   - project
-  - train: {trainer: teacher}
+  - train: {trainer: teacher, snapshots: {every: 5}}
   - generate: {generator: learner, name: learnt, references: none}
   - benchmark: {prompts: [held_out]}
   - report

@@ -58,7 +58,7 @@ class IPAdapter(DiffusersGenerator):
         """The arguments that switch the adapter on with the reference of the first request, or off without one."""
         from PIL import Image
 
-        if not self.adapter:
+        if not self.adapter or not self._is_attached():  # it rests while the generator learns
             return {}
         references = requests[0].references
         self.pipeline.set_ip_adapter_scale(self.adapter_scale if references else 0.0)
@@ -95,12 +95,16 @@ class IPAdapter(DiffusersGenerator):
 
     def check_no_reference(self, references: Sequence[Image.Image]) -> None:
         """Raises RealismError for references, and for a network that expects some: an adapter only works in drawing."""
-        network = self._drawing_model(self.pipeline)
-        if references or getattr(network, "encoder_hid_proj", None) or getattr(network, "image_proj", None):
+        if references or self._is_attached():
             raise RealismError(
                 f"adapter: '{self.adapter or ''}' gives references to '{self.part_name}' in drawing alone; nothing can "
                 "be trained or steered by them: leave 'adapter' out"
             )
+
+    def _is_attached(self) -> bool:
+        """Whether the network expects references."""
+        network = self._drawing_model(self.pipeline)
+        return bool(getattr(network, "encoder_hid_proj", None) or getattr(network, "image_proj", None))
 
     def _check_encoder(self, source: str | Path) -> None:
         """Raises RealismError if the encoder is on this machine and of another kind than the adapters want."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +21,8 @@ from realism_generators.tuning import FILE, LoRATunable, sort_metadata
 
 if TYPE_CHECKING:
     import lightning
+    from PIL import Image
+    from realism.data.types import Request, Unmade
     from torch.utils.data import DataLoader
 
 PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
@@ -165,6 +167,17 @@ class LoRATrainer(Trainer):
             yield work.root / sample.image, sample.text, weight
         if self.weight and not heaviest:
             raise RealismError(f"weight: reward '{self.weight}' is 0 for every sample, so nothing can be learned")
+
+    def draw(self, module: lightning.LightningModule, requests: Sequence[Request]) -> Sequence[Image.Image | Unmade]:
+        if module.ema is not None:  # which is what will be saved
+            module.ema.store(module.trainable())
+            module.ema.copy_to(module.trainable())
+        try:
+            with self.generator.drawing(module.pipeline):
+                return self.generator.generate(requests)
+        finally:
+            if module.ema is not None:
+                module.ema.restore(module.trainable())
 
     def save(self, module: lightning.LightningModule, folder: Path) -> None:
         if module.ema is not None:

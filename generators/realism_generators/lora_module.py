@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from diffusers.training_utils import EMAModel
 from realism.base.errors import RealismError
+from realism.parts.shares import WholeBatchDraws, processes, share
 from torch.utils.data import DataLoader
 
 from realism_generators.encoded_once import EncodedOnce
@@ -94,7 +95,10 @@ class LoRAModule(lightning.LightningModule):
         device, offload = self.device, self.options.generator.offload != "none"
         if offload:  # the device may be too small for the network and an encoder at a time
             self.network.to("cpu")
-        self.prepare(self.trainer.train_dataloader.rows, Path(self.trainer.default_root_dir))
+        for first in (True, False):  # what the first process has encoded and kept is read by the others
+            if first == self.trainer.is_global_zero:
+                self.prepare(self.trainer.train_dataloader.rows, Path(self.trainer.default_root_dir))
+            self.trainer.strategy.barrier()
         if offload:
             self.network.to(device)
         if self.ema is not None:
@@ -103,12 +107,16 @@ class LoRAModule(lightning.LightningModule):
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         random = torch.Generator("cpu").manual_seed(batch.seed)
         assert self.encoded is not None, "prepare() comes first"
-        mirrored = (torch.rand(len(batch.images), generator=random) < 0.5).tolist() if self.options.flip else None
-        pictures = self.encoded.pictures(batch.images, mirrored or [False] * len(batch.images), self.device)
+        n = len(batch.images)
+        mirrored = (torch.rand(n, generator=random) < 0.5).tolist() if self.options.flip else [False] * n
+        own = share(n)
+        pictures = self.encoded.pictures(batch.images[own], mirrored[own], self.device)
         texts = drop_captions(batch.texts, self.options.caption_dropout, random)
-        conditions = self.encoded.conditions(texts, self.device)
-        losses = self.options.generator.losses(pictures, conditions, random, self.options.min_snr)
-        loss = (losses * torch.tensor(batch.weights).to(losses)).mean()
+        conditions = self.encoded.conditions(texts[own], self.device)
+        with WholeBatchDraws(random, n):
+            losses = self.options.generator.losses(pictures, conditions, random, self.options.min_snr)
+        # Lightning takes the mean of the processes' gradients, of which each has a part of this mean
+        loss = (losses * torch.tensor(batch.weights[own]).to(losses)).sum() * (processes() / n)
         if not torch.isfinite(loss):
             raise RealismError(
                 f"the loss is {loss.item()} at step {self.global_step}; take a lower learning_rate, or the generator's "
@@ -117,7 +125,7 @@ class LoRAModule(lightning.LightningModule):
         return loss
 
     def on_fit_end(self) -> None:
-        if self.encoded is not None:
+        if self.encoded is not None and self.trainer.is_global_zero:
             self.encoded.delete()
 
     def configure_optimizers(self) -> Any:

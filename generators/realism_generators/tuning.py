@@ -209,6 +209,30 @@ class LoRATunable(DiffusersGenerator, Tunable):
         cast_training_params(network, torch.float32)
         return pipeline
 
+    @contextlib.contextmanager
+    def drawing(self, pipeline: Any) -> Iterator[None]:
+        """A pipeline that learns is placed for drawing, with the scale of its adapter, until the block ends; then it
+        goes on learning where it was."""
+        from realism_generators.loading import place_pipeline
+
+        network, parts = getattr(pipeline, self.network), modules(pipeline)
+        places = {name: next(part.parameters()).device for name, part in parts.items()}
+        modes = {inner: inner.training for part in parts.values() for inner in part.modules()}
+        for part in parts.values():
+            part.eval()
+        network.set_adapters(ADAPTER, self.lora.scale)
+        # layer by layer, the weights that the optimiser has would be put in the place of others
+        place_pipeline(pipeline, pick_device(self.device), "none" if self.offload == "none" else "model")
+        try:
+            yield
+        finally:
+            pipeline.remove_all_hooks()
+            network.set_adapters(ADAPTER, 1.0)
+            for name, part in parts.items():
+                part.to(places[name])
+            for inner, mode in modes.items():
+                inner.training = mode
+
     def end_training(self, pipeline: Any) -> None:
         """Put a trained pipeline back on its device, as it is placed for drawing."""
         from realism_generators.loading import place_pipeline

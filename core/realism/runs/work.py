@@ -8,6 +8,7 @@ import io
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -22,7 +23,7 @@ from realism.data.rows import Skipped
 from realism.data.state import State
 from realism.parts import Part
 from realism.parts.embedder import Embedder
-from realism.parts.work import RunInfo, Shard, Table
+from realism.parts.work import RunInfo, Shard, StepRecord, Table
 from realism.runs.progress import Bar
 
 if TYPE_CHECKING:
@@ -75,6 +76,27 @@ class PassiveHost:
 
     def report_scores(self, step: str, arm: str, reward: str, given: Mapping[str, float]) -> None:
         """Do nothing."""
+
+
+@dataclass
+class NoRun(PassiveHost):
+    """Stands for a run that has done nothing, says nothing, and has no plugins."""
+
+    folder: Path
+    steps: list[StepRecord] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    """What was warned of."""
+
+    name = description = fingerprint = error = ""
+    seeds: tuple[int, ...] = (0,)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    skipped_limit = 0.1
+
+    def versions(self) -> dict[str, str]:
+        return {}
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
 
 
 class StepWork:
@@ -164,6 +186,9 @@ class StepWork:
 
     def advance(self, items: int, kept: bool = False) -> None:
         self._bar(items, kept)
+
+    def note(self, text: str) -> None:
+        self._bar.note(text)
 
     def say(self, text: str) -> None:
         self._host.say(f"  {text}")
