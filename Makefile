@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PLUGINS := $(wildcard plugins/*)
 
-.PHONY: demo test test-all check docs env clean
+.PHONY: demo test test-all check docs docs-site env clean
 
 env: $(READY)
 
@@ -36,5 +36,10 @@ check: env
 docs: env
 	$(BIN)/python docs/generate.py
 
+docs-site: env
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo site/index.html
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) build site dist .pytest_cache .ruff_cache .mypy_cache

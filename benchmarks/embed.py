@@ -33,7 +33,7 @@ def ours(encoder: Any, paths: list[Path], out: Path, arguments: argparse.Namespa
     """Shards of rows, by the way of the step `index`."""
     from realism.base.tables import chunks
     from realism.data.rows import RecordRow
-    from realism.databases.embedding import Embedder
+    from realism.parts.embedder import Embedder
 
     records = (RecordRow(str(i), str(path)) for i, path in enumerate(paths))
     shutil.rmtree(out / "embeddings", ignore_errors=True)  # nothing is embedded twice, so each turn begins anew

@@ -182,7 +182,7 @@ def bare_step(folder: Path, samples: list[Sample], given: argparse.Namespace, *,
 
 
 def encoded_once(pipeline: Any, folder: Path, samples: list[Sample]) -> tuple[torch.Tensor, ...]:
-    """Mean and standard deviation (n, 2 c, h, w) of pictures and of mirrored ones, and what texts become, in memory."""
+    """Mean and standard deviation (n, 2 c, h, w) of pictures and of mirrored ones, and the conditioning of texts."""
     pixels = read(folder, samples)
     with torch.no_grad():
         seen = [pipeline.vae.encode(each).latent_dist for each in (pixels, pixels.flip(-1))]
@@ -196,12 +196,12 @@ def read(folder: Path, samples: list[Sample]) -> torch.Tensor:
 
 
 def texts(pipeline: Any, samples: list[Sample]) -> tuple[torch.Tensor, ...]:
-    """What the pipeline tells its network of the samples' texts."""
+    """The conditioning of the samples' texts."""
     with torch.no_grad():
-        told: tuple[torch.Tensor, ...] = pipeline.encode_prompt(
+        encoded: tuple[torch.Tensor, ...] = pipeline.encode_prompt(
             [s.text for s in samples], None, max_sequence_length=LENGTH
         )
-    return told
+    return encoded
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Write docs/reference.md from the code: `make docs`. With --check, only say whether it is in step: `make check`.
+"""Write docs/reference.md and the table of README.md from the code: `make docs`. With --check, only say whether they
+are in step: `make check`.
 
-It tells of Realism itself and of the plugins in this repository, whatever else is installed.
+They show Realism itself and the plugins in this repository, whatever else is installed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from overview import FAMILIES, anchor, title, with_overview
 from realism import parts
 from realism.base.errors import RealismError
 from realism.cli.app import app
@@ -30,24 +32,25 @@ from realism.plugins import hooks
 from realism.plugins.manager import Plugins, installed
 from realism.plugins.registry import Entry, Registry
 from realism.recipe.load import shipped
-from realism.recipe.options import Option, told_options
+from realism.recipe.options import Option, documented_options
 from realism.recipe.reader import read_yaml
 from realism.testing import TunableSuite
 from realism.testing.making import suites_of
 from typer.core import TyperGroup
+from writing import prose, table
 
 ROOT = Path(__file__).parents[1]
-TARGET = Path(__file__).parent / "reference.md"
+REFERENCE, README = ROOT / "docs" / "reference.md", ROOT / "README.md"
 NOUNS = (
     types.Prompt, types.Record, types.Hit, types.Request, types.Unmade, types.Picture, parts.Scores,
     parts.Output, parts.Chat,
 )  # fmt: skip
 PUBLIC = [getattr(parts, name) for name in parts.__all__ if name != "Part"]
-FAMILIES: tuple[type, ...] = (Part, *(cls for cls in PUBLIC if isinstance(cls, type) and issubclass(cls, Part)))
+CLASSES: tuple[type, ...] = (Part, *(cls for cls in PUBLIC if isinstance(cls, type) and issubclass(cls, Part)))
 INTRO = """\
 # Reference
 
-Every hook, family, artifact, part, step, command and shipped recipe, with its options. This page is written from the
+Every part, step, shipped recipe, command, artifact, family and hook, with its options. This page is written from the
 code by `make docs`, so do not edit it; `make check` fails when the two differ. Defaults are shown as a recipe writes
 them: where a type says "or none", that is `null`.
 """
@@ -71,28 +74,6 @@ def own_plugins() -> Plugins:
     return found
 
 
-def prose(text: str | None) -> str:
-    """A docstring as Markdown: signs that Markdown would take as its own are escaped outside `code`."""
-    pieces = inspect.cleandoc(text or "").split("`")
-    pieces[::2] = [p.replace("*", r"\*").replace("<", "&lt;").replace("[", r"\[") for p in pieces[::2]]
-    return "`".join(pieces)
-
-
-def cell(text: str) -> str:
-    """Text as a cell of a table."""
-    return " ".join(text.split()).replace("|", r"\|")
-
-
-def table(*rows: tuple[str, ...]) -> Iterator[str]:
-    """A table whose first row is the head."""
-    head, *body = rows
-    yield "| " + " | ".join(head) + " |"
-    yield "|" + "---|" * len(head)
-    for row in body:
-        yield "| " + " | ".join(cell(c) for c in row) + " |"
-    yield ""
-
-
 def written_default(option: Option) -> str:
     """A default as a recipe would write it."""
     if option.default is MISSING:
@@ -103,7 +84,9 @@ def written_default(option: Option) -> str:
 
 
 def options_table(cls: type[Part]) -> Iterator[str]:
-    rows = [(f"`{o.name}`", f"`{type_name(o.hint)}`", written_default(o), prose(o.doc)) for o in told_options(cls)]
+    rows = [
+        (f"`{o.name}`", f"`{type_name(o.hint)}`", written_default(o), prose(o.doc)) for o in documented_options(cls)
+    ]
     if rows:
         yield from table(("option", "type", "default", "what it is"), *rows)
     else:
@@ -154,11 +137,11 @@ def fields_page(cls: type) -> Iterator[str]:
 def family_pages() -> Iterator[str]:
     yield "## Families\n"
     yield "The abstract classes. A part inherits from one of them and is a dataclass. Import them from `realism`.\n"
-    for cls in FAMILIES:
+    for cls in CLASSES:
         base = cls.__mro__[1]
         yield f"### {cls.__name__}\n"
         yield prose(cls.__doc__) + "\n"
-        if base in FAMILIES[1:]:
+        if base in CLASSES[1:]:
             yield f"Inherits `{base.__name__}`:\n"
         yield from members(cls)
 
@@ -248,7 +231,10 @@ def part_pages(registry: Registry) -> Iterator[str]:
     for family in part_families():
         entries = list(registry.entries(family))
         if entries:
-            yield f"### {family}: {', '.join(f'`{e.name}`' for e in entries)}\n"
+            yield f"### {FAMILIES[family].capitalize()}\n"
+            yield ", ".join(f"[`{e.name}`](#{anchor(e)})" for e in entries) + "\n"
+        if family == "generator":
+            yield from generator_table(registry)
         for entry in entries:
             yield from entry_page(entry)
     yield "## Steps\n"
@@ -259,7 +245,7 @@ def part_pages(registry: Registry) -> Iterator[str]:
 
 def entry_page(entry: Entry) -> Iterator[str]:
     cls = entry.load()
-    yield f"#### {entry.name}\n"
+    yield f"#### {title(entry)}\n"
     yield f"{prose(cls.__doc__)}\n\n`{entry.target}`, of plugin `{entry.plugin}`.\n"
     if issubclass(cls, parts.Reward):
         yield from values_of(cls)
@@ -288,10 +274,9 @@ def meaning(output: parts.Output) -> str:
     return f"{between if least != float('-inf') else f'up to {most:g}'}; {better}."
 
 
-def generator_pages(registry: Registry) -> Iterator[str]:
+def generator_table(registry: Registry) -> Iterator[str]:
     """What each generator can do, by its class alone: how a reference enters, and which capabilities it inherits."""
-    yield "## Generators\n"
-    yield "What each generator does with references, and what else it can do. About the mechanisms:"
+    yield "What each does with references, and what else it can do. About the mechanisms:"
     yield "[generators.md](generators.md).\n"
     capabilities = {"inpainting": "Inpainter", "LoRA": "Tunable", "policy": "Policy"}
     rows = []
@@ -350,13 +335,12 @@ def recipe_pages(registry: Registry) -> Iterator[str]:
         yield from table(("model", "shipped by plugin"), *models)
 
 
-def reference() -> str:
+def reference(registry: Registry) -> str:
     """The whole page."""
-    registry = own_plugins().registry
     pages = (
-        hook_pages(), noun_pages(), family_pages(), artifact_pages(registry), work_pages(), registry_pages(),
-        part_pages(registry),
-        generator_pages(registry), suite_pages(), command_pages(registry), recipe_pages(registry),
+        part_pages(registry), recipe_pages(registry), command_pages(registry),
+        artifact_pages(registry), noun_pages(), family_pages(), work_pages(),
+        hook_pages(), registry_pages(), suite_pages(),
     )  # fmt: skip
     lines = [line for page in pages for line in page]
     titles = [line.removeprefix("## ").strip() for line in lines if line.startswith("## ")]
@@ -366,19 +350,21 @@ def reference() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the page, or with --check say whether it is as it would be written."""
+    """Write the pages, or with --check say whether they are as they would be written."""
     try:
-        text = reference()
+        registry = own_plugins().registry
+        pages = {REFERENCE: reference(registry), README: with_overview(README, registry)}
     except RealismError as error:
         print(f"docs/generate.py: {error}", file=sys.stderr)
         return 1
+    stale = [page for page, text in pages.items() if not page.is_file() or page.read_text(encoding="utf-8") != text]
     if "--check" not in arguments:
-        TARGET.write_text(text, encoding="utf-8")
+        for page in stale:
+            page.write_text(pages[page], encoding="utf-8")
         return 0
-    if TARGET.is_file() and TARGET.read_text(encoding="utf-8") == text:
-        return 0
-    print(f"{TARGET.relative_to(ROOT)} is out of step with the code; run `make docs`", file=sys.stderr)
-    return 1
+    for page in stale:
+        print(f"{page.relative_to(ROOT)} is out of step with the code; run `make docs`", file=sys.stderr)
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ MINIATURES = [e.path().is_dir() for e in Plugins(installed()).registry.entries("
 
 
 @dataclass(frozen=True)
-class Block:
+class CodeBlock:
     """A code block: ```language file."""
 
     page: Path
@@ -35,11 +35,11 @@ class Block:
         return f"{self.page.name}-{self.line}"
 
 
-def blocks_of(page: Path) -> Iterator[Block]:
+def blocks_of(page: Path) -> Iterator[CodeBlock]:
     fence = re.compile(r"^```(\w*) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
     text = page.read_text(encoding="utf-8")
     for found in fence.finditer(text):
-        yield Block(page, text[: found.start()].count("\n") + 1, *found.groups())
+        yield CodeBlock(page, text[: found.start()].count("\n") + 1, *found.groups())
 
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]

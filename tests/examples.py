@@ -230,6 +230,12 @@ def options(name: str) -> dict[str, Any]:
         "image_folder": lambda: {"path": photos()},
         "image_table": lambda: {"path": f"{database('table')}/photos.csv"},
         "webdataset": lambda: {"shards": f"{database('shards')}/*.tar"},
+        "union": lambda: {
+            "sources": [
+                {"use": "image_folder", "path": photos()},
+                {"use": "image_table", "path": f"{database('table')}/photos.csv"},
+            ]
+        },
         "torchvision": lambda: {"dataset": "imagenet", "root": database("imagenet")},
         "stanford_dogs": lambda: {"path": database("dogs")},
         "embedding_folder": lambda: {"path": embeddings(), "encoder": "none"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,13 @@ from realism.data.artifacts import (
     KINDS,
     Artifact,
     Exhibits,
-    Index,
+    ImageIndex,
     Maps,
     Measures,
-    Prompts,
+    PromptTable,
     References,
     Samples,
-    Scores,
+    ScoreTable,
     Selection,
     Weights,
 )
@@ -30,8 +31,16 @@ NAMES = st.text(min_size=1, max_size=80)
 
 ARTIFACTS = st.sampled_from(
     [
-        *(Samples("a"), Samples("b"), Scores("a", "r"), Scores("a", "s"), Scores("b", "r"), Maps("a", "r")),
-        *(Weights("r"), Index("r"), References("r"), References("s"), Selection("a", 1), Prompts(), Measures()),
+        *(Samples("a"), Samples("b"), ScoreTable("a", "r"), ScoreTable("a", "s"), ScoreTable("b", "r"), Maps("a", "r")),
+        *(
+            Weights("r"),
+            ImageIndex("r"),
+            References("r"),
+            References("s"),
+            Selection("a", 1),
+            PromptTable(),
+            Measures(),
+        ),
     ]
 )
 
@@ -46,51 +55,57 @@ def state(*made: Artifact) -> State:
 
 def test_what_tells_of_something_that_is_made_anew_is_gone():
     available = state(
-        Samples("a"), Samples("b"), Scores("a", "r"), Maps("a", "r"), Scores("b", "r"), Selection("a", 1), Measures()
+        Samples("a"),
+        Samples("b"),
+        ScoreTable("a", "r"),
+        Maps("a", "r"),
+        ScoreTable("b", "r"),
+        Selection("a", 1),
+        Measures(),
     )
     after = available.after({Samples("a"): Path("anew")}, "anew")
-    assert list(after) == [Samples("a"), Samples("b"), Scores("b", "r"), Selection("a", 1), Measures()]
+    assert list(after) == [Samples("a"), Samples("b"), ScoreTable("b", "r"), Selection("a", 1), Measures()]
     assert after.path(Samples("a")) == Path("anew")
 
 
 def test_what_is_made_together_with_what_it_tells_of_stays():
-    available = state(Samples("a"), Scores("a", "r"), Scores("a", "other"))
-    narrowed = available.after({Samples("a"): Path("kept"), Scores("a", "r"): Path("kept scores")}, "select")
-    assert list(narrowed) == [Samples("a"), Scores("a", "r")]
+    available = state(Samples("a"), ScoreTable("a", "r"), ScoreTable("a", "other"))
+    narrowed = available.after({Samples("a"): Path("kept"), ScoreTable("a", "r"): Path("kept scores")}, "select")
+    assert list(narrowed) == [Samples("a"), ScoreTable("a", "r")]
 
 
 def test_what_tells_of_something_that_is_gone_is_gone_too():
     from realism_realrag.tables import Negatives
 
-    available = state(Prompts(), Index("r"), Negatives("r"), References("r"))
+    available = state(PromptTable(), ImageIndex("r"), Negatives("r"), References("r"))
     trained = available.after({Weights("r"): Path("weights")}, "train")
-    assert list(trained) == [Prompts(), References("r"), Weights("r")], (
+    assert list(trained) == [PromptTable(), References("r"), Weights("r")], (
         "references were found, whatever is learnt later"
     )
-    assert References("r") not in available.after({Prompts(): Path("others")}, "prompts")
+    assert References("r") not in available.after({PromptTable(): Path("others")}, "prompts")
 
 
 def test_what_is_not_there_is_said_with_what_is_and_the_nearest_name():
-    available = state(Samples("none"), Samples("retrieved"), Scores("none", "faithful"))
-    assert Samples("retrived").lacking(available) == (
+    available = state(Samples("none"), Samples("retrieved"), ScoreTable("none", "faithful"))
+    assert Samples("retrived").missing_message(available) == (
         "no arm 'retrived'; arms here: none, retrieved; did you mean 'retrieved'?"
     )
-    assert Scores("none", "beauty").lacking(available) == (
+    assert ScoreTable("none", "beauty").missing_message(available) == (
         "no score 'beauty' of arm 'none'; scores here: faithful; put a step 'score' before this"
     )
-    assert Scores("retrieved", "faithful").lacking(available) == (
+    assert ScoreTable("retrieved", "faithful").missing_message(available) == (
         "no score 'faithful' of arm 'retrieved'; put a step 'score' before this"
     )
-    assert Prompts().lacking(available) == "no prompts; give the recipe the key 'prompts'"
+    assert PromptTable().missing_message(available) == "no prompts; give the recipe the key 'prompts'"
     with pytest.raises(RealismError, match="no arm 'other'"):
         available.path(Samples("other"))
 
 
 @given(st.sampled_from(sorted(KINDS)), NAMES, NAMES)
 def test_any_artifact_comes_back_from_the_files_of_a_run(kind, first, second):
-    names = {"Selection": (first, 3), "Scores": (first, second), "Maps": (first, second)}
     cls = KINDS[kind]
-    artifact = cls(*names.get(cls.__name__, (first,)))
+    numbered = {"number", "fit"}
+    artifact = cls(*(3 if f.name in numbered else name for f, name in zip(fields(cls), (first, second), strict=False)))
     assert Artifact.from_json(artifact.as_json()) == artifact
 
 
@@ -101,7 +116,11 @@ def test_two_artifacts_of_one_step_never_lie_in_one_place(first, second):
         assert ".." not in Path(cls(first).place).parts and len(Path(cls(first).place).name) < 120
 
 
-@given(st.lists(st.sampled_from([Samples("a"), Scores("a", "r"), Weights("r"), Index("r"), Prompts()]), min_size=1))
+@given(
+    st.lists(
+        st.sampled_from([Samples("a"), ScoreTable("a", "r"), Weights("r"), ImageIndex("r"), PromptTable()]), min_size=1
+    )
+)
 def test_nothing_that_is_there_tells_of_something_newer(made):
     available = Inventory[Artifact]()
     since: dict[Artifact, int] = {}
@@ -129,8 +148,8 @@ def test_what_is_there_is_found_as_by_a_look_at_all_of_it(made):
         plain += [a for a in dict.fromkeys(some) if a not in plain]
     assert list(available) == plain
     assert Samples.among(available) == [a for a in plain if isinstance(a, Samples)]
-    assert Scores.among(available, "a") == [a for a in plain if isinstance(a, Scores) and a.arm == "a"]
-    assert Scores.among(available, "a", "r") == [a for a in plain if a == Scores("a", "r")]
+    assert ScoreTable.among(available, "a") == [a for a in plain if isinstance(a, ScoreTable) and a.arm == "a"]
+    assert ScoreTable.among(available, "a", "r") == [a for a in plain if a == ScoreTable("a", "r")]
 
 
 def test_a_kind_is_called_by_one_name_only():

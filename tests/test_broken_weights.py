@@ -138,7 +138,7 @@ def test_every_other_model_is_finite(tmp_path, name, value):
     make, load = OTHERS[name]
     folder = copied(make(), tmp_path)
     change(weights_of(folder)[0], poison(value))
-    with pytest.raises(RealismError, match=r"not finite in .*; it is damaged: get it anew"):
+    with pytest.raises(RealismError, match=r"not finite in .*; it is damaged: download it again"):
         load(str(folder))
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from realism import Prompt
-from realism.base.cut_texts import note_texts, say_cut_texts
-from realism.data.artifacts import Prompts, Samples
+from realism.base.cut_texts import note_texts, warn_of_cut_texts
+from realism.data.artifacts import PromptTable, Samples
 from realism.data.rows import PromptRow, Sample
 from realism.steps.generate import Generate
 from realism.steps.score import ScoreSamples
@@ -71,7 +71,7 @@ def test_prompts_that_a_generator_cuts_are_counted_over_the_step(tmp_path, caplo
     texts = [text(room - 1, 1), text(room, 2), text(room + 1, 3), text(2 * room + 9, 4), text(1, 5)]
     rows = [PromptRow(str(i), each) for i, each in enumerate(texts)]
     with caplog.at_level("WARNING", "realism"):
-        run_step(Generate(part, per_prompt=2, shard=3), tmp_path, {Prompts(): rows})
+        run_step(Generate(part, per_prompt=2, shard=3), tmp_path, {PromptTable(): rows})
     assert said(caplog) == [f"'painter' reads {reads} tokens: 2 of 5 prompts are longer and were cut"]
 
 
@@ -111,7 +111,7 @@ def test_texts_that_openclip_cuts_are_said_once_with_the_name_of_the_encoder(tmp
         rows.append(PromptRow(str(i), each))
         samples.append(Sample(str(i), str(i), "samples", each, "", 0, f"{i}.png", 32, 32))
     with caplog.at_level("WARNING", "realism"):
-        run_step(ScoreSamples([reward]), tmp_path, {Prompts(): rows, Samples("samples"): samples})
+        run_step(ScoreSamples([reward]), tmp_path, {PromptTable(): rows, Samples("samples"): samples})
     assert said(caplog) == ["'judge' reads 16 tokens: 2 of 3 texts are longer and were cut"]
 
 
@@ -141,8 +141,8 @@ def test_prompts_that_a_reward_cuts_are_said(caplog, name):
         made.score(judged(images, prompts))
         made.score(judged(images, prompts))
         assert said(caplog) == []
-        say_cut_texts()
-        say_cut_texts()
+        warn_of_cut_texts()
+        warn_of_cut_texts()
     assert said(caplog) == [f"'{name}' reads {most} tokens: 2 of 4 prompts are longer and were cut"]
 
 
@@ -151,7 +151,7 @@ def test_a_reward_that_reads_all_says_nothing(caplog):
 
     with caplog.at_level("WARNING", "realism"):
         reward("hpsv3").score(judged([picture(1)], [Prompt("1", text(200))]))
-        say_cut_texts()
+        warn_of_cut_texts()
     assert said(caplog) == []
 
 
@@ -161,7 +161,7 @@ def test_parts_are_counted_apart_and_a_text_counts_once(caplog):
     note_texts("a", 5, ["x"], [True])
     note_texts("c", 5, ["x"], [False])
     with caplog.at_level("WARNING", "realism"):
-        say_cut_texts()
+        warn_of_cut_texts()
     assert said(caplog) == [
         "'a' reads 5 tokens: 1 of 2 prompts are longer and were cut",
         "'b' reads 5 tokens: 1 of 1 prompts are longer and were cut",

@@ -15,7 +15,7 @@ import pytest
 import toys
 from PIL import Image, ImageOps
 from realism import RealismError
-from realism.data.artifacts import Index
+from realism.data.artifacts import ImageIndex
 from realism.data.condition import Condition
 from realism.data.state import State
 from realism.databases.database import Database
@@ -204,7 +204,7 @@ def test_near_duplicates_are_left_out_and_are_no_failures(run, write_recipe, dat
     ("owner", "method", "calls"),
     [
         ("realism.parts.embedder.Embedder", "embed", 3),
-        ("realism.parts.embedder.Embedder", "look", 2),
+        ("realism.parts.embedder.Embedder", "hash_images", 2),
         ("realism.databases.leaks.Leaks", "among", 2),
         ("realism.databases.indexing.Encoded", "vectors", 11),
         ("toys.ToyIndex", "build", 2),
@@ -237,12 +237,12 @@ def test_an_index_that_was_stopped_goes_on_and_ends_as_if_it_had_not(
 
 
 def test_a_query_by_another_encoder_is_refused(run, write_recipe):
-    class Other(toys.ToyRetriever):
+    class OtherRetriever(toys.ToyRetriever):
         part_name = "other"
 
     database = Database(index_of(run(write_recipe(INDEX))))
     with pytest.raises(RealismError, match=r"indexed with 'retriever' and cannot be searched with 'other'.*index it"):
-        database.search(Other(index=toys.ToyIndex()), ["a red square"], 1)
+        database.search(OtherRetriever(index=toys.ToyIndex()), ["a red square"], 1)
     same = toys.ToyRetriever(index=toys.ToyIndex())
     same.part_name = "by another name"
     assert len(database.search(same, ["a red square"], 3)[0]) == 3
@@ -251,10 +251,10 @@ def test_a_query_by_another_encoder_is_refused(run, write_recipe):
 def test_a_retriever_that_has_learnt_since_is_refused(run, write_recipe):
     done = run(write_recipe(INDEX))
     retriever = done.recipe.parts["retriever"]
-    state = State().after({Index("retriever"): index_of(done)}, "made")
+    state = State().after({ImageIndex("retriever"): index_of(done)}, "made")
     assert Database.of(state, retriever).search(retriever, ["a red square"], 1)
     trained = Database(index_of(done), trained={"retriever": "other"})
-    with pytest.raises(RealismError, match=r"before 'retriever' learnt what it knows now; put a step 'index' between"):
+    with pytest.raises(RealismError, match=r"before 'retriever' was trained as it is now; put a step 'index' between"):
         trained.search(retriever, ["a red square"], 1)
 
 
@@ -264,7 +264,7 @@ def test_a_condition_may_name_what_only_later_images_have(run, write_recipe, dat
     made = Database(index_of(run(write_recipe(INDEX))))
     assert made.allowed(Condition("licence == 'CC0'")).nonzero()[0].tolist() == [11]
     assert made.record(11).id == "rose/11.png" and made.record(0).id == "rose/00.png"
-    with pytest.raises(RealismError, match="names 'licenc', but there are: id, licence, path, subject; did you mean"):
+    with pytest.raises(RealismError, match="names 'licenc'; available: id, licence, path, subject; did you mean"):
         made.allowed(Condition("licenc == 'CC0'"))
     with pytest.raises(RealismError, match="no image of the database meets"):
         made.allowed(Condition("licence == 'GPL'"))
@@ -302,7 +302,7 @@ def test_a_folder_of_clip_retrieval_is_indexed_without_embedding(run, write_reci
 
 def test_vectors_of_another_model_are_refused(run, write_recipe, database, tmp_path):
     write_embeddings(tmp_path / "laion", database, width=5)
-    with pytest.raises(RealismError, match=r"said to be by toys, have 5 numbers, those of 'retriever' 3; take the"):
+    with pytest.raises(RealismError, match=r"declared as by toys, have 5 numbers, those of 'retriever' 3; take the"):
         run(write_recipe(EMBEDDED))
     for path in (tmp_path / "laion" / "img_emb").glob("*.npy"):
         np.save(path, np.load(path)[:, [3, 4, 0]])

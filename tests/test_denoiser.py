@@ -92,7 +92,7 @@ def test_a_stochastic_step_has_a_log_probability_whose_ratio_is_1_for_the_same_w
     path = denoiser.schedule.steps(4, noise)
 
     def policy(latents, k):
-        predicted = denoiser.predict(latents, path[k].time, conditions)
+        predicted = denoiser.predict(latents, path[k].timesteps, conditions)
         clean, gaussian = levels.split(denoiser.schedule.kind, latents, predicted, path[k])
         mean = levels.noised(clean, 0.8 * gaussian, path[k + 1])  # 0.8 of the noise is kept, the rest drawn anew
         return torch.distributions.Normal(mean, 0.6 * path[k + 1].noise)
@@ -112,7 +112,7 @@ def test_a_step_along_a_gradient_through_the_decoded_picture_raises_what_it_meas
     level = denoiser.schedule.steps(4, latents)[2]
 
     def redness(latents):
-        predicted = denoiser.predict(latents, level.time, conditions)
+        predicted = denoiser.predict(latents, level.timesteps, conditions)
         clean, _ = levels.split(denoiser.schedule.kind, latents, predicted, level)
         red, *others = denoiser.decode(clean)[0]
         return (red - sum(others) / 2).mean()
@@ -130,7 +130,7 @@ def test_steps_of_inpainting_keep_what_is_outside_a_mask(name):
     mask[..., 1:3] = 1
     for k in range(3):
         with torch.no_grad():
-            predicted = denoiser.predict(latents, path[k].time, conditions)
+            predicted = denoiser.predict(latents, path[k].timesteps, conditions)
         drawn = levels.noised(*levels.split(denoiser.schedule.kind, latents, predicted, path[k]), path[k + 1])
         latents = mask * drawn + (1 - mask) * levels.noised(known, gaussian, path[k + 1])
     assert torch.equal(latents[mask == 0], known[mask == 0])

@@ -18,11 +18,12 @@ import pytest
 import toys
 import typer
 import yaml
-from documents import AWAITED, BLOCKS, MINIATURES, PAGES, Block, blocks
+from documents import AWAITED, BLOCKS, MINIATURES, PAGES, CodeBlock, blocks
 from realism import Step
 from realism.base.errors import RealismError
 from realism.cli.app import app
 from realism.data.artifacts import KINDS, Artifact
+from realism.parts.base import part_families
 from realism.plugins import hooks
 from realism.plugins.manager import Plugins
 from realism.recipe.load import TOP
@@ -33,7 +34,7 @@ from world import ROOT
 shown, plugins, here = documents.shown, documents.plugins, documents.here
 
 
-def as_recipe(block: Block) -> str:
+def as_recipe(block: CodeBlock) -> str:
     """A block as a recipe of its own: a fragment stands below `extends: base.yaml`."""
     data = yaml.safe_load(block.text)
     assert set(data) <= set(TOP), f"{block}: {set(data) - set(TOP)}"
@@ -41,7 +42,7 @@ def as_recipe(block: Block) -> str:
 
 
 @blocks("yaml")
-def test_each_recipe_is_accepted(block: Block, here: Path, plugins: Plugins) -> None:
+def test_each_recipe_is_accepted(block: CodeBlock, here: Path, plugins: Plugins) -> None:
     text = as_recipe(block)
     if not MINIATURES or not all(MINIATURES):
         pytest.skip("the garden or its miniatures are not there")
@@ -55,7 +56,7 @@ def test_each_recipe_is_accepted(block: Block, here: Path, plugins: Plugins) -> 
 
 
 @blocks("console")
-def test_what_a_command_prints_is_what_is_shown(block: Block, here: Path, plugins: Plugins) -> None:
+def test_what_a_command_prints_is_what_is_shown(block: CodeBlock, here: Path, plugins: Plugins) -> None:
     if not MINIATURES or not all(MINIATURES):
         pytest.skip("the garden or its miniatures are not there")
     command, _, output = block.text.partition("\n")
@@ -70,16 +71,16 @@ def plain(output: str) -> list[str]:
     return [" ".join(line.split()) for line in output.splitlines() if not line.startswith(" " * 20)]
 
 
-def commands() -> Iterator[tuple[Block, str]]:
+def commands() -> Iterator[tuple[CodeBlock, str]]:
     for block in BLOCKS:
         if block.language in ("sh", "console"):
-            for line in block.text.splitlines():
+            for line in block.text.replace("\\\n", " ").splitlines():
                 if block.language == "sh" or line.startswith("$ "):
                     yield block, line.removeprefix("$ ")
 
 
 @pytest.mark.parametrize(("block", "command"), list(commands()), ids=[f"{b}: {c}" for b, c in commands()])
-def test_each_command_exists(block: Block, command: str) -> None:
+def test_each_command_exists(block: CodeBlock, command: str, here: Path, plugins: Plugins) -> None:
     program, *arguments = shlex.split(command)
     if program == "make":
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -89,7 +90,11 @@ def test_each_command_exists(block: Block, command: str) -> None:
         context = group.context_class(group, info_name="realism")
         verb = group.get_command(context, arguments[0])
         assert verb is not None, f"no command '{arguments[0]}'"
-        verb.make_context(arguments[0], arguments[1:], parent=context)
+        given = verb.make_context(arguments[0], arguments[1:], parent=context).params
+        if block.language == "sh" and "overrides" in given:
+            folder = re.compile(r"\bFOLDER\b(/\w+)?")
+            changes = [folder.sub("photos", one) for one in given["overrides"] or []]
+            read_recipe(given["recipe"], changes, plugins.registry)
     elif program == "pip":
         assert arguments[0] == "install"
     else:
@@ -116,7 +121,7 @@ class Seen:
 
 
 @blocks("python")
-def test_each_piece_of_code_compiles(block: Block) -> None:
+def test_each_piece_of_code_compiles(block: CodeBlock) -> None:
     compile(block.text, str(block), "exec")
 
 
@@ -139,7 +144,7 @@ steps:
   - select: {best: critic.plausibility}
   - evaluate
   - project
-  - train: {trainer: teacher}
+  - train: {trainer: teacher, snapshots: {every: 5}}
   - generate: {generator: learner, name: learnt, references: none}
   - benchmark: {prompts: [held_out]}
   - report
@@ -184,6 +189,19 @@ def test_the_layers_told_are_those_that_are_held() -> None:
     assert told == [[name.strip() for name in layer.split(":")] for layer in layers]
 
 
+def test_where_the_next_thing_goes_is_there() -> None:
+    roots = ("core", "generators", "retrievers", "rewards", "plugins")
+    sources = "\n".join(path.read_text(encoding="utf-8") for root in roots for path in (ROOT / root).rglob("*.py"))
+    for row in rows_below("## Where the next thing goes"):
+        for name in re.findall(r"`([^`]+)`", " ".join(row)):
+            if "NAME" in name or name == "pyproject.toml":
+                continue
+            if "/" in name or name.endswith(".py"):
+                assert list(ROOT.glob(name)) or list(ROOT.glob(f"*/*/{name}")), f"no {name}, of which the table tells"
+            elif name[0].isupper():
+                assert re.search(rf"^(class )?{name}\b", sources, re.MULTILINE), f"no {name}, of which the table tells"
+
+
 def test_the_scopes_told_are_those_of_the_steps(toy_plugins: Plugins) -> None:
     scopes: dict[str, set[str]] = {}
     for entry in toy_plugins.registry.entries("step"):
@@ -200,7 +218,7 @@ def test_every_hook_is_documented() -> None:
             assert f"### {name}\n" in reference
 
 
-def test_the_reference_is_in_step_with_the_code() -> None:
+def test_the_pages_made_from_code_are_in_step_with_it() -> None:
     made = subprocess.run(
         [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"], capture_output=True, text=True
     )
@@ -214,18 +232,29 @@ def test_several_values_and_maps_of_a_reward_are_in_the_reference(monkeypatch) -
     assert told[1:] == ["- value `brightness`: 0 to 1; less is better.", "- map `dark`", ""]
 
 
-def test_a_reference_out_of_step_is_named(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_pages_out_of_step_are_named(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "docs"))
     generate = importlib.import_module("generate")
     monkeypatch.setattr(generate, "ROOT", tmp_path)
-    monkeypatch.setattr(generate, "TARGET", tmp_path / "docs" / "reference.md")
-    monkeypatch.setattr(generate, "reference", lambda: "other")
+    for name in ("REFERENCE", "README"):
+        monkeypatch.setattr(generate, name, tmp_path / f"{name}.md")
+    monkeypatch.setattr(generate, "reference", lambda registry: "other")
+    monkeypatch.setattr(generate, "with_overview", lambda page, registry: "another")
     assert generate.main(["--check"]) == 1
-    assert "docs/reference.md" in (said := capsys.readouterr().err) and "make docs" in said
+    error = capsys.readouterr().err
+    assert "REFERENCE.md is out of step" in error and "README.md is out of step" in error and "make docs" in error
+
+
+def test_every_part_is_in_the_table_of_the_readme(toy_plugins: Plugins, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    table = importlib.import_module("overview").overview(toy_plugins.registry)
+    for family in (*part_families(), "step"):
+        for entry in toy_plugins.registry.entries(family):
+            assert table.count(f"[`{entry.name}`]") == 1, f"{family} {entry.name}"
 
 
 def links() -> Iterator[tuple[Path, str]]:
-    for page in PAGES:
+    for page in [*PAGES, *sorted(ROOT.glob("plugins/*/README.md"))]:
         text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
         targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text)
         yield from ((page, target) for target in dict.fromkeys(targets) if not target.startswith("http"))

@@ -18,7 +18,7 @@ import toys
 from documents import BLOCKS
 from realism import artifacts, open_run
 from realism.base.errors import RealismError
-from realism.data.artifacts import Scores
+from realism.data.artifacts import ScoreTable
 from realism.parts.base import part_families
 from realism.plugins.manager import Plugins
 from realism.recipe.recipe import read_recipe
@@ -102,9 +102,9 @@ def test_what_a_step_makes_is_found_by_the_name_it_was_given(do) -> None:
     available = run.artifacts
     wide = ["4 wide", "12 wide", "of 4 wide", "of 12 wide"]
     assert [one.arm for one in artifacts.Samples.among(available)] == ["real", *wide, "other prompts"]
-    assert {scores.reward for scores in Scores.among(available)} == {"critic.plausibility", "critic.brightness"}
+    assert {scores.reward for scores in ScoreTable.among(available)} == {"critic.plausibility", "critic.brightness"}
     assert [one.name for one in artifacts.Measures.among(available)] == ["width", "selection"]
-    assert [one.name for one in artifacts.Prompts.among(available)] == ["", "few"]
+    assert [one.name for one in artifacts.PromptTable.among(available)] == ["", "few"]
     assert {sample.width for sample in run[artifacts.Samples("12 wide")]} == {12}
     assert len({sample.prompt_id for sample in run[artifacts.Samples("other prompts")]}) == 3
     page = (run.folder / "report.html").read_text()
@@ -134,7 +134,7 @@ def test_the_step_shown_keeps_the_darkest_and_voids_scores(do) -> None:
     for row in do(TOYS)["samples"]:
         darkest[row.prompt_id] = min(darkest.get(row.prompt_id, row), row, key=grey)
     assert rows == list(darkest.values())
-    assert not Scores.among(kept.artifacts)
+    assert not ScoreTable.among(kept.artifacts)
 
 
 def test_what_is_said_where_the_step_shown_lacks_something_is_shown(write_recipe, plugins: Plugins, here: Path) -> None:
@@ -143,7 +143,7 @@ def test_what_is_said_where_the_step_shown_lacks_something_is_shown(write_recipe
     said = problems_of(write_recipe, plugins, TOYS + "  - darkest: {arm: smaples}\n")
     assert f"steps[2].darkest.arm {sentence}" in said and f"`{sentence}`" in guide
     greys = importlib.import_module("realism_greys").Greys("samples")
-    assert f"`{greys.lacking([])}`" in guide
+    assert f"`{greys.missing_message([])}`" in guide
 
 
 def test_the_artifact_shown_is_read_and_is_void_when_samples_are_drawn_anew(do) -> None:
@@ -198,6 +198,12 @@ def test_a_run_is_read_as_shown(file: str, said: str, run, write_recipe, here: P
 def test_a_part_is_used_as_shown(here: Path, capsys) -> None:
     importlib.import_module("use_a_part")
     assert capsys.readouterr().out.startswith("tensor([0.")
+
+
+def test_a_folder_is_searched_as_shown(here: Path, capsys) -> None:
+    importlib.import_module("search_a_folder")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 and all((here / "photos" / line.split(" (")[0]).is_file() for line in lines)
 
 
 TESTS = [block.file for block in BLOCKS if block.file.startswith("test_")]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 from realism.base.duplicates import (
-    Alike,
+    DuplicateLimits,
     all_differing_bits,
     differing_bits,
     groups,
@@ -94,7 +94,7 @@ def test_near_duplicates_hang_together_by_chains():
         found = np.argsort(-similarities, 1)[:, :k]
         return np.take_along_axis(similarities, found, 1), found
 
-    group = groups([rows[:2], rows[2:]], hashes, search, Alike(cosine=0.97, bits=24))
+    group = groups([rows[:2], rows[2:]], hashes, search, DuplicateLimits(cosine=0.97, bits=24))
     assert len({*group[:3]}) == 1 and len({group[0], group[3], group[4], group[5]}) == 4
-    group = groups([rows], hashes, search, Alike(cosine=0.97, bits=256))
+    group = groups([rows], hashes, search, DuplicateLimits(cosine=0.97, bits=256))
     assert group[3] == group[4]

@@ -16,7 +16,7 @@ import tiny_endpoint
 from PIL import Image
 from realism import Chat, RealismError
 from realism_generators.chat import TransformersChat
-from realism_generators.endpoint import CUT, Endpoint, said_in
+from realism_generators.endpoint import CUT, Endpoint, read_completion
 from tiny_endpoint import hostile, replying
 
 ROSE, BEE = Chat("a red rose"), Chat("a bee", system="name the insect")
@@ -105,7 +105,7 @@ def test_a_busy_or_broken_endpoint_is_asked_again(server):
     ("status", "requests", "sentence"),
     [
         (500, 2, "model 'tiny' cannot answer: .*/v1/chat/completions answers 500, asked 2 times: .*a bad day"),
-        (429, 2, "has too many requests, asked 2 times; set or lower 'rate', or lower 'concurrency'"),
+        (429, 2, "has too many requests, tried 2 times; set or lower 'rate', or lower 'concurrency'"),
         (401, 1, "refuses the key in the environment variable 'REALISM_TEST_KEY'; give it a valid key"),
         (404, 1, "model 'tiny' cannot answer: .*/v1/chat/completions answers 404: .*a bad day"),
     ],
@@ -153,7 +153,7 @@ def test_what_is_no_completion_is_said_in_a_sentence(body):
 def test_no_text_is_an_empty_reply():
     with hostile(replying(b"200 OK", b'{"choices": [{"message": {"content": null}}]}')) as server:
         assert Endpoint(f"{server.origin}/v1", "tiny", cache=False).reply([ROSE]) == [""]
-    assert said_in(b'{"choices": [{"message": {"content": null}, "finish_reason": 5}]}') == ("", 5)
+    assert read_completion(b'{"choices": [{"message": {"content": null}, "finish_reason": 5}]}') == ("", 5)
 
 
 def test_requests_keep_the_rate_also_those_that_are_repeated(server):

@@ -23,7 +23,7 @@ from realism.plugins.faults import PartFault
 from world import RAG, ROOT
 
 
-class Odd(BaseException):
+class AwayError(BaseException):
     """What is no Exception, as trio's and asyncio's ways to cancel are not."""
 
 
@@ -37,7 +37,7 @@ def fail(*_):
 
 ENDS = {
     "exit": (leave, "it tried to end the program (SystemExit: 0), which no plugin may"),
-    "odd": (lambda *_: (_ for _ in ()).throw(Odd("away")), "Odd: away"),
+    "odd": (lambda *_: (_ for _ in ()).throw(AwayError("away")), "AwayError: away"),
     "cancelled": (lambda *_: (_ for _ in ()).throw(asyncio.CancelledError()), "CancelledError"),
     "generator exit": (lambda *_: (_ for _ in ()).throw(GeneratorExit()), "GeneratorExit"),
     "end of file": (lambda *_: (_ for _ in ()).throw(EOFError("short")), "EOFError: short"),

@@ -18,13 +18,13 @@ ROSE = Prompt("p", "a red rose")
 SMALL = {"dtype": "float32", "device": "cpu"}
 
 
-def test_code_that_comes_with_a_model_does_not_run_unasked(monkeypatch):
+def test_code_that_comes_with_a_model_is_not_run_by_default(monkeypatch):
     monkeypatch.delenv("REALISM_TEST_CODE_RAN", raising=False)
     options = examples.options("emu2") | {"trust_remote_code": False}
     loaded = {name for name in sys.modules if "pipeline_emu2_gen" in name or "modeling_emu" in name}
     generator = Emu2(**options)
-    assert "is not run unasked: read it, then say 'trust_remote_code: true'" in generator.options_error()
-    with pytest.raises(RealismError, match="is not run unasked"):
+    assert "is not run by default: read it, then set 'trust_remote_code: true'" in generator.options_error()
+    with pytest.raises(RealismError, match="is not run by default"):
         generator.generate([Request(ROSE, 1)])
     assert "REALISM_TEST_CODE_RAN" not in os.environ
     assert loaded == {name for name in sys.modules if "pipeline_emu2_gen" in name or "modeling_emu" in name}

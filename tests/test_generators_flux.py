@@ -115,7 +115,7 @@ def as_another_pipeline(folder):
 @pytest.mark.parametrize(
     ("harm", "sentence"),
     [
-        (without("transformer"), "is not whole: its model_index.json names 'transformer', which is not there"),
+        (without("transformer"), "is incomplete: its model_index.json names 'transformer', which is not there"),
         (as_pickle, "only safetensors are read"),
         (lambda folder: (folder / "model_index.json").unlink(), "is no diffusers model: it has no model_index.json"),
         (lambda folder: (folder / "model_index.json").write_text("{"), "is no pipeline's index"),

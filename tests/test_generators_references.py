@@ -21,7 +21,7 @@ from realism_generators.flux2 import Flux2Klein
 from realism_generators.image_to_image import StableDiffusionImg2Img, UnCLIP
 from realism_generators.model_generator import ModelGenerator
 from realism_generators.omnigen import OmniGen
-from realism_generators.references import within
+from realism_generators.references import fit_within
 from realism_generators.stable_diffusion import StableDiffusion, StableDiffusion3, StableDiffusionXL
 
 FAST = {"dtype": "float32", "device": "cpu", "steps": 2}
@@ -207,9 +207,9 @@ def test_references_of_any_size_and_proportion_are_taken(size):
 
 
 def test_a_reference_keeps_its_proportions_and_stays_within_an_area():
-    assert within(tiny.picture(1, (200, 100)), 5000, shortest=16, longest_ratio=8).size == (100, 50)
-    assert within(tiny.picture(1, (20, 10)), 5000, shortest=16, longest_ratio=8).size == (32, 16)
-    assert within(tiny.picture(1, (1000, 10)), 10**6, shortest=16, longest_ratio=8).size == (128, 16)
+    assert fit_within(tiny.picture(1, (200, 100)), 5000, shortest=16, longest_ratio=8).size == (100, 50)
+    assert fit_within(tiny.picture(1, (20, 10)), 5000, shortest=16, longest_ratio=8).size == (32, 16)
+    assert fit_within(tiny.picture(1, (1000, 10)), 10**6, shortest=16, longest_ratio=8).size == (128, 16)
 
 
 @pytest.mark.parametrize("text", ["a <img><|image_1|></img> rose", "{prompt} and {images}", "100 % {0}"])

@@ -234,7 +234,7 @@ def test_what_is_no_file_is_unreadable_and_not_waited_for(tmp_path):
 
 
 def test_no_more_is_read_ahead_than_the_pixels_that_may_be_held(tmp_path, monkeypatch):
-    monkeypatch.setattr("realism.base.images.MOST_PIXELS", 100 * 100)
+    monkeypatch.setattr("realism.base.images.MAX_PIXELS", 100 * 100)
     Image.new("RGB", (100, 100)).save(tmp_path / "a.png")
     begun = []
     monkeypatch.setattr("realism.base.images._try_read", lambda *a: begun.append(1) or Image.new("RGB", (100, 100)))

@@ -164,7 +164,7 @@ def test_a_file_cut_short_is_said_and_does_not_end_the_process(copied):
     for path in [p for p in sorted(folder.iterdir()) if p.suffix in (".f32", ".faiss")]:
         whole = path.read_bytes()
         path.write_bytes(whole[:-100])
-        with pytest.raises(RealismError, match=f"{path.name} is not whole; build the index again"):
+        with pytest.raises(RealismError, match=f"{path.name} is incomplete; build the index again"):
             part.search(folder, clustered(1)[0], 1)
         path.write_bytes(whole)
     (folder / "index.json").write_text("{")

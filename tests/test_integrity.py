@@ -54,7 +54,7 @@ def test_a_part_that_lost_rows_or_is_damaged_is_made_again(run, write_recipe, ta
         pd.read_parquet(part).iloc[1:].to_parquet(part)
     again = run(write_recipe())
     assert kill.contents(again.folder) == before
-    assert "was lost and is made again" in (again.folder / "log.txt").read_text()
+    assert "is missing and is made again" in (again.folder / "log.txt").read_text()
 
 
 def test_an_untouched_run_is_found_as_it_was_written(run, write_recipe):
@@ -163,10 +163,10 @@ def test_a_step_goes_on_under_another_number_of_threads_with_a_note(run, write_r
     done = run(write_recipe())
     step = one(done, "generate-none-*")
     (step / "done.json").unlink()
-    begun = json.loads((step / "begun.json").read_text())
-    (step / "begun.json").write_text(json.dumps(begun | {"threads": 64}))
+    begun = json.loads((step / "start.json").read_text())
+    (step / "start.json").write_text(json.dumps(begun | {"threads": 64}))
     run(write_recipe())
-    assert "generate none was begun with 64 threads and goes on with" in (done.folder / "log.txt").read_text()
+    assert "generate none was started with 64 threads and goes on with" in (done.folder / "log.txt").read_text()
     assert json.loads((step / "done.json").read_text())["threads"] < 64
 
 

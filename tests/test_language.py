@@ -12,7 +12,7 @@ import tiny
 import torch
 from realism import Chat, RealismError
 from realism.testing import LanguageModelSuite
-from realism_generators.chat import TransformersChat, drawn
+from realism_generators.chat import TransformersChat, gumbel_sampler
 
 FAST = {"dtype": "float32", "device": "cpu", "max_tokens": 12, "cache": False}
 ROSE = Chat("a red rose")
@@ -94,7 +94,7 @@ def test_with_a_temperature_another_seed_gives_another_reply_and_the_same_seed_t
 
 def test_tokens_are_drawn_as_often_as_the_softmax_says():
     logits = torch.tensor([2.0, 1.0, 0.0, -1.0]).repeat(20_000, 1)
-    chosen = drawn(0.7, range(20_000))(torch.zeros(0), logits).argmax(1)
+    chosen = gumbel_sampler(0.7, range(20_000))(torch.zeros(0), logits).argmax(1)
     shares = torch.bincount(chosen, minlength=4) / 20_000
     assert torch.allclose(shares, torch.softmax(logits[0] / 0.7, 0), atol=0.01)
 
@@ -180,9 +180,12 @@ def without_config(folder):
 @pytest.mark.parametrize(
     ("harm", "sentence"),
     [
-        (without_template, "has no chat template, so it is not known how to ask it; use the chat or instruct version"),
+        (
+            without_template,
+            "has no chat template, so it is not known how to prompt it; use the chat or instruct",
+        ),
         (as_pickle, "has weights as .bin only; only safetensors are read: convert them first"),
-        (without_weights, "is not whole: it has no weights"),
+        (without_weights, "is incomplete: it has no weights"),
         (without_config, "is no model of transformers: it has no config.json that names its model_type"),
     ],
 )
@@ -224,10 +227,10 @@ def test_variables_of_the_chat_template_reach_it(model, tmp_path):
     folder = Path(shutil.copytree(model(), tmp_path / "model"))
     file = folder / "chat_template.jinja"
     file.write_text(file.read_text() + "{% if thinking %} {{ thinking }}{% endif %}")
-    plain, told = (TransformersChat(str(folder), **FAST, template=t) for t in ({}, {"thinking": "two blue daisy"}))
-    assert plain.reply([ROSE]) == TransformersChat(model(), **FAST).reply([ROSE]) != told.reply([ROSE])
+    plain, varied = (TransformersChat(str(folder), **FAST, template=t) for t in ({}, {"thinking": "two blue daisy"}))
+    assert plain.reply([ROSE]) == TransformersChat(model(), **FAST).reply([ROSE]) != varied.reply([ROSE])
     wrong = TransformersChat(str(folder), **FAST, template={"tokenize": True}).options_error() or ""
-    assert wrong.startswith("template: 'tokenize' is not the template's to know")
+    assert wrong.startswith("template: 'tokenize' is set by this part")
 
 
 def test_a_folder_that_is_not_there_is_named():

@@ -12,7 +12,7 @@ import tiny
 import torch
 from realism import Prompt, RealismError, Request
 from realism.base.errors import RecipeError
-from realism.data.artifacts import Samples, Scores
+from realism.data.artifacts import Samples, ScoreTable
 from realism_generators.amused import Amused
 from realism_generators.flux import FluxKontext
 from realism_generators.lora import LoRATrainer
@@ -22,7 +22,7 @@ from tiny_learning import ROSE, TEXTS, arm, fitted, made
 
 
 @pytest.fixture(scope="module")
-def taught(tmp_path_factory):
+def trained_on(tmp_path_factory):
     """By the name of a family: the module after a fit on two samples, and the folder that its adapter was saved in."""
 
     @functools.cache
@@ -63,20 +63,20 @@ def plain(generator, folder, **options):
 
 
 @pytest.mark.parametrize("name", ["sd", "sdxl", "sd3", "flux-kontext", "amused"])
-def test_what_was_learnt_loads_into_plain_diffusers_and_draws_the_same_picture(name, taught):
+def test_a_trained_adapter_loads_into_plain_diffusers_and_draws_the_same_picture(name, trained_on):
     generator = made(name, guidance=2.0)
     before = generator.generate([Request(ROSE, 7)])[0]
-    _, folder = taught(name)
+    _, folder = trained_on(name)
     generator.use_weights(folder)
     trained = generator.generate([Request(ROSE, 7)])[0]
     assert gap(trained, before) > 1, "the adapter should change the picture, or this says nothing"
     assert gap(trained, plain(generator, folder)) <= 1
 
 
-def test_what_was_learnt_comes_and_goes(taught):
+def test_a_trained_adapter_comes_and_goes(trained_on):
     generator = made("sd", guidance=2.0)
     before = generator.generate([Request(ROSE, 7)])[0]
-    generator.use_weights(taught("sd")[1])
+    generator.use_weights(trained_on("sd")[1])
     trained, _ = generator.generate([Request(ROSE, 7), Request(Prompt("q", TEXTS[1]), 3)])
     assert gap(trained, generator.generate([Request(ROSE, 7)])[0]) <= 1, "the picture should not depend on its batch"
     generator.release()
@@ -86,8 +86,8 @@ def test_what_was_learnt_comes_and_goes(taught):
     assert gap(before, generator.generate([Request(ROSE, 7)])[0]) == 0, "without weights it should be as it came"
 
 
-def test_scale_says_how_much_of_the_adapter_counts(taught):
-    _, folder = taught("sd")
+def test_scale_says_how_much_of_the_adapter_counts(trained_on):
+    _, folder = trained_on("sd")
     drawn = {}
     for scale in (0.0, 0.5):
         generator = made("sd", guidance=2.0, lora=LoRA(rank=4, alpha=8, scale=scale))
@@ -100,7 +100,7 @@ def test_scale_says_how_much_of_the_adapter_counts(taught):
 
 
 @pytest.mark.parametrize("name", ["sd", "sdxl", "sd3", "flux", "flux-kontext", "amused"])
-def test_in_training_the_network_is_told_what_the_pipeline_tells_it(name):
+def test_in_training_the_network_has_the_conditioning_that_the_pipeline_gives_it(name):
     generator = made(name, guidance=1.0)
     pipeline = generator.pipeline
     network, seen = getattr(pipeline, generator.network), []
@@ -115,12 +115,12 @@ def test_in_training_the_network_is_told_what_the_pipeline_tells_it(name):
         pictures, conditions = generator.encode(torch.rand(2, 3, 32, 32)), generator.condition(TEXTS)
         assert generator.losses(pictures, conditions, torch.Generator()).shape == (2,)
     (_, trained), *_ = seen
-    told = {
+    conditioning = {
         key: torch.cat([given[key] for _, given in drawn]) if torch.is_tensor(value) and len(drawn) > 1 else value
         for key, value in drawn[0][1].items()
         if value is not None and key not in ("hidden_states", "timestep", "return_dict")
     }
-    for key, value in told.items():
+    for key, value in conditioning.items():
         if key.endswith("_kwargs") and not value:
             continue
         torch.testing.assert_close(trained[key], value)
@@ -129,8 +129,8 @@ def test_in_training_the_network_is_told_what_the_pipeline_tells_it(name):
 
 
 @pytest.mark.parametrize("name", ["sd", "sd-velocity", "sd3", "flux-kontext", "amused"])
-def test_the_loss_falls_on_what_is_learnt(name, taught):
-    module, _ = taught(name)
+def test_the_loss_falls_on_what_it_is_trained_on(name, trained_on):
+    module, _ = trained_on(name)
     generator = module.options.generator
 
     def loss():
@@ -187,7 +187,7 @@ def test_a_reward_below_zero_weights_nothing(tmp_path):
 
 def test_one_of_several_values_of_a_reward_can_weight():
     trainer = LoRATrainer(made("sd"), weight="critic.plausibility")
-    assert trainer.reads([]) == [Samples("samples"), Scores("samples", "critic.plausibility")]
+    assert trainer.reads([]) == [Samples("samples"), ScoreTable("samples", "critic.plausibility")]
 
 
 RECIPE = """\

@@ -194,7 +194,7 @@ def test_a_picture_that_cannot_be_read_stops_the_fit_before_it_learns(tmp_path, 
     trainer = LoRATrainer(generator, **FEW)
     loader = trainer.data(arm(tmp_path, 4))
     (tmp_path / "2.png").write_bytes(b"no picture")
-    monkeypatch.setattr(LoRAModule, "training_step", lambda *_: pytest.fail("it learnt"))
+    monkeypatch.setattr(LoRAModule, "training_step", lambda *_: pytest.fail("it trained"))
     with pytest.raises(RealismError, match=r"2\.png cannot be read"):
         trainer.module().prepare(loader.rows, tmp_path)
 
@@ -216,9 +216,9 @@ def test_the_arithmetic_of_training_follows_that_of_the_generator(tmp_path):
 
 def test_a_precision_that_does_not_fit_is_named_before_anything_runs():
     for dtype, precision, sentence in (
-        ("float32", "bf16-mixed", "precision: 'bf16-mixed' does not fit .* held in float32; .* dtype to bfloat16"),
-        ("bfloat16", "32-true", "precision: '32-true' does not fit .* held in bfloat16; .* dtype to float32"),
-        ("float16", "auto", "generator.dtype: nothing learns in float16 on the CPU"),
+        ("float32", "bf16-mixed", "precision: 'bf16-mixed' does not fit .* in float32; .* dtype to bfloat16"),
+        ("bfloat16", "32-true", "precision: '32-true' does not fit .* in bfloat16; .* dtype to float32"),
+        ("float16", "auto", "generator.dtype: training in float16 needs a GPU"),
     ):
         error = LoRATrainer(made("sd", dtype=dtype), precision=precision).options_error()
         assert error is not None

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from realism import RealismError, Retriever
-from realism.base.features import Rows
+from realism.base.features import FeatureRows
 from realism.testing.material import unit_rows
 from realism_rewards.distances import frechet, moments, polynomial_mmd
 from realism_rewards.fid import Fid
@@ -56,7 +56,7 @@ def test_kid_is_torchmetrics(n, m, d, seed, scale):
     x, y = x[: min(n, m)], y[: min(n, m)]
     x64, y64 = (torch.from_numpy(a.astype(np.float64)) for a in (x, y))
     assert polynomial_mmd(x, y) == pytest.approx(float(poly_mmd(x64, y64, 3, None, 1.0)), rel=1e-5, abs=1e-8)
-    kid = Kid(Nothing()).measure(Rows.of(x), Rows.of(y))
+    kid = Kid(Nothing()).measure(FeatureRows.of(x), FeatureRows.of(y))
     assert kid == pytest.approx(float(poly_mmd(x64, y64, 3, 1.0, 1.0)), rel=1e-5, abs=1e-8)
 
 
@@ -85,18 +85,19 @@ def test_kid_of_sets_of_different_size_is_the_double_sum():
 
 def test_kid_over_subsets_is_near_kid_of_the_whole_and_the_seed_decides_it():
     x, y = features(400, 8, 0, 1.0), features(300, 8, 5, 1.0)
-    whole = Kid(Nothing()).measure(Rows.of(x), Rows.of(y))
-    parts = Kid(Nothing(), subsets=200, subset_size=100).measure(Rows.of(x), Rows.of(y))
+    whole = Kid(Nothing()).measure(FeatureRows.of(x), FeatureRows.of(y))
+    parts = Kid(Nothing(), subsets=200, subset_size=100).measure(FeatureRows.of(x), FeatureRows.of(y))
     assert whole == polynomial_mmd(x, y, gamma=1.0)
     assert parts == pytest.approx(whole, rel=0.1) and parts != whole
-    assert Kid(Nothing(), subset_size=100, seed=1).measure(Rows.of(x), Rows.of(y)) != Kid(
+    assert Kid(Nothing(), subset_size=100, seed=1).measure(FeatureRows.of(x), FeatureRows.of(y)) != Kid(
         Nothing(), subset_size=100
-    ).measure(Rows.of(x), Rows.of(y))
+    ).measure(FeatureRows.of(x), FeatureRows.of(y))
 
 
 def test_kid_of_sets_alike_is_zero_on_average_however_few_they_are():
     values = [
-        Kid(Nothing()).measure(Rows.of(unit_rows(10, 4, i)), Rows.of(unit_rows(10, 4, 1000 + i))) for i in range(300)
+        Kid(Nothing()).measure(FeatureRows.of(unit_rows(10, 4, i)), FeatureRows.of(unit_rows(10, 4, 1000 + i)))
+        for i in range(300)
     ]
     assert abs(np.mean(values)) < 3 * np.std(values) / 300**0.5
     assert min(values) < 0
@@ -104,15 +105,15 @@ def test_kid_of_sets_alike_is_zero_on_average_however_few_they_are():
 
 def test_fid_of_a_set_with_itself_is_zero_and_grows_as_it_moves_away():
     x = unit_rows(50, 60)
-    assert Fid(Nothing()).measure(Rows.of(x), Rows.of(x)) == pytest.approx(0, abs=1e-9)
-    assert Fid(Nothing()).measure(Rows.of(x + 0.1), Rows.of(x)) == pytest.approx(60 * 0.01, rel=1e-5)
+    assert Fid(Nothing()).measure(FeatureRows.of(x), FeatureRows.of(x)) == pytest.approx(0, abs=1e-9)
+    assert Fid(Nothing()).measure(FeatureRows.of(x + 0.1), FeatureRows.of(x)) == pytest.approx(60 * 0.01, rel=1e-5)
 
 
 @pytest.mark.parametrize("metric", [Kid(Nothing()), Fid(Nothing())])
 def test_features_that_cannot_be_compared_are_refused(metric):
     with pytest.raises(RealismError, match="at least 2 images"):
-        metric.measure(Rows.of(unit_rows(1, 4)), Rows.of(unit_rows(5, 4)))
+        metric.measure(FeatureRows.of(unit_rows(1, 4)), FeatureRows.of(unit_rows(5, 4)))
     with pytest.raises(RealismError, match="features of 4 and 5 numbers"):
-        metric.measure(Rows.of(unit_rows(5, 4)), Rows.of(unit_rows(5, 5)))
+        metric.measure(FeatureRows.of(unit_rows(5, 4)), FeatureRows.of(unit_rows(5, 5)))
     with pytest.raises(RealismError, match="features of the real images are not all finite"):
-        metric.measure(Rows.of(unit_rows(5, 4)), Rows.of(np.full((5, 4), np.nan, np.float32)))
+        metric.measure(FeatureRows.of(unit_rows(5, 4)), FeatureRows.of(np.full((5, 4), np.nan, np.float32)))

@@ -14,7 +14,7 @@ from PIL import Image
 from realism import Step, hook
 from realism.base.errors import RealismError, RecipeError
 from realism.base.tables import read
-from realism.data.artifacts import Maps, Measures, Samples, Scores
+from realism.data.artifacts import Maps, Measures, Samples, ScoreTable
 from realism.data.rows import Measure, PromptRow, Sample
 from realism.data.types import Prompt
 from realism.plugins.manager import Plugins, installed
@@ -91,7 +91,7 @@ def test_a_reward_with_maps_a_step_and_a_trainer_of_strangers_run_in_one_recipe(
     recipe = read_recipe(str(write_recipe(ALL)), [], with_darkest.registry)
     done = Run(recipe, tmp_path / "run", with_darkest, View(quiet=True))
     state = done.execute()
-    assert Maps("2 after", "critic") in state and Scores("4 after", "critic.brightness") in state
+    assert Maps("2 after", "critic") in state and ScoreTable("4 after", "critic.brightness") in state
     kept = list(read(state.path(Samples("samples")), Sample))
     assert len(kept) == len({s.prompt_id for s in kept}) == 8
     page = (done.folder / "report.html").read_text()
@@ -148,7 +148,7 @@ def test_a_run_is_opened_to_be_read(run, write_recipe):
     assert {"arm", "reward", "value"} <= set(scores) and set(scores.arm) == {"none", "retrieved"}
     assert scores.groupby("arm").value.mean()["retrieved"] > scores.groupby("arm").value.mean()["none"]
     assert len(scores) == sum(1 for _ in opened["scores"]) == 12 + 24
-    colour = opened[Scores("none", "colour")].to_pandas()
+    colour = opened[ScoreTable("none", "colour")].to_pandas()
     assert set(colour.reward) == {"colour"} and len(colour) == 12
     other = realism.open_run(str(done.folder), seed=1)["samples"].to_pandas()
     assert set(other.seed) & set(opened["samples"].to_pandas().seed) == set()
@@ -158,8 +158,8 @@ def test_a_run_is_opened_to_be_read(run, write_recipe):
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ("scroes", "no 'scroes' in this run; did you mean 'scores'?; there are: measures, prompts"),
-        ("index", "'index' is no table; there are: measures"),
+        ("scroes", "no 'scroes' in this run; did you mean 'scores'?; available: measures, prompts"),
+        ("index", "'index' is no table; available: measures"),
         (Samples("nowhere"), "no arm 'nowhere'; arms here: none, retrieved"),
     ],
 )
@@ -183,12 +183,12 @@ def test_photographs_are_of_the_prompts_subjects_and_those_without_are_skipped(t
     photos = ImageFolder(str(database))
     prompts = [PromptRow(f"p{i}", "a text", subject) for i, subject in enumerate(["red", "blue", "", "violet"])]
     step = Photographs(photos, per_prompt=2)
-    rows = list(run_step(step, tmp_path, {realism.artifacts.Prompts(): prompts}).read(Samples("real")))
+    rows = list(run_step(step, tmp_path, {realism.artifacts.PromptTable(): prompts}).read(Samples("real")))
     assert [s.prompt_id for s in rows] == ["p0", "p0", "p1", "p1", "p2", "p2"], "violet has no photograph"
     assert all(s.subject in s.image for s in rows)
     assert len({s.image for s in rows if s.prompt_id == "p0"}) == 2
     (tmp_path / "many").mkdir()
-    one = {realism.artifacts.Prompts(): prompts[:1]}
+    one = {realism.artifacts.PromptTable(): prompts[:1]}
     many = list(run_step(replace(step, per_prompt=9), tmp_path / "many", one).read(Samples("real")))
     assert len(many) == len({s.image for s in many}) == 6, "each of the six that show red, none twice"
     alone = run_step(Photographs(photos, "alone"), tmp_path, {})

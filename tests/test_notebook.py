@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
+import realism
 import torch
 from PIL import Image
-from realism import Prompt, RealismError
-from realism.notebook.handles import part
+from realism import Prompt, RealismError, part
 from realism.notebook.inputs import images_of, prompts_of
 from realism.plugins import manager
 
@@ -18,7 +23,8 @@ GREEN = Image.new("RGB", (8, 8), (30, 200, 40))
 @pytest.fixture(autouse=True)
 def toys_installed(toy_plugins, monkeypatch):
     monkeypatch.setattr(manager, "plugins", lambda: toy_plugins)
-    monkeypatch.setattr("realism.notebook.handles.plugins", lambda: toy_plugins)
+    for module in ("notebook.handles", "cli.work", "cli.recipes"):
+        monkeypatch.setattr(f"realism.{module}.plugins", lambda: toy_plugins)
 
 
 def test_a_reward_scores_an_image_with_its_text():
@@ -57,6 +63,14 @@ def test_an_image_may_be_given_in_any_form(given, tmp_path):
         assert {image.tobytes() for image in images_of(images)} == {RED.tobytes()}
     [alone] = images_of(one)
     assert alone.tobytes() == RED.tobytes()
+
+
+def test_paths_in_a_data_frame_and_hits_of_a_search_are_images(database):
+    paths = pd.Series([str(database / "red" / "0.png"), str(database / "green" / "0.png")])
+    hits = part("toy_retriever").index(database).search("a red square", k=2)
+    assert len(images_of(paths)) == len(images_of(hits)) == 2
+    assert part("toy_colour").score(hits, Prompt("r", "a red square", "red")).values.tolist() == [1.0, 1.0]
+    assert len(part("toy", size=8).draw(pd.Series(["a red square", "a green square"]))) == 2
 
 
 def test_several_tensors_are_taken_at_once():
@@ -101,6 +115,19 @@ def test_a_folder_is_searched_in_two_lines(database):
     found = part("toy_retriever").index(database).search("a green square", k=2)
     assert [hit.record.subject for hit in found] == ["green", "green"]
     assert found._repr_html_().count("<figure") == 2
+    source = part("image_folder", path=str(database), share=[0, 0.5])
+    assert 0 < len(part("toy_retriever").index(source)) < 24
+
+
+def test_a_folder_without_an_image_is_named(tmp_path):
+    with pytest.raises(RealismError, match="no image"):
+        part("toy_retriever").index(tmp_path)
+
+
+def test_images_like_an_image_are_found(database):
+    collection = part("toy_retriever").index(database)
+    for query in (GREEN, database / "green" / "1.png"):
+        assert {hit.record.subject for hit in collection.search(query)} == {"green"}
 
 
 def test_images_that_cannot_be_read_are_left_out_and_told(database):
@@ -125,4 +152,60 @@ def test_wrong_options_are_refused_in_the_sentences_of_a_recipe(name, options, s
 
 def test_a_part_takes_a_part_and_shows_its_options():
     distance = part("toy_distance", encoder=part("toy_retriever"))
-    assert "<th>encoder</th>" in distance._repr_html_() and "toy_retriever" in distance._repr_html_()
+    assert ">encoder</th>" in distance._repr_html_() and "toy_retriever" in distance._repr_html_()
+
+
+RECIPE = """\
+parts:
+  generator: {use: toy, size: 16}
+  colour: {use: toy_colour}
+prompts: {use: toy_prompts, count: 4}
+steps:
+  - generate: {name: first arm}
+  - score: {rewards: [colour]}
+  - report
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "squares.yaml").write_text(RECIPE)
+    return "squares.yaml"
+
+
+def test_a_run_is_run_opened_and_shown(recipe, capsys):
+    run = realism.run(recipe, "generator.size=8", seed=1)
+    frame = run["scores"].to_pandas()
+    assert list(frame["arm"]) == ["first arm"] * 4 and run.seeds == (1,)
+    assert {sample.width for sample in run["samples"]} == {8}
+    page = run._repr_html_()
+    assert page.count("<figure") == 4 and "first arm" in page and "report.html" in page
+    assert "<th>reward</th>" in run["scores"]._repr_html_()
+    assert "with: prompts, samples, scores" in repr(run) and "report: " in capsys.readouterr().out
+
+
+def test_a_run_from_python_is_the_run_of_the_command_line(recipe):
+    changed = realism.run(recipe, generator={"use": "toy", "size": 8}, seed=1, quiet=True)
+    assert changed.folder == realism.run(recipe, "seed=1", "generator.size=8", quiet=True).folder
+    assert realism.run(recipe, quiet=True).folder == Path("runs/squares")
+    assert realism.run(recipe, out="elsewhere", quiet=True).folder == Path("elsewhere")
+
+
+def test_a_recipe_that_is_wrong_is_refused_as_on_the_command_line(recipe):
+    with pytest.raises(RealismError, match=r"squares.yaml: 1 problem\n.*did you mean 'size'"):
+        realism.run(recipe, "generator.sise=8")
+
+
+def test_a_notebook_shows_the_sentence_of_an_error_alone():
+    with pytest.raises(RealismError) as error:
+        part("toyy")
+    assert error.value._render_traceback_() == [str(error.value)]
+
+
+def test_importing_realism_is_light():
+    code = "import realism, sys; realism.run, realism.part; print(sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not [
+        name for name in ("torch", "numpy", "pandas", "PIL", "rich", "realism.notebook") if f"'{name}'" in loaded
+    ]

@@ -13,7 +13,7 @@ from realism.base.errors import RealismError, RecipeError
 from realism.data.condition import Condition
 from realism.parts.base import FAMILIES
 from realism.recipe.load import shipped
-from realism.recipe.options import told_options, type_name
+from realism.recipe.options import documented_options, type_name
 from realism.recipe.reader import written
 from realism.recipe.recipe import Recipe, read_recipe
 
@@ -50,7 +50,7 @@ ATTACKS = {
     "doubled texts": (TEXTS + SMALL, "it has more than 100,000 values"),
     "wide texts": (WIDE + SMALL, "it has more than 4,000,000 characters"),
     "a chain": (CHAIN + SMALL, "nested too deep"),
-    "a path through itself": ("a: ${a.a.a.a}\n" + SMALL, "it stands for itself"),
+    "a path through itself": ("a: ${a.a.a.a}\n" + SMALL, "it refers to itself"),
     "names in names": ("a: ${a${b}}\n" + SMALL, "only ${key} with a key of this recipe"),
     "rounds of nothing": (repeated(20, "[]"), "steps of the recipe; 10,000 are allowed"),
     "rounds of a mistake": (repeated(3, "5"), "1,000,000,000 steps of the recipe; 10,000 are allowed"),
@@ -152,7 +152,7 @@ def test_what_decides_how_much_work_there_is_has_an_upper_bound(toy_plugins):
     }
     for entry in toy_plugins.registry.entries(*FAMILIES):
         if entry.plugin != "toys":
-            for option in told_options(entry.load()):
+            for option in documented_options(entry.load()):
                 kind = type_name(option.hint)
                 if option.name not in free and ("int" in kind.split() or "float" in kind.split()):
                     assert "<" in kind, f"{entry.name}.{option.name}: {kind}"

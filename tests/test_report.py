@@ -233,7 +233,7 @@ def test_a_photograph_is_called_one(view: ReportView, tmp_path: Path) -> None:
 def test_references_that_differ_by_seed_are_told_apart(view: ReportView) -> None:
     one = view.prompts[0].pictures[1]
     other = replace(one, seed=7, references=(replace(one.references[0], id="other"),))
-    given = gallery.sheet(replace(view.prompts[0], pictures=(one, other)), view.arms).given
+    given = gallery.sheet(replace(view.prompts[0], pictures=(one, other)), view).given
     assert [each.seed for each in given[1]] == [one.seed, 7]
 
 
@@ -304,7 +304,7 @@ def test_a_map_has_a_panel_a_group_and_a_legend(view: ReportView, tmp_path: Path
     )
     page = build(replace(view, projections=(("judge", points),)), tmp_path / "maps.html").read_text()
     said = words(page)
-    assert "What looks alike to judge t-SNE of 12 pictures (real images) 3 without 6 (retrieved r) 3" in said
+    assert "Features of judge t-SNE of 12 pictures (real images) 3 without 6 (retrieved r) 3" in said
     assert 'aria-label="Map of novel: 3 (real images), 3 without, 3 (retrieved r)"' in page
     assert 'aria-label="Map of known: 3 (real images), 3 without"' in page
     one = build(replace(view, projections=(("judge", points[:1]),)), tmp_path / "one.html").read_text()

@@ -50,7 +50,7 @@ def test_each_run_has_its_own_interval_and_no_run_is_called_better(view: Compare
     page = build_comparison(view, tmp_path / "report.html").read_text(encoding="utf-8")
     said = words(page).replace("\u202f", " ")
     assert "11 % [8, 15] n = 480" in said and "not measured" in said
-    assert 'class="change' not in page and "whether two of them differ is not said here" in said
+    assert 'class="change' not in page and "makes no claim that two of them differ" in said
 
 
 def test_states_errors_and_the_same_prompts_stand_side_by_side(view: CompareView, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from realism.data.rows import Measure
-from realism.measuring.doubts import CHANCE, JUDGED_BY, doubts
+from realism.measuring.reliability import CHANCE, ENCODERS, reliability_warnings
 from realism.report.build import build
 from realism.report.cells import Change
 from realism.report.measures import headline, tables
@@ -100,7 +100,7 @@ def other() -> list[Measure]:
 
 def test_the_console_says_why_too() -> None:
     [finding] = headline(replace(EMPTY, measures=tuple(compared(0.2, 0.1)))).findings
-    assert finding.said.endswith("with with (n = 480): +20 points [+10, +30], better, the interval excludes 0")
+    assert finding.sentence.endswith("with with (n = 480): +20 points [+10, +30], better, the interval excludes 0")
 
 
 def beside_chance(name: str, arm: str, value: float, half: float, chance: float, **detail: object) -> list[Measure]:
@@ -111,25 +111,25 @@ def beside_chance(name: str, arm: str, value: float, half: float, chance: float,
 
 
 JUDGE = "judge (some/model)"
-BY_JUDGE = {JUDGED_BY: [JUDGE]}
+BY_JUDGE = {ENCODERS: [JUDGE]}
 
 
 def test_a_judge_that_fails_on_real_images_calls_nothing_better(tmp_path: Path) -> None:
-    asked = beside_chance("real images named rightly", JUDGE, 0.1, 0.05, 0.09, **BY_JUDGE)
+    asked = beside_chance("zero-shot accuracy on real images", JUDGE, 0.1, 0.05, 0.09, **BY_JUDGE)
     rows = [*compared(0.2, 0.1, detail=BY_JUDGE), *asked]
     told = headline(replace(EMPTY, measures=tuple(rows)))
-    assert [f.change.verdict for f in told.findings] == ["doubted"]
-    assert (told.compared, told.beyond, told.doubted) == (1, 1, 1)
-    view = replace(EMPTY, measures=tuple(rows), alerts=tuple(("evaluate", one) for one in doubts(rows)))
+    assert [f.change.verdict for f in told.findings] == ["unreliable"]
+    assert (told.compared, told.beyond, told.unreliable) == (1, 1, 1)
+    view = replace(EMPTY, measures=tuple(rows), alerts=tuple(("evaluate", one) for one in reliability_warnings(rows)))
     page = build(view, tmp_path / "report.html").read_text()
     assert 'class="change better' not in page
-    assert f"The encoder {JUDGE} named 10 % [5.0, 15] of 480 real images rightly, where chance" in words(page)
-    assert "it is the judge of m, which say little here" in words(page)
+    assert f"The encoder {JUDGE} names 10 % [5.0, 15] of 480 real images correctly, where chance" in words(page)
+    assert "measures that rest on it say little here: m" in words(page)
 
 
 def test_a_judge_that_names_real_images_is_believed() -> None:
     rows = [*compared(0.2, 0.1, detail=BY_JUDGE), *beside_chance("named", JUDGE, 0.6, 0.05, 0.09, **BY_JUDGE)]
-    assert list(doubts(rows)) == []
+    assert list(reliability_warnings(rows)) == []
     assert [f.change.verdict for f in headline(replace(EMPTY, measures=tuple(rows))).findings] == ["better"]
 
 
@@ -140,11 +140,11 @@ def test_what_others_say_comes_before_what_a_judge_in_doubt_says() -> None:
 
 
 def test_references_near_chance_are_said_with_their_figures() -> None:
-    near = beside_chance("right subject retrieved", "retrieved", 0.1, 0.05, 0.08)
-    [said] = doubts(near)
+    near = beside_chance("retrieval precision@1", "retrieved", 0.1, 0.05, 0.08)
+    [said] = reliability_warnings(near)
     assert "references of 'retrieved' show the right subject for 10 % [5.0, 15] of 480 prompts" in said
-    assert list(doubts(beside_chance("right subject retrieved", "retrieved", 0.5, 0.05, 0.08))) == []
-    [said] = doubts(beside_chance("right subject retrieved", "retrieved", 0.0, 0.0, 0.0))
+    assert list(reliability_warnings(beside_chance("retrieval precision@1", "retrieved", 0.5, 0.05, 0.08))) == []
+    [said] = reliability_warnings(beside_chance("retrieval precision@1", "retrieved", 0.0, 0.0, 0.0))
     assert "no image that could be found for 'retrieved' has a subject that the prompts ask for" in said
 
 

@@ -20,7 +20,7 @@ HALF = 0.5**0.5
 
 
 @dataclass
-class Colours(Retriever):
+class ColourEncoder(Retriever):
     """A row is the mean colour, of an image or of the colour words of a text."""
 
     calls: int = 0
@@ -46,12 +46,14 @@ def prompt(text, subject=""):
 
 def test_clip_t_is_the_cosine_of_image_and_text():
     pictures = judged([RED, YELLOW, BLUE], [prompt("red"), prompt("red"), prompt("red and green")])
-    values = ClipT(Colours()).score(pictures).values
+    values = ClipT(ColourEncoder()).score(pictures).values
     assert values.tolist() == pytest.approx([1, HALF, 0])
 
 
 def test_clip_i_is_the_mean_cosine_with_the_references():
-    values = ClipI(Colours()).score(judged([RED] * 3, [prompt("x")] * 3, [RED], [RED, GREEN, YELLOW], [GREEN])).values
+    values = (
+        ClipI(ColourEncoder()).score(judged([RED] * 3, [prompt("x")] * 3, [RED], [RED, GREEN, YELLOW], [GREEN])).values
+    )
     assert values.tolist() == pytest.approx([1, (1 + 0 + HALF) / 3, 0])
 
 
@@ -70,18 +72,18 @@ def real(tmp_path):
 
 def test_clip_i_real_is_the_mean_cosine_with_the_real_images_of_the_subject(real):
     pictures = judged([RED, RED, BLUE], [prompt("x", s) for s in ("warm", "cold", "cold")])
-    values = ClipIReal(Colours(), real).score(pictures).values
+    values = ClipIReal(ColourEncoder(), real).score(pictures).values
     assert values.tolist() == pytest.approx([(1 + HALF + 1) / 3, 0, 1])
 
 
 def test_clip_i_real_has_no_value_for_a_subject_without_images_that_can_be_read(real):
     pictures = judged([RED] * 3, [prompt("x", s) for s in ("unknown", "none", "")])
-    values = ClipIReal(Colours(), real).score(pictures).values
+    values = ClipIReal(ColourEncoder(), real).score(pictures).values
     assert np.isnan(values).all()
 
 
 def test_the_real_images_are_read_once(real):
-    encoder = Colours()
+    encoder = ColourEncoder()
     reward = ClipIReal(encoder, real)
     reward.score(judged([RED], [prompt("x", "warm")]))
     before = encoder.calls
@@ -91,13 +93,13 @@ def test_the_real_images_are_read_once(real):
 
 def test_a_picture_is_most_like_itself():
     images = [tiny.picture(i) for i in range(5)]
-    values = ClipI(Colours()).score(judged(images, [prompt("x")] * 5, *([i] for i in images))).values
+    values = ClipI(ColourEncoder()).score(judged(images, [prompt("x")] * 5, *([i] for i in images))).values
     assert values.tolist() == pytest.approx([1] * 5, abs=1e-6)
 
 
 def answers(prompts, images, **options):
     options = {"classes": ["red", "green", "blue"], **options}
-    return ZeroShot(Colours(), **options).score(judged(images, prompts)).values.tolist()
+    return ZeroShot(ColourEncoder(), **options).score(judged(images, prompts)).values.tolist()
 
 
 def test_zero_shot_is_right_when_the_subject_is_the_nearest_class():
@@ -132,5 +134,5 @@ def test_zero_shot_texts_have_the_article_that_the_name_wants(name, text):
 
 
 def test_zero_shot_needs_a_template_with_the_subject_and_two_classes():
-    assert "has no '{subject}'" in ZeroShot(Colours(), ["a", "b"], template="a photo").options_error()
-    assert "two names or more" in ZeroShot(Colours(), ["a", "a"]).options_error()
+    assert "has no '{subject}'" in ZeroShot(ColourEncoder(), ["a", "b"], template="a photo").options_error()
+    assert "two names or more" in ZeroShot(ColourEncoder(), ["a", "a"]).options_error()

@@ -14,10 +14,10 @@ import toys
 from realism import open_run
 from realism.base.errors import RealismError
 from realism.plugins.manager import Plugins, installed
-from realism.runs.kept import write_report
 from realism.runs.lock import in_use
 from realism.runs.progress import View
 from realism.runs.record import read_record
+from realism.runs.stored import write_report
 from world import RAG
 
 

@@ -15,8 +15,8 @@ import pytest
 import toys
 from PIL import Image
 from realism.base.errors import RealismError
-from realism.runs.kept import write_report
 from realism.runs.progress import View
+from realism.runs.stored import write_report
 from world import RAG
 
 
@@ -112,7 +112,7 @@ def test_a_condition_filters_what_is_retrieved(run, write_recipe):
 
 
 def test_a_condition_on_no_column_says_which_columns_there_are(run, write_recipe):
-    with pytest.raises(RealismError, match=r"names 'licence', but there are: id, path, subject"):
+    with pytest.raises(RealismError, match=r"names 'licence'; available: id, path, subject"):
         run(write_recipe(RAG.replace("- retrieve: {}", "- retrieve: {where: licence == 'CC0'}")))
 
 

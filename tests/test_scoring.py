@@ -37,8 +37,8 @@ def measures(state):
 def test_each_of_several_values_is_a_score_of_its_own(run, write_recipe):
     state = run(write_recipe(CRITIC + "  - evaluate: {}\n  - report: {}\n")).execute()
     names = ["critic.plausibility", "critic.brightness", "colour"]
-    assert [scores.reward for scores in artifacts.Scores.among(state)] == names
-    tables = {name: list(rows(state.path(artifacts.Scores("all", name)), Score)) for name in names}
+    assert [scores.reward for scores in artifacts.ScoreTable.among(state)] == names
+    tables = {name: list(rows(state.path(artifacts.ScoreTable("all", name)), Score)) for name in names}
     assert {name: len(table) for name, table in tables.items()} == dict.fromkeys(names, 24)
     assert all(row.reward == name for name, table in tables.items() for row in table)
     told = measures(state)
@@ -59,7 +59,7 @@ def test_maps_are_kept_as_small_grey_pictures_and_shown_over_their_picture(run, 
 def test_details_are_kept_once_with_the_first_value(run, write_recipe):
     state = run(write_recipe(CRITIC)).execute()
     kept = {
-        name: [row.detail for row in rows(state.path(artifacts.Scores("all", f"critic.{name}")), Score)]
+        name: [row.detail for row in rows(state.path(artifacts.ScoreTable("all", f"critic.{name}")), Score)]
         for name in toys.ToyCritic.outputs
     }
     assert all("dark" in detail for detail in kept["plausibility"]) and not any(kept["brightness"])
@@ -74,7 +74,7 @@ def test_a_condition_names_one_of_several_values(run, write_recipe):
 
 def test_the_best_by_one_of_several_values_is_the_least_where_less_is_better(run, write_recipe):
     state = run(write_recipe(CRITIC + "  - select: {best: critic.brightness}\n")).execute()
-    given = {r.id: r.value for r in rows(state.path(artifacts.Scores("all", "critic.brightness")), Score)}
+    given = {r.id: r.value for r in rows(state.path(artifacts.ScoreTable("all", "critic.brightness")), Score)}
     kept = {sample.prompt_id: sample.id for sample in rows(state.path(Samples("all")), Sample)}
     assert len(kept) == 8
     for prompt, best in kept.items():
@@ -126,7 +126,7 @@ def test_a_value_without_an_answer_is_skipped_and_the_others_stay(run, write_rec
     made = run(write_recipe(CRITIC))
     state = made.execute()
     plausible, bright = (
-        list(rows(state.path(artifacts.Scores("all", f"critic.{name}")), Score)) for name in toys.ToyCritic.outputs
+        list(rows(state.path(artifacts.ScoreTable("all", f"critic.{name}")), Score)) for name in toys.ToyCritic.outputs
     )
     assert len(plausible) == 21 and not any(row.id.startswith("p001") for row in plausible)
     assert len(bright) == 24 and [row.id[:4] for row in bright if row.detail] == ["p001"] * 3
@@ -182,7 +182,9 @@ def test_a_reward_that_changes_references_spoils_no_others_scores(run, write_rec
     monkeypatch.setattr(toys.ToyLikeness, "score", score)
     twice = RAG.replace("likeness: {use: toy_likeness}", "likeness: {use: toy_likeness}\n  again: {use: toy_likeness}")
     state = run(write_recipe(twice.replace("[colour, likeness]", "[likeness, again]"))).execute()
-    both = [[s.value for s in rows(state.path(artifacts.Scores("retrieved", n)), Score)] for n in ("likeness", "again")]
+    both = [
+        [s.value for s in rows(state.path(artifacts.ScoreTable("retrieved", n)), Score)] for n in ("likeness", "again")
+    ]
     assert both[0] == both[1] and min(both[0]) > 0.9
 
 
@@ -197,7 +199,7 @@ def test_two_values_of_one_name_are_refused(read, write_recipe):
 def test_a_reward_that_changes_its_pictures_spoils_no_others_scores(run, write_recipe, monkeypatch):
     bright = "  bright: {use: toy_bright}\n"
     recipe = CRITIC.replace("prompts:", bright + "prompts:").replace("[critic, colour]", "[bright, colour]")
-    calm = list(rows(run(write_recipe(recipe)).execute().path(artifacts.Scores("all", "colour")), Score))
+    calm = list(rows(run(write_recipe(recipe)).execute().path(artifacts.ScoreTable("all", "colour")), Score))
     good = toys.ToyBright.score
 
     def score(self, pictures):
@@ -208,7 +210,7 @@ def test_a_reward_that_changes_its_pictures_spoils_no_others_scores(run, write_r
 
     monkeypatch.setattr(toys.ToyBright, "score", score)
     assert (
-        list(rows(run(write_recipe(recipe), out="black").execute().path(artifacts.Scores("all", "colour")), Score))
+        list(rows(run(write_recipe(recipe), out="black").execute().path(artifacts.ScoreTable("all", "colour")), Score))
         == calm
     )
 

@@ -68,10 +68,10 @@ def _huge(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [_pipe, _deep, _huge])
-@pytest.mark.parametrize("name", ["done.json", "begun.json", "notes.jsonl", "timing.json"])
+@pytest.mark.parametrize("name", ["done.json", "start.json", "notes.jsonl", "timing.json"])
 def test_what_a_run_says_of_itself_is_read_with_care(run, write_recipe, toy_plugins, damage, name):
-    from realism.runs.kept import write_report
     from realism.runs.progress import View
+    from realism.runs.stored import write_report
 
     done = run(write_recipe())
     file = one(done, "generate-none-*") / name

@@ -12,12 +12,12 @@ import toys
 from hypothesis import given
 from hypothesis import strategies as st
 from realism.base.errors import RealismError, RecipeError
-from realism.base.features import Rows
+from realism.base.features import FeatureRows
 from realism.base.tables import read
-from realism.data.artifacts import Exhibits, Maps, Measures, Samples, Scores, Selection
+from realism.data.artifacts import Exhibits, Maps, Measures, Samples, ScoreTable, Selection
 from realism.data.rows import Exhibit, Measure, Sample, Score
 from realism.measuring.evaluation import ArmFeatures, spread_within
-from realism.measuring.selection import within
+from realism.measuring.selection import pass_at_k
 from realism.steps.select import Select
 from realism.testing import run_step
 
@@ -58,15 +58,15 @@ def measures(loop, name, called="benchmark"):
 
 
 def test_each_round_tells_how_many_samples_and_prompts_were_accepted(loop):
-    samples = measures(loop, "accepted samples")
+    samples = measures(loop, "acceptance rate")
     assert list(samples) == [("samples, round 1", "all"), ("samples, round 2", "all")]
     first, second = samples.values()
     assert 0 < first.value < second.value <= 1 and first.n == 8 and second.control == "samples, round 1"
-    prompts = measures(loop, "prompts with an accepted sample")
-    assert [group for arm, group in prompts if arm == "samples, round 1"] == ["of 1", "of 2", "of 4"]
+    prompts = measures(loop, "pass@k")
+    assert [group for arm, group in prompts if arm == "samples, round 1"] == ["k = 1", "k = 2", "k = 4"]
     shares = [m.value for (arm, _), m in prompts.items() if arm == "samples, round 1"]
     assert shares == sorted(shares) and shares[0] == pytest.approx(first.value)
-    assert measures(loop, "bright of samples to select from")
+    assert measures(loop, "bright before selection")
 
 
 def test_benchmarks_compare_the_generator_before_and_after_what_it_learnt(loop):
@@ -86,7 +86,7 @@ def test_a_selection_shows_what_was_accepted_and_which_question_failed(loop):
     assert any(c.startswith("accepted: bright") for c in captions)
     assert any("is it bright? no, not yes" in c for c in captions if c.startswith("rejected"))
     page = (run.folder / "report.html").read_text()
-    assert "is it bright? no, not yes" in page and "prompts with an accepted sample" in page
+    assert "is it bright? no, not yes" in page and "pass@k" in page
     short = page[page.index('class="headline"') : page.index('id="measures"')]
     assert "<b>bright</b>" in short and "accepted" not in short, "the headline tells of held-out prompts alone"
     assert "none made" not in page, "pictures of earlier prompts have no column"
@@ -94,7 +94,7 @@ def test_a_selection_shows_what_was_accepted_and_which_question_failed(loop):
 
 def test_what_stands_behind_a_score_is_kept_with_it(loop):
     _, state = loop
-    row = next(iter(read(state.path(Scores("before", "bright")), Score)))
+    row = next(iter(read(state.path(ScoreTable("before", "bright")), Score)))
     assert row.detail["answers"][0]["question"] == "is it bright?"
 
 
@@ -123,7 +123,7 @@ def test_a_step_scores_and_selects_the_arms_it_names(run, write_recipe):
         "  - select: {best: bright, arms: [other]}\n"
     )
     state = run(write_recipe(text)).execute()
-    assert Scores("plain", "bright") not in state and len(list(read(state.path(Samples("other")), Sample))) == 8
+    assert ScoreTable("plain", "bright") not in state and len(list(read(state.path(Samples("other")), Sample))) == 8
 
 
 def test_what_is_kept_can_be_an_arm_of_its_own(run, write_recipe):
@@ -135,7 +135,7 @@ def test_what_is_kept_can_be_an_arm_of_its_own(run, write_recipe):
     state = run(write_recipe(text)).execute()
     counts = {arm: len(list(read(state.path(Samples(arm)), Sample))) for arm in ("samples", "bright ones")}
     assert counts == {"samples": 32, "bright ones": 8}
-    told = {m.arm for m in read(state.path(Measures()), Measure) if m.name == "accepted samples"}
+    told = {m.arm for m in read(state.path(Measures()), Measure) if m.name == "acceptance rate"}
     assert told == {"bright ones", "dark ones"}
 
 
@@ -145,8 +145,10 @@ def test_scores_of_an_arm_that_a_selection_replaces_no_longer_count(run, write_r
         "  - select: {best: bright, arms: [samples], name: other}\n"
     )
     state = run(write_recipe(text)).execute()
-    ids = {artifact: [row.id for row in read(state.path(artifact), Score)] for artifact in Scores.among(state)}
-    assert ids[Scores("other", "bright")] == ids[Scores("samples", "bright")], "its scores are those of what is kept"
+    ids = {artifact: [row.id for row in read(state.path(artifact), Score)] for artifact in ScoreTable.among(state)}
+    assert ids[ScoreTable("other", "bright")] == ids[ScoreTable("samples", "bright")], (
+        "its scores are those of what is kept"
+    )
 
 
 def test_a_selection_is_told_of_once(run, write_recipe):
@@ -157,7 +159,7 @@ def test_a_selection_is_told_of_once(run, write_recipe):
     )
     state = run(write_recipe(text)).execute()
     told = {
-        name: {m.arm for m in read(state.path(Measures(name)), Measure) if m.name == "accepted samples"}
+        name: {m.arm for m in read(state.path(Measures(name)), Measure) if m.name == "acceptance rate"}
         for name in ("first", "second")
     }
     assert told == {"first": {"samples"}, "second": {"other"}}
@@ -170,7 +172,7 @@ def test_a_selection_put_before_another_is_counted_before_it(run, write_recipe):
     run(write_recipe(text + late))
     state = run(write_recipe(text + early + late)).execute()
     assert Selection.among(state) == [Selection("good", 1), Selection("good", 2)]
-    told = {m.arm for m in read(state.path(Measures("second")), Measure) if m.name == "accepted samples"}
+    told = {m.arm for m in read(state.path(Measures("second")), Measure) if m.name == "acceptance rate"}
     assert told == {"good, round 2"}
 
 
@@ -182,7 +184,7 @@ def test_what_was_best_is_said_where_nothing_is_good_enough(run, write_recipe):
         run(write_recipe(text))
     said = float(str(error.value).split("the best have ")[1].split("critic.brightness ")[1].split(":")[0])
     state = run(write_recipe(text[: text.index("  - select")]), out="scored").execute()
-    least = min(s.value for s in read(state.path(Scores("samples", "critic.brightness")), Score))
+    least = min(s.value for s in read(state.path(ScoreTable("samples", "critic.brightness")), Score))
     assert said == pytest.approx(least, abs=1e-3), "less is better, so the darkest is the best"
 
 
@@ -202,7 +204,7 @@ def test_what_a_selection_keeps_has_its_heatmaps(run, write_recipe, tmp_path):
 def test_diversity_is_the_mean_distance_of_the_pictures_of_one_prompt():
     random = np.random.default_rng(0)
     features, prompts = random.normal(size=(9, 5)), ["a", "b", "a", "c", "b", "a", "b", "b", "a"]
-    spread = spread_within(ArmFeatures(Rows.of(features), prompts))
+    spread = spread_within(ArmFeatures(FeatureRows.of(features), prompts))
     for prompt, value in zip(spread.prompts, spread.values, strict=True):
         rows = [f / np.linalg.norm(f) for f, p in zip(features, prompts, strict=True) if p == prompt]
         apart = [1 - a @ b for a, b in itertools.combinations(rows, 2)]
@@ -252,4 +254,4 @@ def test_benchmarks_need_a_generator_and_a_judge_before_them(write_recipe, read)
 def test_the_chance_of_an_accepted_sample_counts_all_draws(n, data):
     accepted, k = data.draw(st.integers(0, n)), data.draw(st.integers(1, n))
     draws = list(itertools.combinations([True] * accepted + [False] * (n - accepted), k))
-    assert within(n, accepted, k) == pytest.approx(sum(map(any, draws)) / len(draws), abs=1e-12)
+    assert pass_at_k(n, accepted, k) == pytest.approx(sum(map(any, draws)) / len(draws), abs=1e-12)

@@ -10,6 +10,7 @@ from realism import Images, Prompt, RealismError, Record
 from realism.sources.class_prompts import ClassPrompts
 from realism.sources.image_folder import ImageFolder
 from realism.sources.prompt_file import PromptFile
+from realism.sources.union import Union
 
 ROWS = [
     {"id": "a", "text": "a red rose", "subject": "rose", "metadata": {"split": "test"}, "colour": "red"},
@@ -125,3 +126,20 @@ def test_a_folder_without_images_or_not_there_is_said(tmp_path):
     with pytest.raises(RealismError, match="no image in"):
         list(ImageFolder(str(tmp_path)).records())
     assert ImageFolder(str(tmp_path / "photos")).options_error() == f"no image folder '{tmp_path / 'photos'}'"
+
+
+def test_a_union_lists_all_images_of_its_sources_and_says_whose_each_is(tmp_path):
+    cars, flowers = (ImageFolder(str(tiny.image_folder(tmp_path / name, each=1))) for name in ("cars", "flowers"))
+    cars.part_name, flowers.part_name = "cars", "flowers"
+    records = list(Union([cars, flowers]).records())
+    assert [record.id for record in records] == [
+        f"{source.part_name}/{record.id}" for source in (cars, flowers) for record in source.records()
+    ]
+    assert [record.metadata["source"] for record in records] == ["cars", "cars", "flowers", "flowers"]
+    assert all(record.path.is_file() for record in records)
+
+
+def test_sources_of_a_union_have_names_of_their_own(tmp_path):
+    twins = [ImageFolder(str(tiny.image_folder(tmp_path / "cars", each=1))) for _ in range(2)]
+    twins[0].part_name = twins[1].part_name = "cars"
+    assert "two sources are called 'cars'" in str(Union(twins).options_error())

@@ -112,8 +112,8 @@ def test_a_file_of_classes_renames_them(tmp_path):
         ("flowers102", "train", "Flowers102.root, download=True. fetches it"),
         ("stanford_cars", "train", "torchvision cannot download it, so bring a copy"),
         ("imagenet", "val", "makes it once from the archives"),
-        ("imagenet", "test", "imagenet has no split 'test'; there are: train, val"),
-        ("stanford_cars", "val", "there are: train, test"),
+        ("imagenet", "test", "imagenet has no split 'test'; available: train, val"),
+        ("stanford_cars", "val", "available: train, test"),
     ],
 )
 def test_a_dataset_that_is_not_there_says_how_to_get_it(tmp_path, dataset, split, sentence):
@@ -175,7 +175,7 @@ def test_a_table_may_have_ids_and_name_members_of_tars(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "options", "sentence"),
     [
-        ([{"path": "0.png"}], {}, "no column 'file'.*; there are: path"),
+        ([{"path": "0.png"}], {}, "no column 'file'.*; available: path"),
         ([{"file": "0.png"}], {"subject": "class"}, "no column 'class'"),
         ([{"file": "0.png", "klass": "a"}], {"subject": "class"}, "did you mean 'klass'"),
         ([{"file": "0.png"}, {"file": "", "a": 1}], {}, r"photos\.csv:3: no path in column 'file'"),

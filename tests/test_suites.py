@@ -276,10 +276,10 @@ def test_registered_parts_are_tested_from_the_command_line_and_trouble_is_said_i
         "image_folder needs path (The folder, absolute or relative to the working folder): give --option path=..."
         in made.stdout
     )
-    assert "no part named 'flatt'; there are: " in made.stdout and "did you mean 'flat'?" in made.stdout
+    assert "no part named 'flatt'; available: " in made.stdout and "did you mean 'flat'?" in made.stdout
     assert "Traceback" not in made.stdout and "making.py" not in made.stdout
 
 
 def test_no_part_named_is_said_with_those_there_are(tmp_path):
     made = pytest_on(tmp_path)
-    assert made.returncode != 0 and "name a part or a step with --part; there are: " in made.stdout + made.stderr
+    assert made.returncode != 0 and "name a part or a step with --part; available: " in made.stdout + made.stderr

@@ -110,7 +110,7 @@ def test_bytes_are_left_out_and_that_is_said_once(tmp_path, caplog):
 
 def test_a_date_python_has_no_room_for_is_said(tmp_path):
     path = parquet(tmp_path / "t.parquet", file=["a.png"], at=pyarrow.array([2**62], pyarrow.timestamp("ms")))
-    refused(ImageTable(path), r"t\.parquet: not a Parquet file, or not whole: ")
+    refused(ImageTable(path), r"t\.parquet: not a Parquet file, or incomplete: ")
 
 
 @pytest.mark.parametrize("deep", [60, 400, 100_000])
@@ -216,13 +216,13 @@ def test_a_csv_may_end_as_it_likes_and_have_columns_without_names(tmp_path, end)
 
 def test_a_head_of_many_columns_takes_no_time_and_no_page(tmp_path):
     (tmp_path / "t.csv").write_text(",".join(f"c{i}" for i in range(200_000)) + "\na\n")
-    refused(ImageTable(str(tmp_path / "t.csv")), "no column 'file'; there are: c0, c1, .* and 199,900 more$")
+    refused(ImageTable(str(tmp_path / "t.csv")), "no column 'file'; available: c0, c1, .* and 199,900 more$")
 
 
 def test_parquet_without_columns_or_rows_or_with_one_twice_is_said(tmp_path):
     path = tmp_path / "t.parquet"
     pyarrow.parquet.write_table(pyarrow.table({}), path)
-    refused(ImageTable(str(path)), "no column 'file'; there are: none")
+    refused(ImageTable(str(path)), "no column 'file'; available: none")
     refused(PromptFile(str(path)), "no prompt in it")
     pyarrow.parquet.write_table(pyarrow.table({"file": pyarrow.array([], pyarrow.string())}), path)
     refused(ImageTable(str(path)), "no image in it")
@@ -235,7 +235,7 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, suffix):
     path = pipe(tmp_path / f"t{suffix}")
     refused(PromptFile(str(path)), "no prompt file")
     if suffix != ".txt":
-        refused(ImageTable(str(path)), "cannot be read: it is a pipe, no file|Parquet file, or not whole: .*a pipe")
+        refused(ImageTable(str(path)), "cannot be read: it is a pipe, no file|Parquet file, or incomplete: .*a pipe")
         (tmp_path / f"metadata{suffix}").symlink_to("/dev/zero")
         refused(ImageFolder(str(tmp_path)), "it is a device, no file")
 

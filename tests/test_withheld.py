@@ -12,7 +12,7 @@ import tiny
 import torch
 from PIL import Image
 from realism import Generator, Prompt, Request, Unmade
-from realism.data.artifacts import Prompts, Samples
+from realism.data.artifacts import PromptTable, Samples
 from realism.data.rows import PromptRow
 from realism.steps.generate import Generate
 from realism.testing import GeneratorSuite, run_step
@@ -49,7 +49,7 @@ def test_a_picture_that_the_safety_checker_blackens_is_unmade_and_others_are_not
     plain = StableDiffusion(model=examples.pipeline("stable_diffusion"), **FAST).generate(REQUESTS)
     watch_for(checked, plain, 1)
     made = checked.generate(REQUESTS)
-    assert made[1] == Unmade("the model's safety checker took it for unsafe, and made it black")
+    assert made[1] == Unmade("the model's safety checker flagged it and made it black")
     assert made[0].tobytes() == plain[0].tobytes() and made[2].tobytes() == plain[2].tobytes()
     assert [checked.generate([request])[0] for request in REQUESTS][1] == made[1]
 
@@ -60,10 +60,10 @@ def test_it_is_skipped_with_its_reason_and_the_step_goes_on(checked, tmp_path):
 
     (tmp_path / "first").mkdir()
     (tmp_path / "run").mkdir()
-    first = run_step(Generate(checked), tmp_path / "first", {Prompts(): PROMPTS})
+    first = run_step(Generate(checked), tmp_path / "first", {PromptTable(): PROMPTS})
     pictures = [read_image(first.root / sample.image) for sample in first.read(Samples("samples"))]
     watch_for(checked, pictures, 1)
-    done = run_step(Generate(checked), tmp_path / "run", {Prompts(): PROMPTS})
+    done = run_step(Generate(checked), tmp_path / "run", {PromptTable(): PROMPTS})
     assert [sample.prompt_id for sample in done.read(Samples("samples"))] == ["0", "2"]
     (skipped,) = skipped_rows(done.folder)
     assert "safety checker" in skipped.reason and skipped.id.startswith("1-")
@@ -95,13 +95,13 @@ class Painter(Generator):
 
 def test_pictures_of_one_colour_are_counted_and_said_once_a_step(tmp_path):
     rows = [PromptRow(str(i), TEXTS[i % 3]) for i in range(9)]
-    done = run_step(Generate(Painter(), name="mine", shard=2), tmp_path, {Prompts(): rows})
+    done = run_step(Generate(Painter(), name="mine", shard=2), tmp_path, {PromptTable(): rows})
     assert len(list(done.read(Samples("mine")))) == 6
     assert done.run.warnings == ["generate mine: 3 pictures of arm 'mine' are of one colour throughout; there are 6"]
 
 
 def test_nothing_is_said_where_no_picture_is_of_one_colour(tmp_path):
-    done = run_step(Generate(Painter()), tmp_path, {Prompts(): [PromptRow("1", "a daisy")]})
+    done = run_step(Generate(Painter()), tmp_path, {PromptTable(): [PromptRow("1", "a daisy")]})
     assert done.run.warnings == []
 
 

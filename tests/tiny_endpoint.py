@@ -12,7 +12,7 @@ from hashlib import blake2b
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
-class Server(ThreadingHTTPServer):
+class TinyServer(ThreadingHTTPServer):
     """Replies with a hash of the messages. First it sends `failing`: statuses, one a request, each with `said`."""
 
     daemon_threads = True
@@ -36,7 +36,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    server: Server
+    server: TinyServer
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -72,15 +72,15 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def serve() -> Server:
+def serve() -> TinyServer:
     """A server that runs until it is shut down, or this process ends."""
-    server = Server()
+    server = TinyServer()
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     return server
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
+def serving() -> Iterator[TinyServer]:
     """A server for the length of a block."""
     server = serve()
     try:

@@ -12,7 +12,7 @@ import lightning
 import tiny
 from realism import Prompt
 from realism.base.tables import write_shard
-from realism.data.artifacts import Samples, Scores
+from realism.data.artifacts import Samples, ScoreTable
 from realism.data.rows import Sample, Score
 from realism.testing import work_with
 from realism_generators.amused import Amused
@@ -59,11 +59,11 @@ def arm(folder, count=2, rewards=()):
         (folder / name).mkdir()
     write_shard(samples, Sample, folder / "samples", 0)
     write_shard([Score(f"s{i}", "good", r) for i, r in enumerate(rewards)], Score, folder / "scores", 0)
-    return work_with(folder, {Samples("samples"): folder / "samples", Scores("samples", "good"): folder / "scores"})
+    return work_with(folder, {Samples("samples"): folder / "samples", ScoreTable("samples", "good"): folder / "scores"})
 
 
-def fitted(trainer, folder, **options):
-    """The module after a fit on two samples, and the folder that its adapter was saved in."""
+def fitted(trainer, folder, resume=None, **options):
+    """The module after a fit on two samples, and the folder that its adapter was saved in. resume: a checkpoint."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     lightning.seed_everything(0, verbose=False)
     module = trainer.module()
@@ -73,7 +73,7 @@ def fitted(trainer, folder, **options):
         max_steps=trainer.length(len(loader)),
         default_root_dir=folder,
         **{"enable_checkpointing": False, **quiet, **trainer.fit_options(), **options},
-    ).fit(module, loader)
+    ).fit(module, loader, ckpt_path=resume, weights_only=True)
     (folder / "weights").mkdir()
     trainer.save(module, folder / "weights")
     return module, folder / "weights"

@@ -197,6 +197,7 @@ def realism_register(registry):
     registry.generator("toy_text_only", "toys:ToyTextOnly")
     registry.generator("toy_learner", "toys_learning:ToyLearner")
     registry.trainer("toy_trainer", "toys_learning:ToyTrainer")
+    registry.trainer("toy_pair_trainer", "toys_learning:ToyPairTrainer")
     registry.retriever("toy_retriever", "toys:ToyRetriever")
     registry.index("toy_index", "toys:ToyIndex")
     registry.reward("toy_colour", "toys:ToyReward")

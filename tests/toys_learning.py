@@ -10,7 +10,7 @@ import lightning
 import torch
 from PIL import Image
 from realism import Generator, Request, Trainer, Tunable
-from realism.data.artifacts import Artifact, Scores
+from realism.data.artifacts import Artifact, ScoreTable
 from realism.parts.step import Artifacts, samples_of
 from realism.parts.work import Work
 from safetensors.torch import load_file, save_file
@@ -40,6 +40,7 @@ class GreyModule(lightning.LightningModule):
         self.grey = torch.nn.Parameter(torch.zeros(1))
 
     def training_step(self, batch, _):
+        self.log("distance", (self.grey - 200).abs().mean(), sync_dist=True)
         return ((self.grey - 200) ** 2).mean() + 0 * batch.sum()
 
     def configure_optimizers(self):
@@ -61,7 +62,7 @@ class ToyTrainer(Trainer):
         return self.steps
 
     def reads(self, available: Artifacts) -> list[Artifact]:
-        return [*samples_of(available, []), *Scores.among(available)]
+        return [*samples_of(available, []), *ScoreTable.among(available)]
 
     def module(self) -> lightning.LightningModule:
         return GreyModule()
@@ -72,3 +73,18 @@ class ToyTrainer(Trainer):
 
     def save(self, module: lightning.LightningModule, folder: Path) -> None:
         save_file({"grey": module.grey.detach().clone()}, folder / "grey.safetensors")
+
+
+@dataclass
+class ToyPairTrainer(ToyTrainer):
+    """Teaches two generators the grey of 200: the first all of the way, the second half of it."""
+
+    second: ToyLearner = None  # type: ignore[assignment]
+
+    @property
+    def trains(self) -> dict[str, ToyLearner]:  # type: ignore[override]
+        return {"first": self.generator, "half": self.second}
+
+    def save(self, module: lightning.LightningModule, folder: Path) -> None:
+        for name, share in (("first", 1.0), ("half", 0.5)):
+            save_file({"grey": share * module.grey.detach()}, folder / name / "grey.safetensors")

@@ -40,7 +40,7 @@ from realism.plugins.hooks import hook
 if TYPE_CHECKING:
     from realism.base.cut_texts import note_texts
     from realism.base.images import read_image, write_images
-    from realism.base.loading import load_weightless, load_whole, read_tensors
+    from realism.base.loading import load_model, load_without_weights, read_tensors
     from realism.base.openclip import load_openclip
     from realism.notebook.handles import Handle
     from realism.notebook.running import ShownRun
@@ -79,22 +79,23 @@ __all__ = [
     "artifacts",
     "atomic_write",
     "hook",
+    "load_model",
     "load_openclip",
-    "load_weightless",
-    "load_whole",
+    "load_without_weights",
     "note_texts",
     "open_run",
     "part",
     "read_image",
     "read_tensors",
     "rows",
+    "run",
     "samples_of",
     "write_images",
 ]
 AT_FIRST_USE = {
     "load_openclip": "realism.base.openclip",
-    "load_weightless": "realism.base.loading",
-    "load_whole": "realism.base.loading",
+    "load_without_weights": "realism.base.loading",
+    "load_model": "realism.base.loading",
     "note_texts": "realism.base.cut_texts",
     "read_image": "realism.base.images",
     "read_tensors": "realism.base.loading",
@@ -129,3 +130,15 @@ def part(name: str, **options: Any) -> Handle:
     from realism.notebook.handles import part
 
     return part(name, **options)
+
+
+def run(recipe: str | Path, *overrides: str, **settings: Any) -> ShownRun:
+    """Run a recipe, or resume it, and open the run: `realism.run("garden.yaml", seed=1)["scores"].to_pandas()`.
+
+    recipe: a file, or a name in `realism recipes`. overrides: as on the command line, "generator.steps=8"; settings:
+    the same for keys without dots, with values of Python. Of these, `out` is the run's folder (by default that of the
+    command line) and `quiet=True` prints nothing. Raises RealismError for what the user can mend.
+    """
+    from realism.notebook.running import run
+
+    return run(recipe, *overrides, **settings)

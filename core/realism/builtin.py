@@ -16,6 +16,7 @@ def realism_register(registry: Registry) -> None:
     registry.images("torchvision", "realism.sources.torchvision_dataset:TorchvisionDataset")
     registry.images("stanford_dogs", "realism.sources.stanford_dogs:StanfordDogs")
     registry.images("embedding_folder", "realism.sources.embedding_folder:EmbeddingFolder")
+    registry.images("union", "realism.sources.union:Union")
     registry.step("prompts", "realism.steps.prompts:ReadPrompts")
     registry.step("index", "realism.steps.index:BuildIndex")
     registry.step("retrieve", "realism.steps.retrieve:Retrieve")

@@ -1,4 +1,4 @@
-"""aMUSEd, the open Muse: pictures as discrete tokens, all masked at first and found a few at a time."""
+"""aMUSEd, the open Muse: pictures as discrete tokens, all masked at first and predicted a few at a time."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from PIL import Image
 
 AESTHETIC = 6
-"""The aesthetic score that aMUSEd is told by default, of 10."""
+"""The aesthetic score, of 10, that aMUSEd is conditioned on by default."""
 
 
 @dataclass
 class Amused(Guided, LoRATunable):
     """aMUSEd, the open Muse: pictures from text by masked image modelling. Patil et al. 2024, arXiv 2401.01808.
 
-    It is drawn one by one, as its scheduler takes one random generator for a whole batch. Diffusers gives its pipeline
-    no `load_lora_weights`: what was learnt loads into a plain one by
+    Requests are drawn one at a time, as its scheduler takes one random generator for a whole batch. Its pipeline in
+    diffusers has no `load_lora_weights`: a saved adapter is loaded by
     `pipeline.transformer.load_lora_adapter(folder, prefix=None, weight_name="pytorch_lora_weights.safetensors")`.
     """
 
@@ -41,7 +41,7 @@ class Amused(Guided, LoRATunable):
     model: str = "amused/amused-512"
     """A folder as diffusers saves it, or a hub id."""
     steps: Annotated[int, Ge(1), Le(10_000)] = 12
-    """Steps in which tokens are found."""
+    """Steps in which masked tokens are predicted."""
     guidance: Annotated[float, Ge(0)] = 10.0
     """Classifier-free guidance: prediction = negative + guidance * (positive - negative). Up to 1 is none."""
 
@@ -64,7 +64,7 @@ class Amused(Guided, LoRATunable):
         return {"tokens": tokens.reshape(len(latents), *latents.shape[-2:])}
 
     def condition(self, texts: Sequence[str], references: Sequence[Image.Image] = ()) -> Tensors:
-        """What the network is told of texts; it takes no references."""
+        """The conditioning of texts; references are ignored."""
         import torch
 
         encoder, tokenizer = self.pipeline.text_encoder, self.pipeline.tokenizer
@@ -74,20 +74,22 @@ class Amused(Guided, LoRATunable):
             seen = encoder(ids.to(encoder.device), return_dict=True, output_hidden_states=True)
         return {"encoder_hidden_states": seen.hidden_states[-2], "pooled_text_emb": seen.text_embeds}
 
-    def losses(self, pictures: Tensors, conditions: Tensors, random: torch.Generator) -> torch.Tensor:
-        """The cross-entropy of tokens that are hidden from the network. Besides the texts it is told the size of the
-        picture, in pixels, that it was not cut, and its beauty."""
+    def losses(
+        self, pictures: Tensors, conditions: Tensors, random: torch.Generator, min_snr: float | None = None
+    ) -> torch.Tensor:
+        """The cross-entropy (b,) of masked tokens. Besides the texts, the network is conditioned on the size of the
+        picture in pixels, a crop at (0, 0) and an aesthetic score."""
         from realism_generators.tuning_losses import draw_masks, masked_cross_entropy
 
         places, pipeline = pictures["tokens"], self.pipeline
         tokens = places.flatten(1)
-        hidden = draw_masks(tokens, random)
-        seen = tokens.masked_fill(hidden, pipeline.scheduler.config.mask_token_id).reshape(places.shape)
+        masked = draw_masks(tokens, random)
+        visible = tokens.masked_fill(masked, pipeline.scheduler.config.mask_token_id).reshape(places.shape)
         pooled = conditions["pooled_text_emb"]
         height, width = (side * pipeline.vae_scale_factor for side in places.shape[-2:])
         micro = pooled.new_tensor([width, height, 0, 0, AESTHETIC]).expand(len(pooled), -1)
-        logits = pipeline.transformer(seen, micro_conds=micro, **conditions)
-        return masked_cross_entropy(logits.flatten(2), tokens, hidden)
+        logits = pipeline.transformer(visible, micro_conds=micro, **conditions)
+        return masked_cross_entropy(logits.flatten(2), tokens, masked)
 
     def save_adapter(self, pipeline: Any, folder: Path) -> None:
         config = pipeline.transformer.peft_config[ADAPTER]

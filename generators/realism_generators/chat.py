@@ -12,30 +12,30 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Le
 from realism.base.batching import Batches
+from realism.base.chat_models import NO_TEMPLATE, ChatModel, check_known_type, has_chat_template, load_chat_model
 from realism.base.devices import DType, pick_device, pick_dtype
 from realism.base.errors import RealismError
 from realism.base.files import fingerprint_path
-from realism.base.pretrained import parted, special_tokens
+from realism.base.loading import load_without_weights, model_type
+from realism.base.pretrained import weights_error
 from realism.base.texts import plain_text
 from realism.parts import Chat, LanguageModel
 from realism.plugins.models import find_model, local_folder
 
-from realism_generators.replies import kept_replies
+from realism_generators.replies import cached_replies
 
 if TYPE_CHECKING:
     import torch
 
-    from realism_generators.chat_loading import ChatModel
-
-OWN = ("add_generation_prompt", "chat_template", "continue_final_message", "conversation", "messages", "tokenize")
-"""What a chat template is given by this part itself, or is no variable."""
+RESERVED = ("add_generation_prompt", "chat_template", "continue_final_message", "conversation", "messages", "tokenize")
+"""Arguments of a chat template that this part sets itself, and arguments that are no variables of it."""
 
 
 @dataclass
 class TransformersChat(LanguageModel):
     """Any chat model of the transformers library, by its own chat template: of text alone, or of images and text.
 
-    The likeliest token is taken each time (temperature 0), or tokens are drawn from the softmax of the logits divided
+    The likeliest token is taken each time (temperature 0), or tokens are sampled from the softmax of the logits divided
     by the temperature, as they are: the top-p and penalties that some models recommend are not used.
     """
 
@@ -46,12 +46,12 @@ class TransformersChat(LanguageModel):
     revision: str | None = None
     """Branch, tag or commit of the hub id; None is its main branch."""
     dtype: DType = "auto"
-    """The arithmetic of the model: auto is float32 on the CPU, else bfloat16. Only in float32 is a reply the same in
+    """The dtype of the model: auto is float32 on the CPU, else bfloat16. Only in float32 is a reply the same in
     any batch."""
     device: str = "auto"
     """auto (CUDA if there, else cpu), cpu, cuda, cuda:1, ..."""
     batch: Annotated[int, Ge(1), Le(10_000)] | None = None
-    """Chats at a time; None is found by itself. Halved whenever memory runs out."""
+    """Chats at a time; None is chosen automatically. Halved whenever memory runs out."""
     max_tokens: Annotated[int, Ge(1), Le(100_000)] = 512
     """A longer reply is cut there."""
     temperature: Annotated[float, Ge(0)] = 0.0
@@ -59,37 +59,32 @@ class TransformersChat(LanguageModel):
     seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0
     """With a temperature: another seed gives other replies. The same seed and chat give the same reply."""
     template: dict[str, Any] = field(default_factory=dict)
-    """Variables of the model's chat template, such as {enable_thinking: false} for Qwen3."""
+    """Further variables of the model's chat template, such as {enable_thinking: false} for Qwen3."""
     cache: bool = True
-    """Whether to keep replies, and to take those that are kept, by the model, the options and the chat. Of a hub id the
-    revision counts, not the weights."""
+    """Whether to cache replies on disk, by the model, the options and the chat. Of a hub id the revision counts, not
+    the weights."""
 
     def inputs(self) -> list[Path]:
         return [folder] if (folder := local_folder(self.model)) else []
 
     def options_error(self) -> str | None:
-        from realism_generators.chat_loading import chat_folder_error
-
         try:
             source = find_model(self.model)
         except RealismError as error:
             return str(error)
-        if own := sorted(set(self.template) & set(OWN)):
-            return f"template: '{own[0]}' is not the template's to know; allowed is any variable but {', '.join(OWN)}"
-        return chat_folder_error(source) if isinstance(source, Path) else None
+        if reserved := sorted(set(self.template) & set(RESERVED)):
+            return f"template: '{reserved[0]}' is set by this part; allowed is any variable but {', '.join(RESERVED)}"
+        return _folder_error(source) if isinstance(source, Path) else None
 
     @cached_property
     def accepts_images(self) -> bool:
-        """Whether the model reads images. Raises RealismError if its configuration cannot be had."""
-        from realism_generators.chat_loading import model_sees
-
-        return model_sees(find_model(self.model), self.revision)
+        """Whether the model reads images, by its configuration. Raises RealismError if that cannot be loaded, or the
+        model writes no text."""
+        return _accepts_images(find_model(self.model), self.revision)
 
     @cached_property
     def loaded(self) -> ChatModel:
-        """The model on its device, with its tokenizer. Raises RealismError in words when it cannot be had."""
-        from realism_generators.chat_loading import load_chat_model
-
+        """The model on its device, with its processor. Raises RealismError if it cannot be loaded."""
         device = pick_device(self.device)
         dtype = pick_dtype(self.dtype, device)
         source, images = find_model(self.model), self.accepts_images
@@ -114,17 +109,17 @@ class TransformersChat(LanguageModel):
             return [reply for _, reply in sorted(self._answer(chats))]
         device = pick_device(self.device)
         folder = local_folder(self.model)
-        who = {
+        settings = {
             "model": fingerprint_path(folder) if folder else [self.model, self.revision],
-            "arithmetic": [device.type, str(pick_dtype(self.dtype, device))],
-            "drawn": [self.temperature, self.seed] if self.temperature else None,
+            "device": [device.type, str(pick_dtype(self.dtype, device))],
+            "sampling": [self.temperature, self.seed] if self.temperature else None,
             "max_tokens": self.max_tokens,
             "template": self.template,
         }
-        return kept_replies(who, chats, self._answer)
+        return cached_replies(settings, chats, self._answer)
 
     def _answer(self, chats: Sequence[Chat]) -> Iterator[tuple[int, str]]:
-        """The number of each chat with its reply."""
+        """The index of each chat with its reply."""
         for count in sorted({len(chat.images) for chat in chats}):
             group = [i for i, chat in enumerate(chats) if len(chat.images) == count]
             written = self._batches.run(group, lambda batch: self._write([chats[i] for i in batch]))
@@ -139,51 +134,64 @@ class TransformersChat(LanguageModel):
         import torch
 
         loaded = self.loaded
-        asked = self._read(chats)
+        inputs = self._inputs(chats)
         sampling: dict[str, Any] = {}
         if self.temperature:
-            sampling["logits_processor"] = [drawn(self.temperature, [chat_seed(self.seed, chat) for chat in chats])]
+            seeds = [chat_seed(self.seed, chat) for chat in chats]
+            sampling["logits_processor"] = [gumbel_sampler(self.temperature, seeds)]
         with torch.inference_mode():
-            tokens = loaded.model.generate(**asked, **sampling, max_new_tokens=self.max_tokens, do_sample=False)
-        written = tokens[:, asked["input_ids"].shape[1] :]
+            tokens = loaded.model.generate(**inputs, **sampling, max_new_tokens=self.max_tokens, do_sample=False)
+        written = tokens[:, inputs["input_ids"].shape[1] :]
         return [plain_text(text).strip() for text in loaded.tokenizer.batch_decode(written, skip_special_tokens=True)]
 
-    def _read(self, chats: list[Chat]) -> Any:
-        """The inputs for a batch, where the model is: tokens padded on the left, and the pixels of the images."""
-        from jinja2 import TemplateError
-
-        reader, tokenizer = self.loaded.reader, self.loaded.tokenizer
-        special = special_tokens(reader, tokenizer)
-        messages = [as_messages(chat, self.accepts_images, special) for chat in chats]
-        try:
-            texts = [
-                reader.apply_chat_template(m, add_generation_prompt=True, tokenize=False, **self.template)
-                for m in messages
-            ]
-        except (TemplateError, ValueError) as error:
-            raise RealismError(f"the chat template of model '{self.model}' refuses a chat: {error}") from error
-        options: dict[str, Any] = {"text": texts, "padding": True, "return_tensors": "pt"}
+    def _inputs(self, chats: list[Chat]) -> Any:
+        """The inputs for a batch, on the model's device: tokens padded on the left, and the pixels of the images."""
+        loaded = self.loaded
+        texts, reading = loaded.prompts([as_messages(chat, loaded) for chat in chats], **self.template)
+        options: dict[str, Any] = {"text": texts, "padding": True, "return_tensors": "pt", **reading}
         if not self.accepts_images:
             options["return_token_type_ids"] = False
-        if not self.accepts_images or texts[0].startswith(tokenizer.bos_token or "\0"):
-            options["add_special_tokens"] = False  # templates write them; a few that see leave out the first
         if chats[0].images:
             options["images"] = [[image.convert("RGB") for image in chat.images] for chat in chats]
-        model = self.loaded.model
-        place = (model.device, model.dtype) if self.accepts_images else (model.device,)
-        return reader(**options).to(*place)
+        inputs = loaded.processor(**options)
+        return inputs.to(loaded.model.device, *([loaded.model.dtype] if self.accepts_images else []))
 
 
-def as_messages(chat: Chat, accepts_images: bool, special: Sequence[str]) -> list[dict[str, Any]]:
-    """A chat as chat templates take it. special: tokens that mean something to the model, which are parted where the
-    chat's own text has them, so that a text cannot end its message or show an image that is not there."""
+def as_messages(chat: Chat, loaded: ChatModel) -> list[dict[str, Any]]:
+    """A chat as the messages of a chat template: the system's, if there is one, and the user's."""
+    system = [loaded.message("system", chat.system)] if chat.system else []
+    return [*system, loaded.message("user", chat.text, len(chat.images))]
 
-    def content(text: str, images: int = 0) -> Any:
-        said = parted(text, special)
-        return [*[{"type": "image"}] * images, {"type": "text", "text": said}] if accepts_images else said
 
-    task = [{"role": "system", "content": content(chat.system)}] if chat.system else []
-    return [*task, {"role": "user", "content": content(chat.text, len(chat.images))}]
+def _folder_error(folder: Path) -> str | None:
+    """One sentence if the folder holds no chat model of transformers, as far as its files' names and JSON show."""
+    if error := weights_error(folder):
+        return error
+    return None if has_chat_template(folder) else f"{folder} {NO_TEMPLATE}"
+
+
+def _accepts_images(source: str | Path, revision: str | None) -> bool:
+    """Whether a model reads images; only its configuration is loaded.
+
+    Raises RealismError for a model that writes no text, or that transformers does not know without remote code.
+    """
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING,
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+    )
+
+    kind = model_type(source, revision)
+    check_known_type(source, kind)
+    config = type(load_without_weights(AutoConfig, source, revision=revision))
+    if config in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        return True
+    if config in MODEL_FOR_CAUSAL_LM_MAPPING:
+        return False
+    raise RealismError(
+        f"model '{source}' is of type '{kind}', which writes no text; expected a causal language model or one that "
+        "reads images and writes text"
+    )
 
 
 def chat_seed(seed: int, chat: Chat) -> int:
@@ -194,17 +202,17 @@ def chat_seed(seed: int, chat: Chat) -> int:
     return int.from_bytes(digest.digest(), "big") >> 1
 
 
-def drawn(temperature: float, seeds: Sequence[int]) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """A logits processor after which the greatest value is a sample: softmax(logits / temperature), by Gumbel's trick
-    (argmax of logits / temperature - log E, with E exponential). Each row has its own generator, on the CPU, so that
-    a sample depends neither on the batch nor on the device."""
+def gumbel_sampler(temperature: float, seeds: Sequence[int]) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """A logits processor (b, vocabulary) -> (b, vocabulary) float32 after which argmax is a sample of
+    softmax(logits / temperature), by the Gumbel-max trick (argmax of logits / temperature - log E, E exponential). Each
+    row has its own generator, on the CPU, so that a sample depends neither on the batch nor on the device."""
     import torch
 
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
 
     def draw(tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         size = logits.shape[-1]
-        waits = torch.stack([torch.empty(size).exponential_(generator=g) for g in generators])
-        return logits.float() / temperature - waits.clamp_min(1e-30).log().to(logits.device)
+        exponential = torch.stack([torch.empty(size).exponential_(generator=g) for g in generators])
+        return logits.float() / temperature - exponential.clamp_min(1e-30).log().to(logits.device)
 
     return draw

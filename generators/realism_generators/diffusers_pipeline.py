@@ -1,7 +1,7 @@
-"""What every generator of the diffusers library shares: loading, batches, seeds, memory.
+"""The base of all generators of the diffusers library: loading, batches, seeds, memory.
 
-A family is a subclass that says which pipeline class it drives, and how a batch of requests becomes the arguments of
-that pipeline's call.
+A family is a subclass that names its pipeline class and turns a batch of requests into the arguments of that pipeline's
+call.
 """
 
 from __future__ import annotations
@@ -34,23 +34,24 @@ class DiffusersGenerator(ModelGenerator):
     also_reads: ClassVar[tuple[str, ...]] = ()
     """Other pipeline classes whose model folders this one can use."""
     text_class: ClassVar[str] = ""
-    """The class in diffusers that draws what has no reference, if it is another, on the same components."""
+    """The class in diffusers for requests without references, if it is another, on the same components."""
     reference_class: ClassVar[str] = ""
-    """The class in diffusers that draws what has references, if it is another. At most one of the two is named."""
+    """The class in diffusers for requests with references, if it is another. At most one of the two is set."""
     one_by_one: ClassVar[Literal["none", "references", "all"]] = "none"
-    """Which requests are drawn one at a time, because in a batch the pipeline would mix them: with `references` those
-    that have any, as it would give each reference to the whole batch."""
+    """Which requests are drawn one at a time, because the pipeline would mix them in a batch: `references` is those
+    that have any, where it would give each reference to the whole batch."""
     speed_options: ClassVar[tuple[str, ...]] = ("batch", "device", "offload")
     cached: ClassVar[tuple[str, ...]] = ("pipeline", "other_pipeline")
 
     offload: Literal["none", "model", "sequential"] = "none"
-    """What waits in main memory while a GPU works: nothing, the models not in use, or every layer (least, slowest)."""
+    """What is in main memory while a GPU computes: nothing, the models not in use, or every layer (least GPU memory,
+    slowest)."""
     batch: Annotated[int, Ge(1), Le(10_000)] | None = None
-    """Images at a time; None is found by itself. Halved whenever memory runs out."""
+    """Images at a time; None is chosen automatically. Halved whenever memory runs out."""
     steps: Annotated[int, Ge(1), Le(10_000)] = 28
     """Denoising steps."""
     size: SideLength | tuple[SideLength, SideLength] | None = None
-    """Pixels: one number for a square, or [width, height]; None is what the model was made for."""
+    """Pixels: one number for a square, or [width, height]; None is the model's default."""
 
     @abstractmethod
     def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
@@ -58,20 +59,21 @@ class DiffusersGenerator(ModelGenerator):
         size, the steps and the random generators."""
 
     def lengths(self, texts: Sequence[str]) -> tuple[int, list[int]]:
-        """How many tokens of a prompt are read, and how many each of these has: by the text encoder that reads most."""
+        """The most tokens of a prompt that are read, and the number of tokens of each text, by the text encoder that
+        reads most."""
         tokenizer = self.pipeline.tokenizer
         return tokenizer.model_max_length, token_counts(tokenizer, texts)
 
     def note_cut(self, texts: Sequence[str]) -> None:
-        """Note which of these prompts are longer than what is read of them, to be said when the step ends."""
+        """Count the prompts that are cut, for a warning when the step ends."""
         most, lengths = self.lengths(texts)
         note_texts(self.part_name or self.pipeline_class, most, texts, [length > most for length in lengths])
 
     def setup(self, pipeline: Any) -> None:
-        """Add to a loaded pipeline, still on the CPU, what its folder does not hold."""
+        """Add components that are not in its folder to a loaded pipeline, which is still on the CPU."""
 
     def remove_setup(self, pipeline: Any) -> None:
-        """Take from a loaded pipeline again what `setup` added to it."""
+        """Remove what `setup` added to a loaded pipeline."""
 
     def misfit(self) -> str | None:
         """One sentence if the options of this family do not fit together, else None."""
@@ -114,7 +116,7 @@ class DiffusersGenerator(ModelGenerator):
             "output_type": "pil",
         }
         pipeline = self.pipeline_for(bool(requests[0].references))
-        # some pipelines draw from torch's own generator while they encode a reference, one request at a time
+        # some pipelines use torch's global generator while they encode a reference, one request at a time
         with torch.inference_mode(), seeded(requests[0].seed), decoded(pipeline) as finite:
             output = pipeline(**(general | self.arguments(requests, width, height)))
         flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(requests)

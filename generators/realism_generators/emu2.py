@@ -54,7 +54,7 @@ class Emu2(ModelGenerator):
     def options_error(self) -> str | None:
         if not self.trust_remote_code:
             return (
-                f"model '{self.model}' brings Python code of its own, which is not run unasked: read it, then say "
+                f"model '{self.model}' brings Python code of its own, which is not run by default: read it, then set "
                 "'trust_remote_code: true'"
             )
         try:
@@ -74,7 +74,7 @@ class Emu2(ModelGenerator):
         import diffusers
         import transformers
         from realism.base.loading import check_finite
-        from realism.base.pretrained import quiet, said
+        from realism.base.pretrained import loading_errors, quiet
 
         device = pick_device(self.device)
         source = find_model(self.model)
@@ -83,7 +83,7 @@ class Emu2(ModelGenerator):
             f"'{self.part_name or 'emu2'}' runs the Python code that came with '{self.model}', as 'trust_remote_code: "
             "true' says; it can do whatever you can"
         )
-        with quiet(), said(source):
+        with quiet(), loading_errors(source):
             folder = source if isinstance(source, Path) else self._download(source)
             encoder = transformers.AutoModelForCausalLM.from_pretrained(
                 str(folder / "multimodal_encoder"), trust_remote_code=True, **weights

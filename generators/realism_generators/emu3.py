@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SIDE = 8
-"""Pixels a side that one token stands for."""
+"""A token encodes a square of this many pixels a side."""
 
 
 @dataclass
@@ -64,13 +64,13 @@ class Emu3(ModelGenerator):
 
     def load(self) -> Any:
         """The model and its processor."""
-        from realism.base.loading import load_weightless, load_whole
+        from realism.base.loading import load_model, load_without_weights
         from transformers import Emu3ForConditionalGeneration, Emu3Processor
 
         device = pick_device(self.device)
         source = find_model(self.model)
-        processor = load_weightless(Emu3Processor, source, revision=self.revision)
-        model = load_whole(
+        processor = load_without_weights(Emu3Processor, source, revision=self.revision)
+        model = load_model(
             Emu3ForConditionalGeneration, source, revision=self.revision, dtype=pick_dtype(self.dtype, device)
         )
         return model.to(device).eval(), processor
@@ -82,28 +82,28 @@ class Emu3(ModelGenerator):
 
         (request,) = requests
         model, processor = self.pipeline
-        asked, columns, rows = self._read(request.text)
-        guiding: dict[str, Any] = {}
+        inputs, columns, rows = self._inputs(request.text)
+        guidance: dict[str, Any] = {}
         if self.guidance > 1:
-            unwanted, _, _ = self._read(self.negative_prompt)
-            guiding = {
+            negative, _, _ = self._inputs(self.negative_prompt)
+            guidance = {
                 "guidance_scale": self.guidance,
-                "negative_prompt_ids": unwanted["input_ids"],
-                "negative_prompt_attention_mask": unwanted["attention_mask"],
+                "negative_prompt_ids": negative["input_ids"],
+                "negative_prompt_attention_mask": negative["attention_mask"],
             }
-        length = asked["input_ids"].shape[1]
+        length = inputs["input_ids"].shape[1]
         allowed = grammar(model, processor, length, columns, rows)
         with torch.inference_mode(), seeded(request.seed):
             written = model.generate(
-                **asked, **guiding, do_sample=True, top_k=self.top_k, max_new_tokens=rows * (columns + 1) + 3,
+                **inputs, **guidance, do_sample=True, top_k=self.top_k, max_new_tokens=rows * (columns + 1) + 3,
                 prefix_allowed_tokens_fn=allowed,
             )  # fmt: skip
             pixels = model.decode_image_tokens(image_tokens=written[:, length:], height=rows, width=columns)
-        shown = processor.postprocess(list(pixels.float().cpu()), return_tensors="PIL.Image.Image")
-        return [shown["pixel_values"][0]]
+        images = processor.postprocess(list(pixels.float().cpu()), return_tensors="PIL.Image.Image")
+        return [images["pixel_values"][0]]
 
-    def _read(self, text: str) -> tuple[Any, int, int]:
-        """The prompt's tokens, up to where the picture begins, and how many tokens a row and a column have."""
+    def _inputs(self, text: str) -> tuple[Any, int, int]:
+        """The prompt's tokens, up to where the picture begins, and the number of tokens in a row and in a column."""
         model, processor = self.pipeline
         width, height = (self.size, self.size) if isinstance(self.size, int) else self.size
         columns, rows = width // SIDE, height // SIDE

@@ -1,4 +1,4 @@
-"""Each text and each picture of a fit goes through its encoder once, at the start, and is kept in the fit's folder."""
+"""Each text and picture of a fit is encoded once, at the start, and cached in the fit's folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from realism.base.errors import RealismError
 from realism.base.files import digest, fingerprint_listing
 from realism.base.images import UnreadableImage, read_images
 
-from realism_generators.references import as_pixels, filling
+from realism_generators.references import as_pixels, crop_to_size
 from realism_generators.tensor_rows import TensorRows, write_rows
 from realism_generators.tuning import LoRATunable, Tensors, modules
 
@@ -22,10 +22,10 @@ Encode = Callable[[], Iterator[Tensors]]
 
 
 class EncodedOnce:
-    """What a generator's network learns from: the conditions of texts, and pictures as its autoencoder encodes them.
+    """What a network is trained on: the conditions of texts, and pictures as encoded by the autoencoder.
 
-    Encoders are on the device only while they work. What is kept is known by all that it depends on, so that a fit
-    that is resumed finds it; memory does not grow with the number of texts and pictures.
+    Encoders are on the device only while they encode. The names of cached files are a hash of all that they depend
+    on, so that a resumed fit finds them; memory does not grow with the number of texts and pictures.
     """
 
     def __init__(
@@ -36,44 +36,49 @@ class EncodedOnce:
         *,
         size: tuple[int, int],
         flip: bool,
+        unconditional: bool,
         batch: int,
         folder: Path,
         device: torch.device,
     ):
-        """size: width and height in pixels. flip: whether pictures are also wanted mirrored. batch: how many are
-        encoded at a time. Raises UnreadableImage for a picture that cannot be read."""
+        """size: width and height in pixels. flip: also encode pictures mirrored. unconditional: also encode the
+        conditions of no text. batch: how many are encoded at a time. Raises UnreadableImage for a picture that cannot
+        be read."""
         self._generator, self._size, self._batch, self._device = generator, size, batch, device
+        self._unconditional = unconditional
         self._texts = {text: k for k, text in enumerate(dict.fromkeys(texts))}
         self._pictures = {path: k for k, path in enumerate(dict.fromkeys(pictures))}
-        self._sides = (False, True) if flip else (False,)
-        seen = [(str(path), fingerprint_listing(path)) for path in self._pictures]
+        self._mirrored = (False, True) if flip else (False,)
+        files = [(str(path), fingerprint_listing(path)) for path in self._pictures]
         self._folders = (
-            folder / f"texts-{digest([self._how(), *self._texts])}",
-            folder / f"pictures-{digest([self._how(), size, flip, seen])}",
+            folder / f"texts-{digest([self._settings(), unconditional, *self._texts])}",
+            folder / f"pictures-{digest([self._settings(), size, flip, files])}",
         )
-        self._kept = (
-            self._made(self._folders[0], self._encode_texts),
-            self._made(self._folders[1], self._encode_pictures),
+        self._encoded = (
+            self._cached(self._folders[0], self._encode_texts),
+            self._cached(self._folders[1], self._encode_pictures),
         )
 
-    def conditions(self, texts: Sequence[str], device: torch.device) -> dict[str, torch.Tensor]:
-        """What the network is told of texts, as `LoRATunable.condition` says it."""
-        return self._kept[0].rows([self._texts[text] for text in texts], device)
+    def conditions(self, texts: Sequence[str | None], device: torch.device) -> dict[str, torch.Tensor]:
+        """Conditions (b, ...) of texts, as `LoRATunable.condition` gives them; None is no text, with the conditions
+        of `LoRATunable.unconditional`."""
+        rows = [len(self._texts) if text is None else self._texts[text] for text in texts]
+        return self._encoded[0].rows(rows, device)
 
     def pictures(
         self, paths: Sequence[Path], mirrored: Sequence[bool], device: torch.device
     ) -> dict[str, torch.Tensor]:
-        """Pictures, mirrored or not, as `LoRATunable.encode` gives them."""
-        sides = len(self._sides)
-        places = [sides * self._pictures[path] + side for path, side in zip(paths, mirrored, strict=True)]
-        return self._kept[1].rows(places, device)
+        """Pictures (b, ...), mirrored or not, as `LoRATunable.encode` gives them."""
+        copies = len(self._mirrored)
+        rows = [copies * self._pictures[path] + side for path, side in zip(paths, mirrored, strict=True)]
+        return self._encoded[1].rows(rows, device)
 
-    def forget(self) -> None:
-        """Remove what was kept, which can be made again."""
+    def delete(self) -> None:
+        """Delete the cached files."""
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _how(self) -> list[Any]:
+    def _settings(self) -> list[Any]:
         """What the encoding depends on besides texts and pictures."""
         generator = self._generator
         length = getattr(generator, "max_sequence_length", None)
@@ -83,11 +88,11 @@ class EncodedOnce:
             generator.model,
             generator.revision,
             models,
-            str(generator.arithmetic),
+            str(generator.torch_dtype),
             length,
         ]
 
-    def _made(self, folder: Path, encode: Encode) -> TensorRows:
+    def _cached(self, folder: Path, encode: Encode) -> TensorRows:
         if not folder.exists():
             write_rows(folder, encode())
         return TensorRows(folder)
@@ -96,25 +101,27 @@ class EncodedOnce:
         generator, texts = self._generator, list(self._texts)
         encoders = {k: part for k, part in modules(generator.pipeline).items() if k.startswith("text_encoder")}
         generator.note_cut(texts)
-        with _at_work(list(encoders.values()), self._device):
+        with _on_device(list(encoders.values()), self._device):
             for k in range(0, len(texts), self._batch):
                 yield generator.condition(texts[k : k + self._batch])
+            if self._unconditional:
+                yield generator.unconditional()
 
     def _encode_pictures(self) -> Iterator[Tensors]:
         generator, paths = self._generator, list(self._pictures)
         images = read_images(paths)
-        with _at_work([generator.autoencoder], self._device):
+        with _on_device([generator.autoencoder], self._device):
             for k in range(0, len(paths), self._batch):
                 count = len(paths[k : k + self._batch])
-                pixels = as_pixels([filling(_readable(next(images)), *self._size) for _ in range(count)])
-                both = [generator.encode(pixels.flip(-1) if side else pixels) for side in self._sides]
-                yield {name: torch.stack([each[name] for each in both], 1).flatten(0, 1) for name in both[0]}
-        generator.__dict__.pop("autoencoder")  # a copy in float32 is not needed again
+                pixels = as_pixels([crop_to_size(_readable(next(images)), *self._size) for _ in range(count)])
+                encoded = [generator.encode(pixels.flip(-1) if side else pixels) for side in self._mirrored]
+                yield {name: torch.stack([each[name] for each in encoded], 1).flatten(0, 1) for name in encoded[0]}
+        generator.__dict__.pop("autoencoder")  # frees a copy in float32
 
 
 @contextlib.contextmanager
-def _at_work(parts: Sequence[torch.nn.Module], device: torch.device) -> Iterator[None]:
-    """Modules are on a device until the block ends, and then in main memory."""
+def _on_device(parts: Sequence[torch.nn.Module], device: torch.device) -> Iterator[None]:
+    """Modules are on a device until the block ends, then on the CPU."""
     for part in parts:
         part.to(device)
     try:

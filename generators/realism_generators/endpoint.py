@@ -16,24 +16,24 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Le
 from realism.base.errors import RealismError
-from realism.base.network import Refused, Server
+from realism.base.network import Server, ServerError
 from realism.base.permissions import refusal
 from realism.base.texts import plain_line, plain_text
 from realism.parts import Chat, LanguageModel
 
-from realism_generators.replies import kept_replies
+from realism_generators.replies import cached_replies
 
 if TYPE_CHECKING:
     from PIL import Image
 
-OWN = ("model", "messages", "seed", "temperature", "max_tokens", "stream", "n")
-LONGEST_REPLY = 4 * 2**20
-"""Bytes of a reply, with all that stands around its text."""
+RESERVED = ("model", "messages", "seed", "temperature", "max_tokens", "stream", "n")
+MAX_BYTES = 4 * 2**20
+"""The most bytes of an HTTP response."""
 CUT = {
     "length": "are cut, as they reached the most tokens that are allowed; raise 'max_tokens'",
     "content_filter": "are cut or empty, as its content filter withheld the rest",
 }
-"""What it means when a reply ends for such a reason."""
+"""By the finish_reason of a reply that is cut: what it means, and what to do."""
 
 
 @dataclass
@@ -41,8 +41,8 @@ class Endpoint(LanguageModel):
     """Any model behind an endpoint that speaks the protocol of OpenAI's chat completions, as vLLM, llama.cpp, Ollama
     and most vendors do.
 
-    Replies are kept by the whole chat and the options, so that nothing is paid for twice; whether a server itself gives
-    the same reply to the same seed is its own matter. What is no text in a reply (control characters but tabs and line
+    Replies are cached by the whole chat and the options, so that nothing is paid for twice; whether the server gives
+    the same reply to the same seed depends on it. What is no text in a reply (control characters but tabs and line
     ends, lone surrogates) becomes U+FFFD. Redirects are not followed. A reply of more than 4 MiB ends the run.
     """
 
@@ -54,37 +54,38 @@ class Endpoint(LanguageModel):
     model: str
     """What it calls the model."""
     accepts_images: bool = False
-    """Whether the model looks at images, which are sent with the chat."""
+    """Whether the model reads images, which are sent with the chat."""
     key: str = ""
     """The environment variable that holds the key, "" if it needs none: REALISM_..._KEY, or a vendor's, such as
     OPENAI_API_KEY, for that vendor. Others are allowed on the command line: --allow LAB_KEY@https://llm.example.org."""
     max_tokens: Annotated[int, Ge(1), Le(100_000)] | None = 512
     """A longer reply is cut there; None leaves it to the endpoint."""
     temperature: Annotated[float, Ge(0)] | None = 0.0
-    """0 asks for the likeliest reply, more for more varied ones; None leaves it to the endpoint."""
+    """0 requests the likeliest reply, more requests more varied ones; None leaves it to the endpoint."""
     seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0
-    """Another seed asks for other replies."""
+    """Another seed requests other replies."""
     more: dict[str, Any] = field(default_factory=dict)
     """Further fields of each request, such as {top_p: 0.9} or {max_completion_tokens: 512}."""
     timeout: Annotated[float, Gt(0), Le(86_400)] = 120.0
-    """Seconds to wait for a whole reply before asking again."""
+    """Seconds to wait for a whole reply before the next attempt."""
     attempts: Annotated[int, Ge(1), Le(100)] = 5
-    """How often to ask while the endpoint is busy, broken or away, with pauses from 0.5 s to 8 s, or as long as it asks
-    for, up to a minute."""
+    """Attempts while the endpoint is busy, fails or cannot be reached, with pauses from 0.5 s to 8 s, or as long as its
+    Retry-After says, up to a minute."""
     rate: Annotated[float, Gt(0), Le(10_000)] | None = None
     """At most so many requests a minute, repeated ones counted."""
     concurrency: Annotated[int, Ge(1), Le(1000)] = 8
     """How many requests at a time."""
     cache: bool = True
-    """Whether to keep replies, and to take those that are kept."""
+    """Whether to cache replies on disk."""
 
     def options_error(self) -> str | None:
         if problem := refusal("url", self.url, self.key):
             return problem
         if not self.model or plain_line(self.model, len(self.model)) != self.model:
             return "model is no name: it is empty, or has line breaks or other characters that cannot be seen"
-        if own := sorted(str(name) for name in self.more if str(name).lower() in OWN):  # some servers ignore case
-            return f"more: '{own[0]}' is not allowed there; allowed is any field but {', '.join(OWN)}"
+        reserved = sorted(str(name) for name in self.more if str(name).lower() in RESERVED)  # some servers ignore case
+        if reserved:
+            return f"more: '{reserved[0]}' is not allowed there; allowed is any field but {', '.join(RESERVED)}"
         try:
             json.dumps(self.more, allow_nan=False)
         except (TypeError, ValueError, RecursionError):
@@ -101,77 +102,77 @@ class Endpoint(LanguageModel):
             )
         if not self.cache:
             return [reply for _, reply in sorted(self._answer(chats))]
-        who = {name: getattr(self, name) for name in ("url", "model", "max_tokens", "temperature", "seed", "more")}
-        return kept_replies(who, chats, self._answer)
+        settings = {name: getattr(self, name) for name in ("url", "model", "max_tokens", "temperature", "seed", "more")}
+        return cached_replies(settings, chats, self._answer)
 
     def _answer(self, chats: Sequence[Chat]) -> Iterator[tuple[int, str]]:
-        """The number of each chat with its reply, as they come. If one fails, those under way are waited for, so that
-        no reply is lost, and the others are not asked."""
+        """The index of each chat with its reply, as they come. If one fails, requests under way are waited for, so that
+        no reply is lost, and no further ones are sent."""
         failed: BaseException | None = None
         pool = ThreadPoolExecutor(self.concurrency)
         try:
-            asked = {pool.submit(self._ask, chat): i for i, chat in enumerate(chats)}
-            waiting = set(asked)
+            indices = {pool.submit(self._request, chat): i for i, chat in enumerate(chats)}
+            waiting = set(indices)
             while waiting:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in done:
                     if error := future.exception():
                         failed = failed or error
-                        # what is cancelled before it began is never told to be done
+                        # `wait` never returns what was cancelled before it began
                         waiting = {other for other in waiting if not other.cancel()}
                     else:
-                        yield asked[future], future.result()
+                        yield indices[future], future.result()
         finally:
             pool.shutdown(cancel_futures=True)
         if failed:
             raise failed
 
-    def _ask(self, chat: Chat) -> str:
-        own = {"model": self.model, "messages": as_messages(chat), "seed": self.seed}
-        own |= {k: v for k in ("max_tokens", "temperature") if (v := getattr(self, k)) is not None}
+    def _request(self, chat: Chat) -> str:
+        fields = {"model": self.model, "messages": as_messages(chat), "seed": self.seed}
+        fields |= {k: v for k in ("max_tokens", "temperature") if (v := getattr(self, k)) is not None}
         try:
-            data = self._server.post({**self.more, **own}, self._pace.wait)
-        except Refused as refused:
+            data = self._server.post({**self.more, **fields}, self._pace.wait)
+        except ServerError as refused:
             raise RealismError(self._sentence(refused)) from None
         try:
-            text, reason = said_in(data)
+            text, reason = read_completion(data)
         except ValueError:
             raise RealismError(f"{self.url} does not reply as OpenAI's chat completions do; check 'url'") from None
-        self._note(reason)
+        self._warn_of(reason)
         return plain_text(self._server.without_key(text)).strip()
 
     @cached_property
     def _server(self) -> Server:
         address = self.url.rstrip("/") + "/chat/completions"
-        return Server(address, "url", self.timeout, self.attempts, LONGEST_REPLY, self.key)
+        return Server(address, "url", self.timeout, self.attempts, MAX_BYTES, self.key)
 
     @cached_property
-    def _pace(self) -> Pace:
-        return Pace(self.rate)
+    def _pace(self) -> RateLimit:
+        return RateLimit(self.rate)
 
-    def _sentence(self, refused: Refused) -> str:
-        """What a refusal means for the user."""
+    def _sentence(self, refused: ServerError) -> str:
+        """The sentence for the user on a request that the endpoint refused."""
         if refused.status in (401, 403):
-            held = f"the key in the environment variable '{self.key}'" if self.key else "a request without 'key'"
-            return f"{self.url} refuses {held}; give it a valid key"
+            sent = f"the key in the environment variable '{self.key}'" if self.key else "a request without 'key'"
+            return f"{self.url} refuses {sent}; give it a valid key"
         if refused.status == 429:
-            often = f"{self.attempts} times" if self.attempts > 1 else "once"
-            return f"{self.url} has too many requests, asked {often}; set or lower 'rate', or lower 'concurrency'"
+            attempts = f"{self.attempts} times" if self.attempts > 1 else "once"
+            return f"{self.url} has too many requests, tried {attempts}; set or lower 'rate', or lower 'concurrency'"
         return f"model '{self.model}' cannot answer: {refused}"
 
-    def _note(self, reason: Any) -> None:
-        """Say once of each reason why replies end before their end."""
+    def _warn_of(self, reason: Any) -> None:
+        """Warn once of each reason for which replies are cut."""
         sentence = CUT.get(reason) if isinstance(reason, str) else None
-        if sentence and reason not in self._noted:
-            self._noted.add(reason)
+        if sentence and reason not in self._warned:
+            self._warned.add(reason)
             logging.getLogger("realism").warning("some replies of %s %s", self.url, sentence)
 
     @cached_property
-    def _noted(self) -> set[str]:
+    def _warned(self) -> set[str]:
         return set()
 
 
-def said_in(data: bytes) -> tuple[str, Any]:
+def read_completion(data: bytes) -> tuple[str, Any]:
     """The text of a completion, "" if it has none, and why it ended there. Raises ValueError if it is no completion."""
     try:
         choice = json.loads(data)["choices"][0]
@@ -198,8 +199,8 @@ def data_url(image: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-class Pace:
-    """Lets callers through one by one, so many a minute (None: at once), whatever thread they are in."""
+class RateLimit:
+    """A rate limit over all threads: so many calls a minute, evenly spaced; None is no limit."""
 
     def __init__(self, per_minute: float | None):
         self._gap = 60 / per_minute if per_minute else 0.0

@@ -16,7 +16,7 @@ from realism.plugins.models import find_model
 from realism_generators.denoiser import Denoiser, Scaling, replace_conditions
 from realism_generators.diffusers_pipeline import DiffusersGenerator
 from realism_generators.ip_adapter import IPAdapter
-from realism_generators.references import as_pixels, filling
+from realism_generators.references import as_pixels, crop_to_size
 from realism_generators.tuning import JOINT_ATTENTION, Tensors
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ REDUX = "FluxPriorReduxPipeline"
 
 @dataclass
 class BaseFlux(DiffusersGenerator):
-    """What all of FLUX.1 share: both guidances and two text encoders."""
+    """Options of all FLUX.1 models: both guidances and two text encoders."""
 
     guidance: Annotated[float, Ge(0)] = 3.5
     """The guidance that dev models were distilled with, at no cost; other models take no notice of it."""
@@ -46,7 +46,7 @@ class BaseFlux(DiffusersGenerator):
         return self.max_sequence_length, token_counts(self.pipeline.tokenizer_2, texts)
 
     def prompt_arguments(self, requests: Sequence[Request]) -> dict[str, Any]:
-        """The arguments that say what to draw."""
+        """The arguments of the prompts and of guidance."""
         arguments: dict[str, Any] = {
             "prompt": [request.text for request in requests],
             "guidance_scale": self.guidance,
@@ -81,46 +81,46 @@ class FluxDenoiser(BaseFlux, Denoiser):
         return self.true_guidance
 
     def text_conditions(self, texts: Sequence[str]) -> Tensors:
-        """What the network is told of texts."""
+        """The conditioning of texts: states of T5 (b, n, c) and the pooled embedding of CLIP (b, d)."""
         import torch
 
         with torch.no_grad():
-            states, pooled, _ = self.pipeline.encode_prompt(
+            prompt_embeds, pooled_prompt_embeds, _ = self.pipeline.encode_prompt(
                 list(texts), None, self.pipeline.text_encoder_2.device, max_sequence_length=self.max_sequence_length
             )
-        return {"encoder_hidden_states": states, "pooled_projections": pooled}
+        return {"encoder_hidden_states": prompt_embeds, "pooled_projections": pooled_prompt_embeds}
 
     def negative(self, conditions: Tensors) -> Tensors:
         return replace_conditions(conditions, self.text_conditions([self.negative_prompt]))
 
-    def predict(self, latents: torch.Tensor, time: torch.Tensor, conditions: Tensors) -> torch.Tensor:
+    def predict(self, latents: torch.Tensor, timesteps: torch.Tensor, conditions: Tensors) -> torch.Tensor:
         import torch
 
-        pipeline, network, place = self.pipeline, self.pipeline.transformer, self.place
-        told = {name: rows.to(place) for name, rows in conditions.items()}
+        pipeline, network, device = self.pipeline, self.pipeline.transformer, self.network_device
+        arguments = {name: rows.to(device) for name, rows in conditions.items()}
         b, _, height, width = latents.shape
         tokens, ids = self._tokens(latents)
-        if (reference := told.pop("reference", None)) is not None:
+        if (reference := arguments.pop("reference", None)) is not None:
             more, more_ids = self._tokens(reference)
-            more_ids[..., 0] = 1  # by which the network knows them from the picture's
+            more_ids[..., 0] = 1  # distinguishes them from the picture's
             tokens, ids = torch.cat([tokens, more], 1), torch.cat([ids, more_ids])
-        guidance = torch.full((b,), self.guidance, device=place) if network.config.guidance_embeds else None
+        guidance = torch.full((b,), self.guidance, device=device) if network.config.guidance_embeds else None
         predicted = network(
             tokens,
-            timestep=time.to(place).expand(b) / 1000,
+            timestep=timesteps.to(device).expand(b) / 1000,
             guidance=guidance,
             img_ids=ids,
-            txt_ids=ids.new_zeros(told["encoder_hidden_states"].shape[1], 3),
-            **told,
+            txt_ids=ids.new_zeros(arguments["encoder_hidden_states"].shape[1], 3),
+            **arguments,
         ).sample[:, : height * width // 4]
         factor = pipeline.vae_scale_factor
         unpacked: torch.Tensor = pipeline._unpack_latents(predicted, height * factor, width * factor, factor)
         return unpacked.float()
 
     def _tokens(self, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Latents (b, c, h, w) as tokens (b, h w / 4, 4 c), and the place of each (h w / 4, 3)."""
+        """Latents (b, c, h, w) as tokens (b, h w / 4, 4 c), and the position of each (h w / 4, 3)."""
         pipeline, (b, channels, height, width) = self.pipeline, latents.shape
-        latents = latents.to(self.place, self.arithmetic)
+        latents = latents.to(self.network_device, self.torch_dtype)
         ids = pipeline._prepare_latent_image_ids(b, height // 2, width // 2, latents.device, latents.dtype)
         return pipeline._pack_latents(latents, b, channels, height, width), ids
 
@@ -166,14 +166,14 @@ class FluxKontext(FluxDenoiser):
     def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
         arguments = self.prompt_arguments(requests) | {"max_area": width * height, "_auto_resize": False}
         if requests[0].references:
-            arguments["image"] = [filling(request.references[0], width, height) for request in requests]
+            arguments["image"] = [crop_to_size(request.references[0], width, height) for request in requests]
         return arguments
 
     def condition(self, texts: Sequence[str], references: Sequence[Image.Image] = ()) -> Tensors:
         conditions = self.text_conditions(texts)
         if not references:
             return conditions
-        pixels = as_pixels([filling(reference, *self.width_height) for reference in references])
+        pixels = as_pixels([crop_to_size(reference, *self.width_height) for reference in references])
         return {**conditions, "reference": self.encode(pixels)["mean"]}
 
 

@@ -11,7 +11,7 @@ from realism.base.cut_texts import token_counts
 from realism.data.types import Request
 
 from realism_generators.diffusers_pipeline import DiffusersGenerator
-from realism_generators.references import within
+from realism_generators.references import fit_within
 
 
 @dataclass
@@ -35,7 +35,7 @@ class BaseFlux2(DiffusersGenerator):
         }
         if requests[0].references:  # the pipeline refuses sides under 64 and proportions above 8
             arguments["image"] = [
-                within(image, width * height, shortest=64, longest_ratio=8) for image in requests[0].references
+                fit_within(image, width * height, shortest=64, longest_ratio=8) for image in requests[0].references
             ]
         return arguments
 
@@ -52,8 +52,8 @@ class Flux2(BaseFlux2):
     def lengths(self, texts: Sequence[str]) -> tuple[int, list[int]]:
         from diffusers.pipelines.flux2.pipeline_flux2 import format_input
 
-        asked = format_input(list(texts), self.pipeline.system_message)
-        return self.max_sequence_length, chat_counts(self.pipeline.tokenizer, asked)
+        chats = format_input(list(texts), self.pipeline.system_message)
+        return self.max_sequence_length, chat_counts(self.pipeline.tokenizer, chats)
 
 
 @dataclass
@@ -68,12 +68,12 @@ class Flux2Klein(BaseFlux2):
     """Denoising steps; 4 is what the distilled models were made for, base models need about 50."""
 
     def lengths(self, texts: Sequence[str]) -> tuple[int, list[int]]:
-        asked = [[{"role": "user", "content": text}] for text in texts]
-        told = {"add_generation_prompt": True, "enable_thinking": False}
-        return self.max_sequence_length, chat_counts(self.pipeline.tokenizer, asked, **told)
+        chats = [[{"role": "user", "content": text}] for text in texts]
+        options = {"add_generation_prompt": True, "enable_thinking": False}
+        return self.max_sequence_length, chat_counts(self.pipeline.tokenizer, chats, **options)
 
 
-def chat_counts(reader: Any, chats: Sequence[Any], **options: Any) -> list[int]:
+def chat_counts(processor: Any, chats: Sequence[Any], **options: Any) -> list[int]:
     """How many tokens each chat has by the chat template of a processor or tokenizer."""
-    texts = [reader.apply_chat_template(chat, tokenize=False, **options) for chat in chats]
-    return token_counts(getattr(reader, "tokenizer", reader), texts)
+    texts = [processor.apply_chat_template(chat, tokenize=False, **options) for chat in chats]
+    return token_counts(getattr(processor, "tokenizer", processor), texts)

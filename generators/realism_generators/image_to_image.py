@@ -1,4 +1,4 @@
-"""Stable Diffusion from an image: img2img draws over a noised reference, unCLIP sees its embedding."""
+"""Stable Diffusion from an image: img2img denoises a noised reference, unCLIP is conditioned on its embedding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from annotated_types import Ge, Gt, Le
 from realism.data.types import Request
 
-from realism_generators.references import filling
+from realism_generators.references import crop_to_size
 from realism_generators.stable_diffusion import Guided
 
 
@@ -32,7 +32,7 @@ class ImageToImage(Guided):
     def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
         arguments = self.prompt_arguments(requests)
         if requests[0].references:
-            images = [filling(request.references[0], width, height) for request in requests]
+            images = [crop_to_size(request.references[0], width, height) for request in requests]
             arguments |= {"image": images, "strength": self.strength}
         return arguments
 
@@ -65,8 +65,8 @@ class StableDiffusionXLImg2Img(ImageToImage):
 class UnCLIP(Guided):
     """Stable unCLIP, made from Stable Diffusion 2.1: pictures from text and the CLIP embedding of a reference.
 
-    The U-Net always sees an embedding. Without a reference it is told that all of it is noise: the mean embedding at
-    the highest noise level. Ramesh et al. 2022, arXiv 2204.06125.
+    The U-Net is always conditioned on an embedding. Without a reference it is the mean embedding at the highest noise
+    level, which carries no information. Ramesh et al. 2022, arXiv 2204.06125.
     """
 
     pipeline_class: ClassVar[str] = "StableUnCLIPImg2ImgPipeline"

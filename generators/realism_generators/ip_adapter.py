@@ -55,10 +55,10 @@ class IPAdapter(DiffusersGenerator):
         return None
 
     def adapter_arguments(self, requests: Sequence[Request]) -> dict[str, Any]:
-        """The arguments with which the reference of the first request counts, or with which the adapter rests."""
+        """The arguments that switch the adapter on with the reference of the first request, or off without one."""
         from PIL import Image
 
-        if not self.adapter:
+        if not self.adapter or not self._is_attached():  # it rests while the generator learns
             return {}
         references = requests[0].references
         self.pipeline.set_ip_adapter_scale(self.adapter_scale if references else 0.0)
@@ -66,7 +66,7 @@ class IPAdapter(DiffusersGenerator):
         return {"ip_adapter_image": references[0].convert("RGB") if references else Image.new("RGB", (64, 64))}
 
     def setup(self, pipeline: Any) -> None:
-        from realism.base.loading import door, read_tensors
+        from realism.base.loading import read_tensors, safe_loading
         from realism.base.pretrained import first_line
 
         if not self.adapter:
@@ -74,7 +74,7 @@ class IPAdapter(DiffusersGenerator):
         source = find_model(self.adapter)
         self._add_encoder(pipeline)
         path = self._file(source)
-        with door(source):
+        with safe_loading(source):
             file = source / path if isinstance(source, Path) else _fetched(source, path)
             read_tensors(file, f"{self.adapter}/{path}")
             try:
@@ -95,12 +95,16 @@ class IPAdapter(DiffusersGenerator):
 
     def check_no_reference(self, references: Sequence[Image.Image]) -> None:
         """Raises RealismError for references, and for a network that expects some: an adapter only works in drawing."""
-        network = self._drawing_model(self.pipeline)
-        if references or getattr(network, "encoder_hid_proj", None) or getattr(network, "image_proj", None):
+        if references or self._is_attached():
             raise RealismError(
                 f"adapter: '{self.adapter or ''}' gives references to '{self.part_name}' in drawing alone; nothing can "
                 "be trained or steered by them: leave 'adapter' out"
             )
+
+    def _is_attached(self) -> bool:
+        """Whether the network expects references."""
+        network = self._drawing_model(self.pipeline)
+        return bool(getattr(network, "encoder_hid_proj", None) or getattr(network, "image_proj", None))
 
     def _check_encoder(self, source: str | Path) -> None:
         """Raises RealismError if the encoder is on this machine and of another kind than the adapters want."""
@@ -123,19 +127,20 @@ class IPAdapter(DiffusersGenerator):
         return pipeline.components.get("unet") or pipeline.components["transformer"]
 
     def _add_encoder(self, pipeline: Any) -> None:
-        """Give the pipeline the adapter's image encoder, which would else be looked for beside the adapter."""
+        """Give the pipeline the adapter's image encoder, which diffusers would otherwise load from the adapter's
+        folder."""
         import transformers
-        from realism.base.loading import load_whole
+        from realism.base.loading import load_model
 
         kind = getattr(transformers, self.encoder_class)
-        encoder: Any = load_whole(kind, find_model(self.image_encoder), dtype=pipeline.dtype)
+        encoder: Any = load_model(kind, find_model(self.image_encoder), dtype=pipeline.dtype)
         pipeline.register_modules(image_encoder=encoder)
         if pipeline.feature_extractor is None:  # Stable Diffusion 1.x has one already, for its safety checker
             side = encoder.config.image_size
             pipeline.register_modules(feature_extractor=self.preprocessor(side))
 
     def preprocessor(self, side: int) -> Any:
-        """What turns a picture into the encoder's input of that many pixels a side."""
+        """The image processor for an encoder of that many pixels a side."""
         from transformers import CLIPImageProcessor, SiglipImageProcessor
 
         if self.encoder_class == "SiglipVisionModel":

@@ -1,4 +1,4 @@
-"""Noise levels, and what a denoising network says at one, as functions of tensors.
+"""Noise levels, and what a denoising network predicts at one, as functions of tensors.
 
 At a level, noisy = signal * clean + noise * gaussian. `kind` says what the network predicts there: epsilon (the
 gaussian, Ho et al. 2020), v_prediction (signal * gaussian - noise * clean, Salimans and Ho 2022 section 4), sample
@@ -17,34 +17,34 @@ from realism.base.errors import RealismError
 class NoiseLevels:
     """Noise levels (n,), float32."""
 
-    time: torch.Tensor
-    """What the network is told: steps of its training, from 0, a clean picture, to most often 1000."""
+    timesteps: torch.Tensor
+    """The timestep that the network is conditioned on, from 0, clean latents, to most often 1000."""
     signal: torch.Tensor
-    """The factor of the clean picture, in [0, 1]."""
+    """The factor of the clean latents, in [0, 1]."""
     noise: torch.Tensor
     """The factor of the gaussian, in [0, 1]."""
 
     def __len__(self) -> int:
-        return len(self.time)
+        return len(self.timesteps)
 
-    def __getitem__(self, places: int | torch.Tensor) -> NoiseLevels:
-        """One level as tensors (1,), or those at some places (b,)."""
-        at = torch.tensor([places]) if isinstance(places, int) else places
-        return NoiseLevels(*(each[at.to(each.device)] for each in (self.time, self.signal, self.noise)))
-
-
-def variance_preserving(time: torch.Tensor, alphas_cumprod: torch.Tensor) -> NoiseLevels:
-    """Levels of diffusion, kept the scheduler's alphas_cumprod: signal = sqrt(kept), noise = sqrt(1 - kept)."""
-    return NoiseLevels(time, alphas_cumprod.sqrt(), (1 - alphas_cumprod).sqrt())
+    def __getitem__(self, indices: int | torch.Tensor) -> NoiseLevels:
+        """One level as tensors (1,), or the levels at indices (b,)."""
+        at = torch.tensor([indices]) if isinstance(indices, int) else indices
+        return NoiseLevels(*(each[at.to(each.device)] for each in (self.timesteps, self.signal, self.noise)))
 
 
-def rectified_flow(time: torch.Tensor, sigma: torch.Tensor) -> NoiseLevels:
-    """Levels of flow matching: signal = 1 - sigma, noise = sigma."""
-    return NoiseLevels(time, 1 - sigma, sigma)
+def variance_preserving(timesteps: torch.Tensor, alphas_cumprod: torch.Tensor) -> NoiseLevels:
+    """Levels of diffusion, by alphas_cumprod (n,) in [0, 1]: signal = sqrt(a), noise = sqrt(1 - a)."""
+    return NoiseLevels(timesteps, alphas_cumprod.sqrt(), (1 - alphas_cumprod).sqrt())
+
+
+def rectified_flow(timesteps: torch.Tensor, sigma: torch.Tensor) -> NoiseLevels:
+    """Levels of flow matching, by sigma (n,) in [0, 1]: signal = 1 - sigma, noise = sigma."""
+    return NoiseLevels(timesteps, 1 - sigma, sigma)
 
 
 def factors(level: NoiseLevels, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Signal and noise of levels (b,) or (1,), to be multiplied with tensors (b, ...)."""
+    """Signal and noise of levels (b,) or (1,), shaped to be multiplied with tensors (b, ...), and on their device."""
     shape = (-1, *[1] * (like.ndim - 1))
     return level.signal.to(like.device).reshape(shape), level.noise.to(like.device).reshape(shape)
 
@@ -56,7 +56,8 @@ def noised(clean: torch.Tensor, gaussian: torch.Tensor, level: NoiseLevels) -> t
 
 
 def target(kind: str, clean: torch.Tensor, gaussian: torch.Tensor, level: NoiseLevels) -> torch.Tensor:
-    """What the network should predict. Raises RealismError for a kind that is not known."""
+    """What the network should predict, (b, ...), for clean latents and noise (b, ...). Raises RealismError for an
+    unknown kind."""
     signal, noise = factors(level, clean)
     if kind == "epsilon":
         return gaussian
@@ -66,15 +67,16 @@ def target(kind: str, clean: torch.Tensor, gaussian: torch.Tensor, level: NoiseL
         return clean
     if kind == "flow":
         return gaussian - clean
-    raise _unknown(kind)
+    raise unknown_prediction(kind)
 
 
 def split(
     kind: str, noisy: torch.Tensor, predicted: torch.Tensor, level: NoiseLevels
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The clean latents and the gaussian that a prediction stands for: `target` and `noised`, solved for both.
+    """The clean latents and the gaussian, each (b, ...), by a prediction: `target` and `noised`, solved for both.
 
-    Not defined where the signal is 0 and epsilon is predicted, nor where the noise is 0 and the sample is."""
+    Not defined where the signal is 0 and epsilon is predicted, nor where the noise is 0 and the sample is. Raises
+    RealismError for an unknown kind."""
     signal, noise = factors(level, noisy)
     if kind == "epsilon":
         return (noisy - noise * predicted) / signal, predicted
@@ -84,10 +86,11 @@ def split(
         return predicted, (noisy - signal * predicted) / noise
     if kind == "flow":
         return noisy - noise * predicted, noisy + signal * predicted
-    raise _unknown(kind)
+    raise unknown_prediction(kind)
 
 
-def _unknown(kind: str) -> RealismError:
+def unknown_prediction(kind: str) -> RealismError:
+    """The error for a kind of prediction that no function here knows."""
     return RealismError(
         f"prediction_type '{kind}' is not known; expected epsilon, v_prediction or sample in scheduler_config.json"
     )

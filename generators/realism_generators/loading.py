@@ -1,4 +1,4 @@
-"""Diffusers pipelines from folders and the hub: safetensors only, no remote code, and sentences when it fails."""
+"""Diffusers pipelines from folders and the hub: safetensors only, no remote code, errors of one sentence."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import RealismError
-from realism.base.loading import door, load_weightless, load_whole
-from realism.base.pretrained import said
+from realism.base.loading import load_model, load_without_weights, safe_loading
+from realism.base.pretrained import loading_errors
 from realism.plugins.models import find_model
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def folder_error(name: str, classes: Sequence[str]) -> str | None:
-    """One sentence if the model is not to be found, or is a folder that none of these pipeline classes can load."""
+    """One sentence if the model is not found, or is a folder that none of these pipeline classes can load."""
     try:
         folder = find_model(name)
         if isinstance(folder, Path):
@@ -44,7 +44,7 @@ def check_folder(folder: Path, classes: Sequence[str]) -> None:
     for part, kind in parts.items():
         wanted = isinstance(kind, list) and bool(kind) and kind[0] is not None
         if wanted and not (folder / part).is_dir():
-            raise RealismError(f"{folder} is not whole: its model_index.json names '{part}', which is not there")
+            raise RealismError(f"{folder} is incomplete: its model_index.json names '{part}', which is not there")
         weights = list((folder / part).glob("*")) if wanted else []
         if any(w.suffix == ".bin" for w in weights) and not any(w.suffix == ".safetensors" for w in weights):
             raise RealismError(
@@ -69,8 +69,8 @@ def load_pipeline(
 ) -> Any:
     """The pipeline of diffusers' class `name`, from a folder or a hub id, on the CPU.
 
-    components: parts of the pipeline that are already there. Raises RealismError if it is of another class than `name`
-    or one of `also`, is not whole, or cannot be reached.
+    components: those that are already loaded. Raises RealismError if it is of another class than `name` or one of
+    `also`, lacks files or weights, or cannot be downloaded.
     """
     import diffusers
 
@@ -78,8 +78,8 @@ def load_pipeline(
     if isinstance(source, Path):
         check_folder(source, (name, *also))
     folder = source if isinstance(source, Path) else _fetched(kind, source, revision, (name, *also), available)
-    # not its `from_pretrained`, which loads components without telling what is missing in them
-    with said(source):
+    # not its `from_pretrained`, which loads components without reporting missing weights
+    with loading_errors(source):
         given = kind.extract_init_dict(kind.load_config(folder))[0]
         parts = {part: available.pop(part, None) for part in kind._optional_components} | available
         for part, value in given.items():
@@ -107,12 +107,12 @@ def load_component(folder: Path, part: str, kind: Sequence[str | None], dtype: t
             "scheduler, tokenizer or processor of diffusers or transformers"
         )
     if hasattr(found, "state_dict"):
-        return load_whole(found, folder / part, whose=whose, dtype=dtype)
-    return load_weightless(found, folder / part)
+        return load_model(found, folder / part, whose=whose, dtype=dtype)
+    return load_without_weights(found, folder / part)
 
 
 def _class_of(library: str, name: str) -> type | None:
-    """What model_index.json means by a line, if it is a kind of component that both libraries have themselves."""
+    """The class of a line of model_index.json, if transformers or diffusers has it."""
     from diffusers import ModelMixin, SchedulerMixin
     from diffusers.pipelines.pipeline_loading_utils import simple_get_class_obj
     from transformers import (
@@ -137,8 +137,8 @@ def _class_of(library: str, name: str) -> type | None:
 def _fetched(
     kind: Any, source: str, revision: str | None, classes: Sequence[str], available: Mapping[str, Any]
 ) -> Path:
-    """The folder of a hub's pipeline on this machine, without those components that are there."""
-    with door(source):
+    """The downloaded folder of a pipeline of the hub, without the components that are available."""
+    with safe_loading(source):
         config = kind.load_config(source, revision=revision)
         check_class(source, config.get("_class_name", "unknown thing"), classes)
         return Path(kind.download(source, revision=revision, use_safetensors=True, **available))
@@ -149,34 +149,34 @@ def same_components(name: str, pipeline: Any) -> Any:
     import diffusers
 
     wanted = getattr(diffusers, name)
-    # not diffusers' from_pipe, which casts the shared components anew
+    # not diffusers' from_pipe, which casts the shared components again
     known = {**pipeline.config, **pipeline.components}
     other = wanted(**{k: known[k] for k in inspect.signature(wanted.__init__).parameters if k in known})
     other.set_progress_bar_config(disable=True)
     return other
 
 
-def place_pipeline(pipeline: Any, place: torch.device, offload: str) -> Any:
+def place_pipeline(pipeline: Any, device: torch.device, offload: str) -> Any:
     """The pipeline on its device. offload is none, model or sequential, and only matters on a GPU."""
-    if offload == "none" or place.type == "cpu":
-        return pipeline.to(place)
+    if offload == "none" or device.type == "cpu":
+        return pipeline.to(device)
     if offload == "model":
-        pipeline.enable_model_cpu_offload(device=place)
+        pipeline.enable_model_cpu_offload(device=device)
     else:
-        pipeline.enable_sequential_cpu_offload(device=place)
+        pipeline.enable_sequential_cpu_offload(device=device)
     return pipeline
 
 
 def fitting_size(pipeline: Any, size: int | tuple[int, int] | None) -> tuple[int, int]:
-    """Width and height in pixels, cut down to what the model can divide; None is what it was made for."""
+    """Width and height in pixels, rounded down to multiples that the model accepts; None is the model's default."""
     width, height = natural_size(pipeline) if size is None else (size, size) if isinstance(size, int) else size
     multiple = size_multiple(pipeline)
     return max(multiple, width // multiple * multiple), max(multiple, height // multiple * multiple)
 
 
 def natural_size(pipeline: Any) -> tuple[int, int]:
-    """Width and height in pixels that the model was made for: by its U-Net if it has one, or what draws tokens, else by
-    its autoencoder."""
+    """The model's default width and height in pixels: by its U-Net or token transformer if it has one, else by its
+    autoencoder."""
     tokens = None if hasattr(pipeline, "vae") else pipeline.transformer
     network = getattr(pipeline, "unet", tokens)
     size, scale = (network.config.sample_size, pipeline.vae_scale_factor) if network else (None, 1)
@@ -192,7 +192,7 @@ def size_multiple(pipeline: Any) -> int:
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """torch's own random generators start at a seed, and are put back afterwards as they were."""
+    """torch's global random generators are seeded until the block ends, then restored."""
     import torch
 
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):

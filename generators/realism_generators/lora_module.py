@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,21 +12,23 @@ from typing import Any, NamedTuple
 import lightning
 import numpy as np
 import torch
+from diffusers.training_utils import EMAModel
 from realism.base.errors import RealismError
+from realism.parts.shares import WholeBatchDraws, processes, share
 from torch.utils.data import DataLoader
 
 from realism_generators.encoded_once import EncodedOnce
 from realism_generators.loading import fitting_size
 from realism_generators.tuning import LoRATunable, modules
 
-warnings.filterwarnings("ignore", "Found .* in eval mode")  # what is frozen should be: T5 would drop out
+warnings.filterwarnings("ignore", "Found .* in eval mode")  # frozen modules should be: T5 has dropout
 
 Row = tuple[Path, str, float]
-"""The image of a sample, its text and the weight of its loss."""
+"""The image file of a sample, its text and the weight of its loss."""
 
 
 class Batch(NamedTuple):
-    """Some samples, and the seed of everything that is drawn for them."""
+    """Samples, and the seed of everything that is drawn for them."""
 
     images: list[Path]
     texts: list[str]
@@ -35,7 +38,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """How a generator learns; see the options of `realism_generators.lora.LoRATrainer`, of which these are some."""
+    """The options of `realism_generators.lora.LoRATrainer` that the module needs."""
 
     generator: LoRATunable
     steps: int
@@ -43,26 +46,35 @@ class Settings:
     learning_rate: float
     resolution: int | tuple[int, int] | None
     flip: bool
-    checkpointing: bool
+    gradient_checkpointing: bool
+    optimizer: str
+    min_snr: float | None
+    caption_dropout: float
+    ema_decay: float | None
 
 
 class LoRAModule(lightning.LightningModule):
-    """The network of a generator's pipeline, frozen but for the adapter in it, which learns."""
+    """The network of a generator's pipeline, frozen but for its adapter, which is trained."""
 
     encoded: EncodedOnce | None = None
-    """What was encoded for the fit; None before it, and where a fit that had nothing left to do goes on."""
+    """The texts and pictures of the fit; None before it, and in a resumed fit without a step left."""
 
     def __init__(self, options: Settings):
         super().__init__()
         self.options = options
         self.pipeline = options.generator.training_pipeline()
         self.network = getattr(self.pipeline, options.generator.network)  # so that Lightning moves it
-        if options.checkpointing:
+        if options.gradient_checkpointing:
             self.network.enable_gradient_checkpointing()
-        self.strict_loading = False  # checkpoints hold the adapter alone
+        self.strict_loading = False  # checkpoints have the adapter alone
+        self.ema = None if options.ema_decay is None else EMAModel(self.trainable(), options.ema_decay)
+
+    def trainable(self) -> list[torch.nn.Parameter]:
+        """The weights of the adapter, in the order of the network's parameters."""
+        return [weight for weight in self.parameters() if weight.requires_grad]
 
     def prepare(self, rows: Sequence[Row], folder: Path) -> None:
-        """Encode the texts and pictures of rows, to be kept in a folder; then only the network stays on the device."""
+        """Encode the texts and pictures of rows into a folder; then only the network stays on the device."""
         options = self.options
         self.encoded = EncodedOnce(
             options.generator,
@@ -70,6 +82,7 @@ class LoRAModule(lightning.LightningModule):
             [path for path, *_ in rows],
             size=fitting_size(self.pipeline, options.resolution or options.generator.size),
             flip=options.flip,
+            unconditional=options.caption_dropout > 0,
             batch=options.batch,
             folder=folder,
             device=self.device,
@@ -79,21 +92,31 @@ class LoRAModule(lightning.LightningModule):
                 part.to("cpu")
 
     def on_train_start(self) -> None:
-        device, alone = self.device, self.options.generator.offload != "none"
-        if alone:  # the device may be too small for the network and an encoder at a time
+        device, offload = self.device, self.options.generator.offload != "none"
+        if offload:  # the device may be too small for the network and an encoder at a time
             self.network.to("cpu")
-        self.prepare(self.trainer.train_dataloader.rows, Path(self.trainer.default_root_dir))
-        if alone:
+        for first in (True, False):  # what the first process has encoded and kept is read by the others
+            if first == self.trainer.is_global_zero:
+                self.prepare(self.trainer.train_dataloader.rows, Path(self.trainer.default_root_dir))
+            self.trainer.strategy.barrier()
+        if offload:
             self.network.to(device)
+        if self.ema is not None:
+            self.ema.to(device)
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         random = torch.Generator("cpu").manual_seed(batch.seed)
-        assert self.encoded is not None, "a fit prepares first"
-        mirrored = (torch.rand(len(batch.images), generator=random) < 0.5).tolist() if self.options.flip else None
-        pictures = self.encoded.pictures(batch.images, mirrored or [False] * len(batch.images), self.device)
-        conditions = self.encoded.conditions(batch.texts, self.device)
-        losses = self.options.generator.losses(pictures, conditions, random)
-        loss = (losses * torch.tensor(batch.weights).to(losses)).mean()
+        assert self.encoded is not None, "prepare() comes first"
+        n = len(batch.images)
+        mirrored = (torch.rand(n, generator=random) < 0.5).tolist() if self.options.flip else [False] * n
+        own = share(n)
+        pictures = self.encoded.pictures(batch.images[own], mirrored[own], self.device)
+        texts = drop_captions(batch.texts, self.options.caption_dropout, random)
+        conditions = self.encoded.conditions(texts[own], self.device)
+        with WholeBatchDraws(random, n):
+            losses = self.options.generator.losses(pictures, conditions, random, self.options.min_snr)
+        # Lightning takes the mean of the processes' gradients, of which each has a part of this mean
+        loss = (losses * torch.tensor(batch.weights[own]).to(losses)).sum() * (processes() / n)
         if not torch.isfinite(loss):
             raise RealismError(
                 f"the loss is {loss.item()} at step {self.global_step}; take a lower learning_rate, or the generator's "
@@ -102,27 +125,54 @@ class LoRAModule(lightning.LightningModule):
         return loss
 
     def on_fit_end(self) -> None:
-        if self.encoded is not None:
-            self.encoded.forget()
+        if self.encoded is not None and self.trainer.is_global_zero:
+            self.encoded.delete()
 
     def configure_optimizers(self) -> Any:
-        learning = [weight for weight in self.parameters() if weight.requires_grad]
-        fused = self.trainer.precision == "32-true"  # Lightning clips no gradients of a fused one in mixed precision
-        optimizer = torch.optim.AdamW(learning, lr=self.options.learning_rate, weight_decay=0.01, fused=fused)
-        falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.options.steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": falling, "interval": "step"}}
+        optimizer = self._optimizer(self.trainable(), lr=self.options.learning_rate, weight_decay=0.01)
+        scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.options.steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _optimizer(self, weights: list[torch.nn.Parameter], **options: Any) -> torch.optim.Optimizer:
+        if self.options.optimizer == "adamw":
+            # Lightning clips no gradients of a fused one in mixed precision
+            return torch.optim.AdamW(weights, fused=self.trainer.precision == "32-true", **options)
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of 4-bit kernels, which nothing here uses
+        from bitsandbytes.optim import AdamW8bit
+
+        return AdamW8bit(weights, **options)
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        if self.ema is not None:
+            self.ema.step(self.trainable())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        learning = {name for name, weight in self.named_parameters() if weight.requires_grad}
-        checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in learning}
+        trainable = {name for name, weight in self.named_parameters() if weight.requires_grad}
+        checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in trainable}
+        if self.ema is not None:
+            checkpoint["ema"] = self.ema.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.ema is not None:
+            self.ema.load_state_dict(checkpoint["ema"])
+
+
+def drop_captions(texts: Sequence[str], probability: float, random: torch.Generator) -> list[str | None]:
+    """Texts (b,), each replaced by None with a probability in [0, 1]; b numbers are drawn from a generator on the CPU,
+    none where the probability is 0."""
+    if not probability:
+        return list(texts)
+    dropped = torch.rand(len(texts), generator=random) < probability
+    return [None if drop else text for text, drop in zip(texts, dropped.tolist(), strict=True)]
 
 
 class SampleLoader(DataLoader[Batch]):
     """A number of batches, drawn from rows of samples: all rows in random order, then all in another, and so on.
 
-    Batch k and its seed depend on torch's seed when this is made, on what was learnt before (hex digits) and on k
-    alone, and Lightning keeps which comes next: a fit that was killed goes on with the same batches, and one that goes
-    on from an earlier fit has others.
+    Batch k and its seed depend on torch's seed when this is made, on the fingerprint of the weights that the fit starts
+    from (hex digits) and on k alone, and the next k is part of Lightning's checkpoints: a killed fit goes on with the
+    same batches, and one that starts from an earlier fit has others.
     """
 
     def __init__(self, rows: Sequence[Row], batch: int, count: int, trained: str = ""):
@@ -139,7 +189,7 @@ class SampleLoader(DataLoader[Batch]):
         return {"next": self._next}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Begin with the batch that would have come next."""
+        """Start with the batch that would have come next."""
         self._next = state["next"]
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
@@ -155,7 +205,7 @@ class SampleLoader(DataLoader[Batch]):
         return [self.rows[self._order(at // n)[at % n]] for at in places]
 
     def _order(self, epoch: int) -> np.ndarray:
-        """All rows in random order; those of two epochs are kept, as a batch may lie in both."""
+        """All rows in random order; the orders of two epochs are cached, as a batch may span both."""
         if epoch not in self._orders:
             self._orders = {e: order for e, order in self._orders.items() if e == epoch - 1}
             self._orders[epoch] = np.random.default_rng([*self._seed, 0, epoch]).permutation(len(self.rows))

@@ -1,4 +1,4 @@
-"""What every generator that loads a model shares: where it is, how requests are grouped, letting go of it."""
+"""The base of all generators that load a model: its files, batches of requests, its release."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 
 @dataclass
 class ModelGenerator(Generator):
-    """A generator that loads a model. Options that all of them have."""
+    """A generator that loads a model, with the options that all of them have."""
 
     pipeline_class: ClassVar[str]
     """The class that draws: its name in diffusers, in transformers, or in the model's own code."""
     speed_options: ClassVar[tuple[str, ...]] = ("device",)
     cached: ClassVar[tuple[str, ...]] = ("pipeline",)
-    """What is loaded at first use, by name, for `release`."""
+    """The names of cached properties that `release` drops."""
 
     model: str
     """A model that a plugin ships ("garden/flux"), a folder, or a hub id."""
     revision: str | None = None
     """Branch, tag or commit of the hub id; None is its main branch."""
     dtype: DType = "auto"
-    """The arithmetic of the model: auto is float32 on the CPU, else bfloat16. Only in float32 is a picture the same, to
+    """The dtype of the model: auto is float32 on the CPU, else bfloat16. Only in float32 is a picture the same, to
     1/255, in any batch."""
     device: str = "auto"
     """auto (CUDA if there, else cpu), cpu, cuda, cuda:1, ..."""
 
     @abstractmethod
     def load(self) -> Any:
-        """The pipeline on its device. Raises RealismError in words when it cannot be had."""
+        """The pipeline on its device. Raises RealismError if it cannot be loaded."""
 
     @abstractmethod
     def batches(self, references: int) -> Batches:
@@ -53,7 +53,7 @@ class ModelGenerator(Generator):
         """The pictures of one batch, whose requests have equally many references, none more than `max_references`."""
 
     def more_models(self) -> list[str]:
-        """Models it uses besides `model`: adapters, encoders."""
+        """Further models that it loads: adapters, encoders."""
         return []
 
     def inputs(self) -> list[Path]:
@@ -72,7 +72,7 @@ class ModelGenerator(Generator):
 
     @cached_property
     def pipeline(self) -> Any:
-        """The loaded pipeline, on its device. Raises RealismError in words when it cannot be had."""
+        """The loaded pipeline, on its device. Raises RealismError if it cannot be loaded."""
         return self.load()
 
     def release(self) -> None:

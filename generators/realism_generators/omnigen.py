@@ -10,7 +10,7 @@ from annotated_types import Ge, Le
 from realism.data.types import Request
 
 from realism_generators.diffusers_pipeline import DiffusersGenerator
-from realism_generators.references import within
+from realism_generators.references import fit_within
 
 
 @dataclass
@@ -22,7 +22,7 @@ class OmniGen(DiffusersGenerator):
 
     pipeline_class: ClassVar[str] = "OmniGenPipeline"
     reference_mechanism: ClassVar[str] = "interleaved prompt"
-    # diffusers turns the tokens of a whole batch by the positions of its first prompt
+    # diffusers rotates the tokens of a whole batch by the positions of its first prompt
     one_by_one: ClassVar[Literal["none", "references", "all"]] = "all"
     max_references = 3
 
@@ -43,13 +43,13 @@ class OmniGen(DiffusersGenerator):
         return None
 
     def arguments(self, requests: Sequence[Request], width: int, height: int) -> dict[str, Any]:
-        # a prompt that holds the sign for an image would make the pipeline look for one
+        # the pipeline would expect an image for each image tag in a prompt
         texts = [request.text.replace("<|image_", "<image_") for request in requests]
         arguments: dict[str, Any] = {"prompt": texts, "guidance_scale": self.guidance}
         if references := requests[0].references:
-            signs = " ".join(f"<img><|image_{i}|></img>" for i in range(1, len(references) + 1))
+            tags = " ".join(f"<img><|image_{i}|></img>" for i in range(1, len(references) + 1))
             before, after = self.interleaved.split("{prompt}", 1)
-            prompt = before.replace("{images}", signs) + texts[0] + after.replace("{images}", signs)
-            images = [within(image, width * height, shortest=16, longest_ratio=8) for image in references]
+            prompt = before.replace("{images}", tags) + texts[0] + after.replace("{images}", tags)
+            images = [fit_within(image, width * height, shortest=16, longest_ratio=8) for image in references]
             arguments |= {"prompt": [prompt], "input_images": [images], "img_guidance_scale": self.image_guidance}
         return arguments

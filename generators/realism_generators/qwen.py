@@ -11,7 +11,7 @@ from realism.base.cut_texts import token_counts
 from realism.data.types import Request
 
 from realism_generators.diffusers_pipeline import DiffusersGenerator
-from realism_generators.references import within
+from realism_generators.references import fit_within
 
 
 @dataclass
@@ -41,7 +41,7 @@ class BaseQwenEdit(DiffusersGenerator):
         if self.true_guidance > 1:
             arguments["negative_prompt"] = [self.negative_prompt] * len(requests)
         if references := requests[0].references:
-            images = [within(image, 2**20, shortest=64, longest_ratio=8) for image in references]
+            images = [fit_within(image, 2**20, shortest=64, longest_ratio=8) for image in references]
             arguments["image"] = images if self.max_references > 1 else images[0]
         return arguments
 

@@ -1,4 +1,4 @@
-"""Images made to fit what a pipeline takes."""
+"""Images cropped and resized for a pipeline."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-def filling(image: Image.Image, width: int, height: int) -> Image.Image:
-    """An RGB image of just that size: cut in the middle to its proportions, then scaled."""
+def crop_to_size(image: Image.Image, width: int, height: int) -> Image.Image:
+    """An RGB image of exactly that size in pixels: cropped at the centre to its proportions, then resized."""
     from PIL import Image, ImageOps
 
     return ImageOps.fit(image.convert("RGB"), (width, height), Image.Resampling.LANCZOS)
 
 
-def within(image: Image.Image, area: int, *, shortest: int, longest_ratio: int) -> Image.Image:
+def fit_within(image: Image.Image, area: int, *, shortest: int, longest_ratio: int) -> Image.Image:
     """An RGB image in its own proportions, of `area` pixels at most and no side under `shortest`.
 
     Longer than `longest_ratio` times its width (or wider than that many times its height), its middle is taken.
@@ -26,7 +26,7 @@ def within(image: Image.Image, area: int, *, shortest: int, longest_ratio: int) 
     width, height = min(image.width, longest_ratio * image.height), min(image.height, longest_ratio * image.width)
     scale = max(min(1.0, (area / (width * height)) ** 0.5), shortest / min(width, height))
     size = (max(shortest, round(width * scale)), max(shortest, round(height * scale)))
-    return image if size == image.size else filling(image, *size)
+    return image if size == image.size else crop_to_size(image, *size)
 
 
 def as_pixels(images: Sequence[Image.Image]) -> torch.Tensor:

@@ -35,7 +35,7 @@ class Guided(DiffusersGenerator):
     """What pictures should not show; only used with guidance above 1."""
 
     def prompt_arguments(self, requests: Sequence[Request]) -> dict[str, Any]:
-        """The arguments that say what to draw."""
+        """The arguments of the prompts and of guidance."""
         arguments: dict[str, Any] = {
             "prompt": [request.text for request in requests],
             "guidance_scale": self.guidance,
@@ -53,19 +53,26 @@ class GuidedDenoiser(Guided, Denoiser):
     def guidance_weight(self) -> float:
         return self.guidance
 
-    def negative(self, conditions: Tensors) -> Tensors:
+    def unconditional(self) -> Tensors:
+        """The conditions of "", or zeros where the pipeline takes those (XL)."""
         import torch
 
-        if not self.negative_prompt and self.pipeline.config.get("force_zeros_for_empty_prompt"):
-            return {name: torch.zeros_like(rows) for name, rows in conditions.items()}
-        return replace_conditions(conditions, self.condition([self.negative_prompt]))
+        empty = self.condition([""])
+        if self.pipeline.config.get("force_zeros_for_empty_prompt"):
+            return {name: torch.zeros_like(rows) for name, rows in empty.items()}
+        return empty
+
+    def negative(self, conditions: Tensors) -> Tensors:
+        one = self.condition([self.negative_prompt]) if self.negative_prompt else self.unconditional()
+        return replace_conditions(conditions, one)
 
 
 @dataclass
 class UNetDenoiser(GuidedDenoiser):
-    """A U-Net that predicts noise or velocity, as its scheduler's configuration says."""
+    """A U-Net that predicts epsilon, v or the sample, as its scheduler's configuration says."""
 
     network: ClassVar[str] = "unet"
+    supports_min_snr: ClassVar[bool] = True
 
     def make_schedule(self, pipeline: Any) -> Schedule:
         from realism_generators.schedules import DiffusionSchedule
@@ -73,14 +80,14 @@ class UNetDenoiser(GuidedDenoiser):
         return DiffusionSchedule(pipeline.scheduler)
 
     @abstractmethod
-    def told(self, latents: torch.Tensor, conditions: Tensors) -> dict[str, Any]:
-        """The arguments of the U-Net's call for those conditions, besides latents and time."""
+    def unet_arguments(self, latents: torch.Tensor, conditions: Tensors) -> dict[str, Any]:
+        """The arguments of the U-Net's call for those conditions, besides latents and timesteps."""
 
-    def predict(self, latents: torch.Tensor, time: torch.Tensor, conditions: Tensors) -> torch.Tensor:
-        place = self.place
-        told = self.told(latents, {name: rows.to(place) for name, rows in conditions.items()})
-        noisy, time = latents.to(place, self.arithmetic), time.to(place).expand(len(latents))
-        predicted: torch.Tensor = self.pipeline.unet(noisy, time, **told).sample
+    def predict(self, latents: torch.Tensor, timesteps: torch.Tensor, conditions: Tensors) -> torch.Tensor:
+        device = self.network_device
+        arguments = self.unet_arguments(latents, {name: rows.to(device) for name, rows in conditions.items()})
+        noisy, timesteps = latents.to(device, self.torch_dtype), timesteps.to(device).expand(len(latents))
+        predicted: torch.Tensor = self.pipeline.unet(noisy, timesteps, **arguments).sample
         return predicted.float()
 
 
@@ -113,10 +120,10 @@ class StableDiffusion(UNetDenoiser, IPAdapter):
         self.check_no_reference(references)
         device = self.pipeline.text_encoder.device
         with torch.no_grad():
-            states, _ = self.pipeline.encode_prompt(list(texts), device, 1, do_classifier_free_guidance=False)
-        return {"encoder_hidden_states": states}
+            prompt_embeds, _ = self.pipeline.encode_prompt(list(texts), device, 1, do_classifier_free_guidance=False)
+        return {"encoder_hidden_states": prompt_embeds}
 
-    def told(self, latents: torch.Tensor, conditions: Tensors) -> dict[str, Any]:
+    def unet_arguments(self, latents: torch.Tensor, conditions: Tensors) -> dict[str, Any]:
         return dict(conditions)
 
 
@@ -156,13 +163,13 @@ class StableDiffusionXL(UNetDenoiser, IPAdapter):
         self.check_no_reference(references)
         device = self.pipeline.text_encoder_2.device
         with torch.no_grad():
-            states, _, pooled, _ = self.pipeline.encode_prompt(
+            prompt_embeds, _, pooled_prompt_embeds, _ = self.pipeline.encode_prompt(
                 list(texts), device=device, do_classifier_free_guidance=False
             )
-        return {"encoder_hidden_states": states, "text_embeds": pooled}
+        return {"encoder_hidden_states": prompt_embeds, "text_embeds": pooled_prompt_embeds}
 
-    def told(self, latents: torch.Tensor, conditions: Tensors) -> dict[str, Any]:
-        """The U-Net is also told the size of the picture, as if it had been that size before and not been cut."""
+    def unet_arguments(self, latents: torch.Tensor, conditions: Tensors) -> dict[str, Any]:
+        """The U-Net is also conditioned on the size of the picture: original and target size, without a crop."""
         pooled = conditions["text_embeds"]
         size = tuple(side * self.pipeline.vae_scale_factor for side in latents.shape[-2:])
         ids = self.pipeline._get_add_time_ids(
@@ -211,16 +218,16 @@ class StableDiffusion3(GuidedDenoiser, IPAdapter):
         import torch
 
         self.check_no_reference(references)
-        told = {"do_classifier_free_guidance": False, "max_sequence_length": self.max_sequence_length}
+        options = {"do_classifier_free_guidance": False, "max_sequence_length": self.max_sequence_length}
         with torch.no_grad():
-            states, _, pooled, _ = self.pipeline.encode_prompt(
-                list(texts), None, None, device=self.pipeline.text_encoder.device, **told
+            prompt_embeds, _, pooled_prompt_embeds, _ = self.pipeline.encode_prompt(
+                list(texts), None, None, device=self.pipeline.text_encoder.device, **options
             )
-        return {"encoder_hidden_states": states, "pooled_projections": pooled}
+        return {"encoder_hidden_states": prompt_embeds, "pooled_projections": pooled_prompt_embeds}
 
-    def predict(self, latents: torch.Tensor, time: torch.Tensor, conditions: Tensors) -> torch.Tensor:
-        place = self.place
-        told = {name: rows.to(place) for name, rows in conditions.items()}
-        noisy, time = latents.to(place, self.arithmetic), time.to(place).expand(len(latents))
-        predicted: torch.Tensor = self.pipeline.transformer(noisy, timestep=time, **told).sample
+    def predict(self, latents: torch.Tensor, timesteps: torch.Tensor, conditions: Tensors) -> torch.Tensor:
+        device = self.network_device
+        arguments = {name: rows.to(device) for name, rows in conditions.items()}
+        noisy, timesteps = latents.to(device, self.torch_dtype), timesteps.to(device).expand(len(latents))
+        predicted: torch.Tensor = self.pipeline.transformer(noisy, timestep=timesteps, **arguments).sample
         return predicted.float()

@@ -1,4 +1,4 @@
-"""Tensors kept on disk by rows: written once, whole or not at all, then read a few at a time."""
+"""Tensors on disk by rows: written once and atomically, then read a few rows at a time."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def write_rows(folder: Path, batches: Iterable[Mapping[str, torch.Tensor]]) -> N
 
 
 class TensorRows:
-    """What `write_rows` wrote. Only the rows that are asked for are read, and none is mapped, so memory stays flat."""
+    """What `write_rows` wrote. Only requested rows are read, and none is memory-mapped, so memory does not grow."""
 
     def __init__(self, folder: Path):
         self._folder = folder
-        self._kinds = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        self._index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
 
-    def rows(self, places: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
-        """The rows at those places, in order, on a device."""
-        return {name: self._read(name, places).to(device) for name in self._kinds}
+    def rows(self, indices: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
+        """The rows (b, ...) at those indices, in order, on a device, by name."""
+        return {name: self._read(name, indices).to(device) for name in self._index}
 
-    def _read(self, name: str, places: Sequence[int]) -> torch.Tensor:
-        dtype, shape = getattr(torch, self._kinds[name]["dtype"]), self._kinds[name]["shape"][1:]
+    def _read(self, name: str, indices: Sequence[int]) -> torch.Tensor:
+        dtype, shape = getattr(torch, self._index[name]["dtype"]), self._index[name]["shape"][1:]
         size = math.prod(shape) * dtype.itemsize
-        data = bytearray(size * len(places))
+        data = bytearray(size * len(indices))
         with (self._folder / f"{name}.raw").open("rb") as file:
-            for k, place in enumerate(places):
-                file.seek(place * size)
+            for k, at in enumerate(indices):
+                file.seek(at * size)
                 file.readinto(memoryview(data)[k * size : (k + 1) * size])
-        return torch.frombuffer(data, dtype=dtype).reshape(len(places), *shape)
+        return torch.frombuffer(data, dtype=dtype).reshape(len(indices), *shape)

@@ -1,8 +1,8 @@
-"""Generators that can be tuned: a low-rank adapter on their attention, in diffusers' own format.
+"""Generators that can be fine-tuned: a low-rank adapter on their attention, in the format of diffusers.
 
-What a family says is which network draws, how pictures and texts enter it, and its loss. The pipeline that draws is the
-one that learns: its adapter comes, goes, learns and is switched off where it is. Source of the method: LoRA, Hu et al.
-2022, arXiv 2106.09685.
+A family defines which network is adapted, how pictures and texts are encoded for it, and its loss. The pipeline that
+draws is also the one that is trained: its adapter is loaded, unloaded, trained and switched off in place. Source of the
+method: LoRA, Hu et al. 2022, arXiv 2106.09685.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ if TYPE_CHECKING:
 
 ADAPTER = "default"
 FILE = "pytorch_lora_weights.safetensors"
-"""The name that diffusers looks for."""
+"""The file name that diffusers loads."""
 
 JOINT_ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
 """The projections of attention over text and image tokens."""
 
-LEARNING = "learning"
+TRAINING = "training"
+"""In the place of a fingerprint: the attached adapter is being trained."""
 
 Tensors = Mapping[str, "torch.Tensor"]
-"""Tensors by name, each with one row (b, ...) for each text or picture, so that rows can be kept and put together."""
+"""Tensors by name, each (b, ...) with a row for each text or picture, so that rows can be stored and concatenated."""
 
 
 @dataclass(frozen=True)
@@ -50,25 +51,28 @@ class LoRA:
     alpha: Annotated[float, Gt(0)] | None = None
     """The factor alpha / rank of the adapter, in training and after; None is the rank, for a factor of 1."""
     scale: Annotated[float, Ge(0)] = 1.0
-    """How much of what was learnt counts when pictures are drawn: 1 in full, 0 not at all."""
+    """The factor of the adapter when pictures are drawn: 1 in full, 0 not at all."""
     targets: tuple[str, ...] = ()
-    """Which layers are adapted, by the ends of their names; none given is the attention's projections."""
+    """Which layers are adapted, by the ends of their names; empty for the attention's projections."""
 
 
 @dataclass
 class LoRATunable(DiffusersGenerator, Tunable):
-    """A pipeline of diffusers whose drawing network can be given a low-rank adapter."""
+    """A pipeline of diffusers whose denoising network can have a low-rank adapter."""
 
     cached: ClassVar[tuple[str, ...]] = ("pipeline", "other_pipeline", "autoencoder")
     network: ClassVar[str] = "transformer"
     """The component that is adapted."""
     autoencoder_name: ClassVar[str] = "vae"
-    """The component between pixels and what the network draws."""
+    """The component between pixels and the network's latents or tokens."""
     targets: ClassVar[tuple[str, ...]] = ("to_q", "to_k", "to_v", "to_out.0")
     """The attention's projections in the network."""
 
     supports_gradient_checkpointing: ClassVar[bool] = True
-    """Whether diffusers can compute the network's activations again rather than keep them."""
+    """Whether diffusers supports gradient checkpointing of the network."""
+
+    supports_min_snr: ClassVar[bool] = False
+    """Whether `losses` can be weighted by min-SNR-gamma: the network predicts epsilon, v or the sample."""
 
     lora: LoRA = field(default_factory=LoRA)
     """The adapter that trainers make."""
@@ -82,32 +86,41 @@ class LoRATunable(DiffusersGenerator, Tunable):
         return self.network
 
     @property
-    def arithmetic(self) -> torch.dtype:
-        """What the pipeline is held in, but for an adapter that learns, which is float32."""
+    def torch_dtype(self) -> torch.dtype:
+        """The dtype of the pipeline, but for an adapter in training, which is float32."""
         return pick_dtype(self.dtype, pick_device(self.device))
 
     @property
-    def place(self) -> torch.device:
-        """Where the network is."""
-        # not its own `device`, which looks through all modules
+    def network_device(self) -> torch.device:
+        """The device of the network."""
+        # not the pipeline's `device`, which goes through all modules
         return next(getattr(self.pipeline, self.network).parameters()).device
 
     @abstractmethod
     def encode(self, pixels: torch.Tensor) -> Tensors:
-        """What the network learns from pixels (b, 3, h, w) in [0, 1]: the same each time, so that it can be kept."""
+        """What the network is trained on, (b, ...), for pixels (b, 3, h, w) in [0, 1]; deterministic, so that it can be
+        stored."""
 
     @abstractmethod
     def condition(self, texts: Sequence[str], references: Sequence[Image.Image] = ()) -> Tensors:
-        """What the network is told of each text, as when pictures are drawn of it. references: one a text, or none."""
+        """The conditioning (b, ...) of each text, as when pictures are drawn. references: one for each text, or
+        none."""
 
     @abstractmethod
-    def losses(self, pictures: Tensors, conditions: Tensors, random: torch.Generator) -> torch.Tensor:
+    def losses(
+        self, pictures: Tensors, conditions: Tensors, random: torch.Generator, min_snr: float | None = None
+    ) -> torch.Tensor:
         """The training loss (b,) float32 of pictures, as `encode` gives them, and the conditions of their texts. All
-        that is random is drawn from a generator on the CPU."""
+        that is random is drawn from a generator on the CPU. min_snr: gamma of min-SNR-gamma weights; None gives
+        every noise level the weight 1. It is not None only where `supports_min_snr`."""
+
+    def unconditional(self) -> Tensors:
+        """The conditions (1, ...) of no text, as in classifier-free guidance without a negative prompt."""
+        return self.condition([""])
 
     @cached_property
     def autoencoder(self) -> Any:
-        """The pipeline's autoencoder in float32, as some overflow in 16 bits: that very one, else a copy."""
+        """The pipeline's autoencoder in float32, as some overflow in 16 bits: itself if it is, else a copy."""
         import copy
 
         own = getattr(self.pipeline, self.autoencoder_name)
@@ -117,10 +130,10 @@ class LoRATunable(DiffusersGenerator, Tunable):
         self._trained = folder
         loaded = self.__dict__.get("pipeline")
         if loaded is not None and self.trained != self._attached:
-            learning = self._attached == LEARNING
+            training = self._attached == TRAINING
             loaded.remove_all_hooks()
             self._detach(loaded)
-            if learning:
+            if training:
                 self.setup(loaded)
             else:
                 self._load_trained(loaded)
@@ -128,7 +141,7 @@ class LoRATunable(DiffusersGenerator, Tunable):
 
     @property
     def trained(self) -> str:
-        """32 hex digits that stand for what was learnt so far, "" for nothing."""
+        """The fingerprint of the adapter in use, 32 hex digits; "" for none."""
         return fingerprint_path(self._trained) if self._trained else ""
 
     def setup(self, pipeline: Any) -> None:
@@ -148,35 +161,35 @@ class LoRATunable(DiffusersGenerator, Tunable):
 
         Raises RealismError if it does not fit, is not whole, or is not finite."""
         from peft.utils import get_peft_model_state_dict
-        from realism.base.loading import door, read_tensors
+        from realism.base.loading import read_tensors, safe_loading
 
         network, start = getattr(pipeline, self.network), f"{self.prefix}." if self.prefix else ""
-        with door(folder):
+        with safe_loading(folder):
             saved = {name.removeprefix(start) for name in read_tensors(folder / FILE)}
             network.load_lora_adapter(
                 str(folder), prefix=self.prefix, weight_name=FILE, adapter_name=ADAPTER, _pipeline=pipeline
             )
         if odd := sorted(saved ^ set(get_peft_model_state_dict(network, adapter_name=ADAPTER))):
             raise RealismError(
-                f"what '{self.part_name}' has learnt, {folder / FILE}, does not fit the {self.network} of "
-                f"'{self.model}': {odd[0]} is in one of them alone; train it anew"
+                f"the adapter of '{self.part_name}', {folder / FILE}, does not fit the {self.network} of "
+                f"'{self.model}': {odd[0]} is in one of them alone; train it again"
             )
 
     def save_adapter(self, pipeline: Any, folder: Path) -> None:
-        """Save a pipeline's adapter so that `load_lora_weights` of a plain pipeline takes it, alpha included."""
+        """Save a pipeline's adapter for `load_lora_weights` of a pipeline of diffusers, alpha included."""
         from peft.utils import get_peft_model_state_dict
 
         network = getattr(pipeline, self.network)
         layers = {k: v.detach().float().cpu() for k, v in get_peft_model_state_dict(network, None, ADAPTER).items()}
         config = network.peft_config[ADAPTER].to_dict()
         ordered = {k: sorted(v) if isinstance(v, set) else v for k, v in config.items()}  # equal bytes each time
-        said = {f"{self.network}_lora_layers": layers, f"{self.network}_lora_adapter_metadata": ordered}
-        pipeline.save_lora_weights(folder, **said)
+        arguments = {f"{self.network}_lora_layers": layers, f"{self.network}_lora_adapter_metadata": ordered}
+        pipeline.save_lora_weights(folder, **arguments)
 
     def training_pipeline(self) -> Any:
-        """The pipeline that draws, bare of what `setup` gave it and of hooks that move its parts, frozen but for its
-        adapter, which is float32: the one learnt so far, or a new one drawn from torch's generator. `use_weights` ends
-        it."""
+        """The pipeline for training: without what `setup` added and without hooks that move its components, frozen but
+        for its adapter, which is float32: the one in use, or a new one initialised by torch's generator. `use_weights`
+        makes it the pipeline for drawing again."""
         import torch
         from diffusers.training_utils import cast_training_params
 
@@ -186,7 +199,7 @@ class LoRATunable(DiffusersGenerator, Tunable):
         self._detach(pipeline)
         self.remove_setup(pipeline)
         network = getattr(pipeline, self.network)
-        self._attached = LEARNING
+        self._attached = TRAINING
         if self._trained is not None:
             self.load_adapter(pipeline, self._trained)
         else:
@@ -196,8 +209,32 @@ class LoRATunable(DiffusersGenerator, Tunable):
         cast_training_params(network, torch.float32)
         return pipeline
 
+    @contextlib.contextmanager
+    def drawing(self, pipeline: Any) -> Iterator[None]:
+        """A pipeline that learns is placed for drawing, with the scale of its adapter, until the block ends; then it
+        goes on learning where it was."""
+        from realism_generators.loading import place_pipeline
+
+        network, parts = getattr(pipeline, self.network), modules(pipeline)
+        places = {name: next(part.parameters()).device for name, part in parts.items()}
+        modes = {inner: inner.training for part in parts.values() for inner in part.modules()}
+        for part in parts.values():
+            part.eval()
+        network.set_adapters(ADAPTER, self.lora.scale)
+        # layer by layer, the weights that the optimiser has would be put in the place of others
+        place_pipeline(pipeline, pick_device(self.device), "none" if self.offload == "none" else "model")
+        try:
+            yield
+        finally:
+            pipeline.remove_all_hooks()
+            network.set_adapters(ADAPTER, 1.0)
+            for name, part in parts.items():
+                part.to(places[name])
+            for inner, mode in modes.items():
+                inner.training = mode
+
     def end_training(self, pipeline: Any) -> None:
-        """Put a pipeline that has learnt back on its device, as it is placed for drawing."""
+        """Put a trained pipeline back on its device, as it is placed for drawing."""
         from realism_generators.loading import place_pipeline
 
         network = getattr(pipeline, self.network)
@@ -207,7 +244,7 @@ class LoRATunable(DiffusersGenerator, Tunable):
 
     @contextlib.contextmanager
     def adapter_off(self) -> Iterator[None]:
-        """The network is as the model came, without its adapter, until the block ends."""
+        """The network is the base model, without its adapter, until the block ends."""
         network = getattr(self.pipeline, self.network)
         adapted = self._attached != ""
         if adapted:
@@ -239,8 +276,8 @@ class LoRATunable(DiffusersGenerator, Tunable):
 
 
 def sort_metadata(file: Path) -> None:
-    """Put the metadata of a safetensors file in order, which else changes from one writing to the next: the same
-    adapter is then the same bytes, by which runs know it."""
+    """Sort the metadata of a safetensors file, whose order changes from one writing to the next, so that equal adapters
+    are equal bytes, by which runs are fingerprinted."""
     raw = file.read_bytes()
     end = 8 + int.from_bytes(raw[:8], "little")
     header = json.loads(raw[8:end])

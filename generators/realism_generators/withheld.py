@@ -1,4 +1,4 @@
-"""Pictures that a pipeline draws and that are none: black by its safety checker, or decoded from NaN."""
+"""Pictures that a pipeline did not really draw: blackened by its safety checker, or decoded from NaN."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-WITHHELD = "the model's safety checker took it for unsafe, and made it black"
+WITHHELD = "the model's safety checker flagged it and made it black"
 NOT_FINITE = "the model computed numbers that are not finite (NaN or infinite); dtype float32 may help"
 
 
@@ -21,10 +21,10 @@ def decoded(pipeline: Any) -> Iterator[list[bool]]:
     autoencoder = pipeline.components.get("vae") or pipeline.components["vqvae"]
     finite: list[bool] = []
 
-    def look(_: Any, given: Any, made: torch.Tensor) -> None:
+    def note(_: Any, given: Any, made: torch.Tensor) -> None:
         finite.extend(made.isfinite().flatten(1).all(1).tolist())
 
-    handle = autoencoder.decoder.register_forward_hook(look)
+    handle = autoencoder.decoder.register_forward_hook(note)
     try:
         with np.errstate(invalid="ignore"):  # of NaN that becomes a pixel
             yield finite
@@ -33,5 +33,6 @@ def decoded(pipeline: Any) -> Iterator[list[bool]]:
 
 
 def not_finite(finite: Sequence[bool], pictures: int) -> list[bool]:
-    """For each picture whether it is not finite. Where others were decoded too, all are as the worst."""
+    """For each of the pictures, whether it is not finite. If the pipeline decoded another number of images, one that is
+    not finite counts against all."""
     return [not fine for fine in finite] if len(finite) == pictures else [not all(finite)] * pictures

@@ -21,14 +21,14 @@ from realism.base.files import atomic_write, write_json
 
 from realism_retrievers.faiss_exact import BLOCK, import_faiss
 
-ABOUT = "index.json"
+INFO = "index.json"
 VECTORS = "vectors.f32"
 AGAIN = "build the index again"
 
 
 @dataclass(frozen=True)
-class About:
-    """What index.json says."""
+class IndexInfo:
+    """The contents of index.json."""
 
     kind: str
     """flat, hnsw, ..."""
@@ -36,7 +36,7 @@ class About:
     width: int
     """Numbers in a vector."""
     trained: int
-    """Rows there were when the FAISS file was begun; later ones were added to it."""
+    """Rows of the FAISS file when it was first built; later ones were added to it."""
     file: str = ""
     """The FAISS file; none where all vectors are compared."""
     bytes: int = 0
@@ -44,10 +44,10 @@ class About:
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenIndex:
     """An index ready to be searched, its files mapped, not read."""
 
-    about: About
+    info: IndexInfo
     vectors: np.ndarray
     structure: Any
     """The FAISS index; None where all vectors are compared."""
@@ -55,24 +55,24 @@ class Opened:
     """The state of the files when they were opened."""
 
 
-def read_about(folder: Path) -> About:
-    """What index.json says. Raises RealismError if it is not there, damaged, or says more than the files hold."""
-    path = folder / ABOUT
+def read_info(folder: Path) -> IndexInfo:
+    """The contents of index.json. Raises RealismError if it is missing, damaged, or claims more than the files hold."""
+    path = folder / INFO
     if not path.is_file():
         raise RealismError(f"no index in {folder}; {remedy(folder, AGAIN)}")
     try:
-        about = About(**json.loads(path.read_text(encoding="utf-8")))
-        needed = {VECTORS: 4 * about.rows * about.width, **({about.file: about.bytes} if about.file else {})}
+        info = IndexInfo(**json.loads(path.read_text(encoding="utf-8")))
+        needed = {VECTORS: 4 * info.rows * info.width, **({info.file: info.bytes} if info.file else {})}
     except (ValueError, TypeError) as error:
         raise RealismError(f"{path} is damaged; {remedy(folder, AGAIN)}") from error
     for name, size in needed.items():
         # what is mapped beyond the end of a file ends the process, so sizes are looked at before
         if not (folder / name).is_file() or (folder / name).stat().st_size < size:
-            raise RealismError(f"{folder / name} is not whole; {remedy(folder, AGAIN)}")
-    return about
+            raise RealismError(f"{folder / name} is incomplete; {remedy(folder, AGAIN)}")
+    return info
 
 
-def append_vectors(folder: Path, shards: Iterable[np.ndarray], old: About | None = None) -> tuple[int, int]:
+def append_vectors(folder: Path, shards: Iterable[np.ndarray], old: IndexInfo | None = None) -> tuple[int, int]:
     """Write the rows of all shards behind the old ones; the number of rows there are then, and their width.
 
     Raises RealismError if a shard has another width, or if there is no row at all.
@@ -104,49 +104,51 @@ def read_blocks(folder: Path, width: int, start: int, stop: int) -> Iterator[np.
             yield np.fromfile(file, np.float32, min(BLOCK, stop - at) * width).reshape(-1, width)
 
 
-def commit(folder: Path, about: About, structure: Any) -> None:
+def commit(folder: Path, info: IndexInfo, structure: Any) -> None:
     """Make this the index in the folder: the FAISS file, then index.json; files of the index before are removed."""
     if structure is not None:
-        about = dataclasses.replace(about, file=f"{about.kind}-{about.rows}.faiss")
-        with atomic_write(folder / about.file) as temporary:
+        info = dataclasses.replace(info, file=f"{info.kind}-{info.rows}.faiss")
+        with atomic_write(folder / info.file) as temporary:
             import_faiss().write_index(structure, str(temporary))
-        about = dataclasses.replace(about, bytes=(folder / about.file).stat().st_size)
-    write_json(folder / ABOUT, dataclasses.asdict(about))
-    for old in [p for p in folder.iterdir() if ".faiss" in p.name and p.name != about.file]:
+        info = dataclasses.replace(info, bytes=(folder / info.file).stat().st_size)
+    write_json(folder / INFO, dataclasses.asdict(info))
+    for old in [p for p in folder.iterdir() if ".faiss" in p.name and p.name != info.file]:
         old.unlink()
 
 
-def read_structure(folder: Path, about: About, mapped: bool) -> Any:
-    """The FAISS index of the file, mapped or read so that it can grow. None if there is no file."""
+def read_structure(folder: Path, info: IndexInfo, mapped: bool) -> Any:
+    """The FAISS index of the file, mapped, or read so that rows can be added. None if there is no file. Raises
+    RealismError if it is damaged."""
     faiss = import_faiss()
-    if not about.file:
+    if not info.file:
         return None
     try:
-        return faiss.read_index(str(folder / about.file), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
+        return faiss.read_index(str(folder / info.file), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
     except RuntimeError as error:
-        raise RealismError(f"{folder / about.file} is not whole; {remedy(folder, AGAIN)}") from error
+        raise RealismError(f"{folder / info.file} is incomplete; {remedy(folder, AGAIN)}") from error
 
 
-def open_index(folder: Path) -> Opened:
-    """The index in the folder. It stays open for the next search, as long as its files stay as they are."""
-    opened = _open(folder, _stats(folder, (ABOUT,)))
-    if _stats(folder, _names(opened.about)) != opened.stats:
+def open_index(folder: Path) -> OpenIndex:
+    """The index in the folder. It stays open for the next search, as long as its files stay as they are. Raises
+    RealismError if it is missing or damaged."""
+    opened = _open(folder, _stats(folder, (INFO,)))
+    if _stats(folder, _names(opened.info)) != opened.stats:
         _open.cache_clear()
-        opened = _open(folder, _stats(folder, (ABOUT,)))
+        opened = _open(folder, _stats(folder, (INFO,)))
     return opened
 
 
 @functools.lru_cache(maxsize=4)
-def _open(folder: Path, about_stats: tuple[tuple[int, ...], ...]) -> Opened:
-    about = read_about(folder)
-    stats = _stats(folder, _names(about))
-    vectors = np.memmap(folder / VECTORS, np.float32, mode="r", shape=(about.rows, about.width))
+def _open(folder: Path, info_stats: tuple[tuple[int, ...], ...]) -> OpenIndex:
+    info = read_info(folder)
+    stats = _stats(folder, _names(info))
+    vectors = np.memmap(folder / VECTORS, np.float32, mode="r", shape=(info.rows, info.width))
     # as a plain array, which numpy cuts and passes on faster
-    return Opened(about, vectors.view(np.ndarray), read_structure(folder, about, mapped=True), stats)
+    return OpenIndex(info, vectors.view(np.ndarray), read_structure(folder, info, mapped=True), stats)
 
 
-def _names(about: About) -> tuple[str, ...]:
-    return (ABOUT, VECTORS, about.file) if about.file else (ABOUT, VECTORS)
+def _names(info: IndexInfo) -> tuple[str, ...]:
+    return (INFO, VECTORS, info.file) if info.file else (INFO, VECTORS)
 
 
 def _stats(folder: Path, names: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:

@@ -15,13 +15,13 @@ from realism.parts import Index
 
 from realism_retrievers.faiss_exact import exact_search, import_faiss, rerank
 from realism_retrievers.faiss_files import (
-    About,
-    Opened,
+    IndexInfo,
+    OpenIndex,
     append_vectors,
     commit,
     open_index,
-    read_about,
     read_blocks,
+    read_info,
     read_structure,
 )
 
@@ -52,36 +52,36 @@ class FaissIndex(Index):
         import_faiss()
         rows, width = append_vectors(folder, shards)
         kind = self.chosen(rows, width)
-        commit(folder, About(_name(kind), rows, width, rows), kind and kind.made(folder, rows, width))
+        commit(folder, IndexInfo(_name(kind), rows, width, rows), kind and kind.new_structure(folder, rows, width))
 
     def add(self, folder: Path, shards: Iterable[np.ndarray]) -> None:
         """See `Index.add`. Where the larger set asks for another kind, or is over four times what the index was built
         for, it is built anew from all vectors."""
-        old = read_about(folder)
+        old = read_info(folder)
         rows, width = append_vectors(folder, shards, old)
         kind, trained, structure = self.chosen(rows, width), rows, None
         if kind and kind.kind == old.kind and rows <= GROWN * old.trained:
             trained, structure = old.trained, read_structure(folder, old, mapped=False)
             kind.extend(structure, read_blocks(folder, width, old.rows, rows))
         elif kind:
-            structure = kind.made(folder, rows, width)
+            structure = kind.new_structure(folder, rows, width)
         if rows > old.rows:
-            commit(folder, About(_name(kind), rows, width, trained), structure)
+            commit(folder, IndexInfo(_name(kind), rows, width, trained), structure)
 
     def search(
         self, folder: Path, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         opened = open_index(folder)
-        about = opened.about
-        kind = self.chosen(about.rows, about.width)
-        _check(folder, about, _name(kind), queries, allowed)
+        info = opened.info
+        kind = self.chosen(info.rows, info.width)
+        _check(folder, info, _name(kind), queries, allowed)
         queries = np.ascontiguousarray(queries, dtype=np.float32)
-        count = about.rows if allowed is None else int(np.count_nonzero(allowed))
-        if count == about.rows:
+        count = info.rows if allowed is None else int(np.count_nonzero(allowed))
+        if count == info.rows:
             allowed = None
-        share = max(1, count) / about.rows
+        share = max(1, count) / info.rows
         effort = max(1.0, k / USUAL_K) / share
-        if kind is None or count <= max(FEW, k) or kind.compared(about, effort, share) >= count:
+        if kind is None or count <= max(FEW, k) or kind.rows_compared(info, effort, share) >= count:
             return exact_search(opened.vectors, queries, k, allowed)
         similarities, rows = _approximate(opened, kind, queries, k, allowed, effort)
         if rows.size and rows.min() < 0:
@@ -105,15 +105,15 @@ class Approximate(FaissIndex):
         return self if rows > FEW else None
 
     @abstractmethod
-    def sampled(self, rows: int) -> int:
-        """How many of so many rows the structure is trained on."""
+    def sample_size(self, rows: int) -> int:
+        """The number of rows, of so many, that the structure is trained on."""
 
     @abstractmethod
     def trained(self, sample: np.ndarray, rows: int, width: int) -> Any:
         """A FAISS index for so many rows, empty, trained on the (s, d) sample."""
 
     @abstractmethod
-    def compared(self, about: About, effort: float, share: float) -> float:
+    def rows_compared(self, info: IndexInfo, effort: float, share: float) -> float:
         """About how many rows are compared with one query, where a filter allows a share of them."""
 
     @abstractmethod
@@ -122,13 +122,13 @@ class Approximate(FaissIndex):
         nothing."""
 
     @functools.cached_property
-    def usual(self) -> Any:
+    def default_parameters(self) -> Any:
         """The parameters of a search without a filter, made once: that takes a tenth of a quick search."""
         return self.parameters(1.0, {})
 
-    def made(self, folder: Path, rows: int, width: int) -> Any:
+    def new_structure(self, folder: Path, rows: int, width: int) -> Any:
         """A FAISS index of the first rows of the folder's vectors."""
-        sample = _sample(folder, rows, width, min(rows, self.sampled(rows)))
+        sample = _sample(folder, rows, width, min(rows, self.sample_size(rows)))
         structure = self.trained(sample, rows, width)
         self.extend(structure, read_blocks(folder, width, 0, rows))
         return structure
@@ -153,10 +153,10 @@ def omp_threads(count: int | None) -> Iterator[None]:
 
 
 def _approximate(
-    opened: Opened, kind: Approximate, queries: np.ndarray, k: int, allowed: np.ndarray | None, effort: float
+    opened: OpenIndex, kind: Approximate, queries: np.ndarray, k: int, allowed: np.ndarray | None, effort: float
 ) -> tuple[np.ndarray, np.ndarray]:
     if allowed is None and effort == 1:
-        parameters = kind.usual
+        parameters = kind.default_parameters
     else:
         faiss, selector = import_faiss(), {}
         if allowed is not None:
@@ -168,16 +168,16 @@ def _approximate(
     return rerank(opened.vectors, queries, opened.structure.search(queries, fetched, params=parameters)[1], k)
 
 
-def _check(folder: Path, about: About, kind: str, queries: np.ndarray, allowed: np.ndarray | None) -> None:
-    if about.kind != kind:
-        raise RealismError(f"the index in {folder} is of kind '{about.kind}', not '{kind}'; build it again")
-    if queries.ndim != 2 or queries.shape[1] != about.width:
+def _check(folder: Path, info: IndexInfo, kind: str, queries: np.ndarray, allowed: np.ndarray | None) -> None:
+    if info.kind != kind:
+        raise RealismError(f"the index in {folder} is of kind '{info.kind}', not '{kind}'; build it again")
+    if queries.ndim != 2 or queries.shape[1] != info.width:
         raise RealismError(
-            f"queries have shape {queries.shape}, but the index in {folder} holds vectors of {about.width}; it was "
+            f"queries have shape {queries.shape}, but the index in {folder} holds vectors of {info.width}; it was "
             "built with another encoder"
         )
-    if allowed is not None and allowed.shape != (about.rows,):
-        raise RealismError(f"allowed has shape {allowed.shape}, but the index in {folder} has {about.rows} rows")
+    if allowed is not None and allowed.shape != (info.rows,):
+        raise RealismError(f"allowed has shape {allowed.shape}, but the index in {folder} has {info.rows} rows")
 
 
 def _name(kind: Approximate | None) -> str:

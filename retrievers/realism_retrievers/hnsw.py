@@ -9,7 +9,7 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from realism_retrievers.faiss_exact import import_faiss
-from realism_retrievers.faiss_files import About
+from realism_retrievers.faiss_files import IndexInfo
 from realism_retrievers.faiss_index import Approximate
 
 
@@ -27,11 +27,11 @@ class Hnsw(Approximate):
     m: Annotated[int, Ge(2), Le(1024)] = 32
     """Neighbours of a row; twice as many on the lowest level."""
     ef_construction: Annotated[int, Ge(1), Le(100_000)] = 100
-    """Candidates held when a row is added: more take longer to build and find a little more."""
+    """Candidates kept when a row is added (efConstruction): more take longer to build and find a little more."""
     ef_search: Annotated[int, Ge(1), Le(100_000)] = 128
-    """Candidates held in a search: more take longer and find more."""
+    """Candidates kept in a search (efSearch): more take longer and find more."""
 
-    def sampled(self, rows: int) -> int:
+    def sample_size(self, rows: int) -> int:
         return 0
 
     def trained(self, sample: np.ndarray, rows: int, width: int) -> Any:
@@ -40,7 +40,7 @@ class Hnsw(Approximate):
         index.hnsw.efConstruction = self.ef_construction
         return index
 
-    def compared(self, about: About, effort: float, share: float) -> float:
+    def rows_compared(self, info: IndexInfo, effort: float, share: float) -> float:
         return self.ef_search * effort * self.m
 
     def parameters(self, effort: float, selector: dict[str, Any]) -> Any:

@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 from realism.base.errors import RealismError
 
 from realism_retrievers.faiss_exact import import_faiss
-from realism_retrievers.faiss_files import About
+from realism_retrievers.faiss_files import IndexInfo
 from realism_retrievers.faiss_index import Approximate, omp_threads
 
 SAMPLED = 40
@@ -35,7 +35,7 @@ class IvfFlat(Approximate):
     nprobe: Annotated[int, Ge(1), Le(1_000_000)] = 64
     """Lists searched for a query: more take longer and find more."""
 
-    def sampled(self, rows: int) -> int:
+    def sample_size(self, rows: int) -> int:
         return SAMPLED * lists(rows, self.nlist)
 
     def trained(self, sample: np.ndarray, rows: int, width: int) -> Any:
@@ -47,8 +47,8 @@ class IvfFlat(Approximate):
         index.train(centroids)  # nothing is left to train but to say so
         return index
 
-    def compared(self, about: About, effort: float, share: float) -> float:
-        return about.rows * share * self.nprobe * effort / lists(about.trained, self.nlist)
+    def rows_compared(self, info: IndexInfo, effort: float, share: float) -> float:
+        return info.rows * share * self.nprobe * effort / lists(info.trained, self.nlist)
 
     def parameters(self, effort: float, selector: dict[str, Any]) -> Any:
         return import_faiss().SearchParametersIVF(nprobe=round(self.nprobe * effort), **selector)
@@ -73,7 +73,7 @@ class IvfPq(Approximate):
     code: Annotated[int, Ge(1), Le(4096)] = 64
     """Bytes of a code; a quarter of the width is the most that is used."""
 
-    def sampled(self, rows: int) -> int:
+    def sample_size(self, rows: int) -> int:
         return max(SAMPLED * lists(rows, self.nlist), SAMPLED * 2**CODE_BITS)
 
     def trained(self, sample: np.ndarray, rows: int, width: int) -> Any:
@@ -96,8 +96,8 @@ class IvfPq(Approximate):
             index.train(turned)
         return faiss.IndexPreTransform(turn, index)
 
-    def compared(self, about: About, effort: float, share: float) -> float:
-        return about.rows * share * self.nprobe * effort / lists(about.trained, self.nlist)
+    def rows_compared(self, info: IndexInfo, effort: float, share: float) -> float:
+        return info.rows * share * self.nprobe * effort / lists(info.trained, self.nlist)
 
     def parameters(self, effort: float, selector: dict[str, Any]) -> Any:
         faiss = import_faiss()

@@ -160,7 +160,7 @@ def _architecture(name: str) -> tuple[str, str]:
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     if weights not in tags:
         raise RealismError(
-            f"model '{name}': {architecture} has no weights '{weights}'{nearest(weights, tags)}; there are: "
+            f"model '{name}': {architecture} has no weights '{weights}'{nearest(weights, tags)}; available: "
             f"{', '.join(tags) or 'none'}"
         )
     if (right := _as_trained(architecture, weights)) != architecture:

@@ -107,20 +107,3 @@ class Answerer(ABC):
             for i, result in zip(same, self._images.run(same, group), strict=True):
                 results[i] = result
         return results
-
-
-def plain(model: Any, tokenizer: Any) -> None:
-    """Keep of a model's settings for generation which tokens begin, end and pad an answer, and nothing else: its own
-    beams or penalties would be another way of answering, and a penalty on repetition counts the padding."""
-    from transformers import GenerationConfig
-
-    kept = model.generation_config
-    names = ("eos_token_id", "bos_token_id", "pad_token_id", "decoder_start_token_id")
-    config = {name: getattr(kept, name, None) for name in names}
-    for name in ("eos_token_id", "bos_token_id", "pad_token_id"):
-        if config[name] is None:
-            config[name] = getattr(tokenizer, name)
-    if config["pad_token_id"] is None:
-        ends = config["eos_token_id"]
-        config["pad_token_id"] = ends[0] if isinstance(ends, list) else ends or 0
-    model.generation_config = GenerationConfig(**config, do_sample=False, num_beams=1)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from realism.base.chat_models import generate_greedily
 from realism.base.cut_texts import note_texts, token_counts
 
-from realism_rewards.answering import Answerer, plain
+from realism_rewards.answering import Answerer
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +26,7 @@ class Blip(Answerer):
         decoder, config = model.text_decoder, model.config.text_config
         decoder.generation_config.eos_token_id = config.sep_token_id
         decoder.generation_config.pad_token_id = config.pad_token_id
-        plain(decoder, self.tokenizer)
+        generate_greedily(decoder, self.tokenizer)
         for layer in decoder.bert.encoder.layer:
             layer.crossattention.self.register_forward_pre_hook(_masked, with_kwargs=True)
 
@@ -66,7 +67,7 @@ class Blip2(Answerer):
 
     def __init__(self, model: Any, reader: Any, batch: int | None = None):
         super().__init__(model, reader, batch)
-        plain(model.language_model, self.tokenizer)
+        generate_greedily(model.language_model, self.tokenizer)
 
     def wording(self, question: str, choices: Sequence[str]) -> str:
         if not choices:

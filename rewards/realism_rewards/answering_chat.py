@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from realism.base.errors import RealismError
-from realism.base.pretrained import parted, special_tokens
+from realism.base.chat_models import as_chat_model
 
-from realism_rewards.answering import Answerer, plain
+from realism_rewards.answering import Answerer
 
 if TYPE_CHECKING:
     import torch
@@ -26,41 +25,14 @@ class _Chat(Answerer):
 
     def __init__(self, model: Any, reader: Any, batch: int | None = None):
         super().__init__(model, reader, batch)
-        reader.chat_template = reader.chat_template or self.tokenizer.chat_template
-        if reader.chat_template is None:
-            raise RealismError(
-                f"model '{model.name_or_path}' has no chat template, so it is not known how to ask it; use the chat or "
-                "instruct version of the model"
-            )
-        self.tokenizer.padding_side = "left"
-        plain(model, self.tokenizer)
-        if self.tokenizer.pad_token_id is None:
-            self.tokenizer.pad_token_id = model.generation_config.pad_token_id
+        self.chat = as_chat_model(model, reader)
 
     def wording(self, question: str, choices: Sequence[str]) -> str:
         return f"{question} Answer with one of these: {', '.join(choices)}." if choices else question
 
     def templated(self, texts: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
-        """Each text as a message after one image, and what the tokenizer is to be told of it."""
-        from jinja2 import TemplateError
-
-        special = special_tokens(self.reader, self.tokenizer)
-        chats = []
-        for text in texts:
-            content = [{"type": "image"}, {"type": "text", "text": parted(text, special)}]
-            try:
-                chats.append(
-                    self.reader.apply_chat_template(
-                        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-                    )
-                )
-            except (TemplateError, ValueError) as error:
-                raise RealismError(
-                    f"the chat template of model '{self.model.name_or_path}' refuses a question: {error}"
-                ) from error
-        # Templates write the special tokens; a few leave out the first.
-        written = chats[0].startswith(self.tokenizer.bos_token or "\0")
-        return chats, {"add_special_tokens": False} if written else {}
+        """Each text as a message after one image, and the options with which the tokenizer reads it."""
+        return self.chat.prompts([[self.chat.message("user", text, images=1)] for text in texts])
 
     def read(self, images: list[Image.Image], texts: Sequence[str]) -> Any:
         """The inputs for a text about each image, where the model is."""

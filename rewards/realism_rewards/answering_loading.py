@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Le
+from realism.base.chat_models import check_known_type, has_chat_template, load_chat_model
 from realism.base.devices import DType, pick_device, pick_dtype
 from realism.base.errors import RealismError
-from realism.base.loading import load_weightless, load_whole, model_type
-from realism.base.pretrained import read_json, said, weights_error
+from realism.base.loading import load_model, load_without_weights, model_type
+from realism.base.pretrained import loading_errors, read_json, weights_error
 from realism.parts import Reward
 from realism.plugins.models import find_model, local_folder
 
@@ -81,9 +81,7 @@ def folder_error(folder: Path) -> str | None:
         return f"{folder} is a {classes[0]}; {EXPECTED}"
     if kind in ("blip", "blip-2"):
         return None
-    named = any("chat_template" in read_json(folder / f"{part}_config.json") for part in ("tokenizer", "processor"))
-    files = ("chat_template.jinja", "chat_template.json")
-    if not named and not any((folder / name).is_file() for name in files):
+    if not has_chat_template(folder):
         return f"{folder} is a model of type '{kind}' without a chat template; {EXPECTED}"
     return None
 
@@ -92,33 +90,27 @@ def load_answerer(
     source: str | Path, revision: str | None, dtype: torch.dtype, device: torch.device, batch: int | None
 ) -> Answerer:
     """The answerer for the model's type. Raises RealismError if there is none, or it cannot be loaded whole."""
-    from transformers import AutoProcessor
-
-    with said(source):
-        kind, answerer = _kind(source, model_type(source, revision))
-        model = load_whole(kind, source, revision=revision, dtype=dtype)
-        reader = load_weightless(AutoProcessor, source, revision=revision)
-        return answerer(model.to(device).eval(), reader, batch)
-
-
-def _kind(source: str | Path, name: str) -> tuple[Any, Callable[..., Answerer]]:
-    """The class of transformers and the answerer for a model type."""
     import transformers
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
     from realism_rewards.answering_blip import Blip, Blip2
     from realism_rewards.answering_chat import SHARING, PlainChat, SharedChat
 
-    if name == "blip":
-        return transformers.BlipForQuestionAnswering, Blip
-    if name == "blip-2":
-        return transformers.Blip2ForConditionalGeneration, Blip2
-    if name in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
-        return transformers.AutoModelForImageTextToText, SharedChat if name in SHARING else PlainChat
-    if name not in CONFIG_MAPPING_NAMES:
-        raise RealismError(
-            f"model '{source}' is of type '{name}', which transformers {transformers.__version__} does not have, and "
-            "code that comes with a model is not run; choose another model or a newer transformers"
-        )
-    raise RealismError(f"model '{source}' is of type '{name}', which answers no questions about images; {EXPECTED}")
+    blips = {
+        "blip": (transformers.BlipForQuestionAnswering, Blip),
+        "blip-2": (transformers.Blip2ForConditionalGeneration, Blip2),
+    }
+    with loading_errors(source):
+        name = model_type(source, revision)
+        if name in blips:
+            kind, answerer = blips[name]
+            model = load_model(kind, source, revision=revision, dtype=dtype)
+            processor = load_without_weights(transformers.AutoProcessor, source, revision=revision)
+            return answerer(model.to(device).eval(), processor, batch)
+        check_known_type(source, name)
+        if name not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+            raise RealismError(
+                f"model '{source}' is of type '{name}', which answers no questions about images; {EXPECTED}"
+            )
+        loaded = load_chat_model(source, accepts_images=True, revision=revision, dtype=dtype, device=device)
+        return (SharedChat if name in SHARING else PlainChat)(loaded.model, loaded.processor, batch)

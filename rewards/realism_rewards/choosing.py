@@ -11,7 +11,7 @@ from typing import Any
 from realism.base.batching import Batches
 from realism.base.devices import pick_device
 from realism.base.errors import RealismError
-from realism.base.loading import load_weightless, load_whole
+from realism.base.loading import load_model, load_without_weights
 from realism.plugins.models import find_model
 
 SENTENCES = "sentence-transformers/all-mpnet-base-v2"
@@ -70,8 +70,8 @@ class Sentences:
 
         source = find_model(self.model)
         try:
-            tokenizer = load_weightless(AutoTokenizer, source)
-            model = load_whole(AutoModel, source).float()
+            tokenizer = load_without_weights(AutoTokenizer, source)
+            model = load_model(AutoModel, source).float()
         except RealismError as error:
             raise RealismError(
                 f"embedder: {error}; give another, or 'none' to count answers that are none of the choices as wrong"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 AT_ONCE = 64
-"""Images held in memory while a subject's real images are read."""
+"""Images in memory at a time while a subject's real images are read."""
 
 
 @dataclass
@@ -111,7 +111,7 @@ class ClipIReal(Reward):
         return Scores(_cosines(made, np.stack([self._mean(picture.prompt.subject, nothing) for picture in pictures])))
 
     def release(self) -> None:
-        self.__dict__.pop("_means", None)  # the encoder may have learnt by the next use
+        self.__dict__.pop("_means", None)  # the encoder may have learned by the next use
 
     @cached_property
     def _paths(self) -> dict[str, list[Path]]:

@@ -49,7 +49,7 @@ class Item:
 
 
 class Answers(NamedTuple):
-    """The arguments of `dsg_score`: what a VQA model said of one picture, and the parents of the questions."""
+    """The arguments of `dsg_score`: the answers of a VQA model on one picture, and the parents of the questions."""
 
     answers: dict[int, str]
     dependencies: dict[int, list[int]]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from realism.base.devices import DType, pick_dtype
 from realism.base.errors import RealismError
 from realism.base.files import user_path
-from realism.base.loading import load_weightless
-from realism.base.pretrained import parted, special_tokens
+from realism.base.loading import load_without_weights
+from realism.base.pretrained import break_special_tokens, special_tokens
 from realism.base.text_files import read_text
 from realism.plugins.models import find_model
 
@@ -85,14 +85,14 @@ class HpsV3(Preference):
             f"{REWARD} where the value is read"
         )
 
-    def load(self, device: torch.device) -> RatingReader:
+    def load(self, device: torch.device) -> Qwen2VlModel:
         """See `Preference.load`."""
         from accelerate import init_empty_weights
         from transformers import AutoTokenizer, Qwen2VLConfig, Qwen2VLModel
 
         source = find_model(self.base)
-        config = load_weightless(Qwen2VLConfig, source)
-        tokenizer = load_weightless(AutoTokenizer, source, padding_side="right")
+        config = load_without_weights(Qwen2VLConfig, source)
+        tokenizer = load_without_weights(AutoTokenizer, source, padding_side="right")
         tokenizer.add_special_tokens({"additional_special_tokens": [REWARD]})
         tower, head = tower_and_head(read_weights(self.weights, WEIGHTS), self.weights)
         config.text_config.vocab_size = len(tower["language_model.embed_tokens.weight"])
@@ -102,10 +102,10 @@ class HpsV3(Preference):
         if error := self._instruction_error():
             raise RealismError(error)
         instruction = read_text(user_path(self.instruction))
-        return RatingReader(model, head.to(device), tokenizer, instruction)
+        return Qwen2VlModel(model, head.to(device), tokenizer, instruction)
 
 
-class RatingReader:
+class Qwen2VlModel:
     """Qwen2-VL with the head. See `PreferenceModel`."""
 
     def __init__(self, model: Any, head: Any, tokenizer: Any, instruction: str):
@@ -124,7 +124,7 @@ class RatingReader:
         model = self.model
         special = special_tokens(self.tokenizer, self.tokenizer)
         asked = [
-            question(self.instruction, parted(text, special), rows * columns // self.merged)
+            question(self.instruction, break_special_tokens(text, special), rows * columns // self.merged)
             for (_, (rows, columns)), text in zip(inputs, texts, strict=True)
         ]
         tokens = self.tokenizer(asked, padding=True, return_tensors="pt").input_ids.to(self.device)
@@ -195,7 +195,7 @@ def unit_size(height: int, width: int, unit: int) -> tuple[int, int]:
 
 
 def question(instruction: str, prompt: str, units: int) -> str:
-    """What the model is asked about a picture of so many units."""
+    """The prompt of the model about a picture of so many units."""
     return CHAT.format(image=IMAGE * units, text=instruction.replace("{prompt}", prompt))
 
 

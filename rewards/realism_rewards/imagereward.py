@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from realism.base.cut_texts import token_counts
 from realism.base.errors import RealismError
-from realism.base.loading import load_weightless
+from realism.base.loading import load_without_weights
 from realism.base.pixels import Preprocessing
 from realism.plugins.models import find_model
 
@@ -46,7 +46,7 @@ VISION = (
 )
 """Names of the vision tower in the published file, and in transformers."""
 TEXT = ((r"blip\.text_encoder\.(?!embeddings\.position_ids)", ""),)
-"""Names of the text tower likewise; positions are counted, not learnt."""
+"""Names of the text tower likewise; positions are counted, not learned."""
 
 
 @dataclass
@@ -73,18 +73,18 @@ class ImageReward(Preference):
     def options_error(self) -> str | None:
         return weights_error(self.weights, WEIGHTS) or model_error(self.tokenizer)
 
-    def load(self, device: torch.device) -> LookingReader:
+    def load(self, device: torch.device) -> BlipModel:
         """See `Preference.load`. The file is read with weights_only=True."""
         from transformers import AutoTokenizer
 
-        tokenizer = load_weightless(AutoTokenizer, find_model(self.tokenizer))
+        tokenizer = load_without_weights(AutoTokenizer, find_model(self.tokenizer))
         weights = read_weights(self.weights, WEIGHTS)
         vision, text = blip_towers(weights, self.weights)
         layers = linear_layers({k: v for k, v in weights.items() if k.startswith("mlp.")}, self.weights)
-        return LookingReader(vision.to(device), text.to(device), layers, tokenizer)
+        return BlipModel(vision.to(device), text.to(device), layers, tokenizer)
 
 
-class LookingReader:
+class BlipModel:
     """BLIP's two towers with the head. See `PreferenceModel`."""
 
     def __init__(self, vision: Any, text: Any, layers: list[tuple[torch.Tensor, torch.Tensor]], tokenizer: Any):
@@ -108,7 +108,7 @@ class LookingReader:
 
 def blip_towers(weights: Mapping[str, torch.Tensor], name: str) -> tuple[Any, Any]:
     """The vision and the text tower of BLIP, as transformers has them, with the weights of an ImageReward file, whose
-    sizes they tell. Raises RealismError, naming the file, if they are no such weights."""
+    sizes they imply. Raises RealismError, naming the file, if they are no such weights."""
     from transformers import BlipTextConfig, BlipTextModel, BlipVisionConfig, BlipVisionModel
 
     vision, text = _renamed(weights, VISION), _renamed(weights, TEXT)
@@ -142,13 +142,13 @@ def blip_towers(weights: Mapping[str, torch.Tensor], name: str) -> tuple[Any, An
 
 def _renamed(weights: Mapping[str, torch.Tensor], names: Sequence[tuple[str, str]]) -> dict[str, torch.Tensor]:
     """The weights whose names begin as one of these does, under their new names."""
-    made = {}
+    renamed_weights = {}
     for key, value in weights.items():
         for old, new in names:
             renamed, found = re.subn(rf"^{old}", new, key)
             if found:
-                made[renamed] = value
-    return made
+                renamed_weights[renamed] = value
+    return renamed_weights
 
 
 def _depth(weights: Mapping[str, torch.Tensor]) -> int:

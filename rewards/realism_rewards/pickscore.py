@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realism.base.cut_texts import token_counts
-from realism.base.loading import load_weightless, load_whole
+from realism.base.loading import load_model, load_without_weights
 from realism.base.pixels import Preprocessing
 from realism.plugins.models import find_model
 
@@ -45,8 +45,8 @@ class PickScore(Preference):
         from transformers import AutoProcessor, CLIPModel
 
         source, prepares = find_model(self.model), find_model(self.processor)
-        processor = load_weightless(AutoProcessor, prepares)
-        model = load_whole(CLIPModel, source, dtype=torch.float32)
+        processor = load_without_weights(AutoProcessor, prepares)
+        model = load_model(CLIPModel, source, dtype=torch.float32)
         return TunedClip(model.to(device).eval().requires_grad_(False), processor)
 
 

@@ -1,4 +1,4 @@
-"""What rewards learnt from people's preferences share: one model that takes pictures and texts, and gives numbers."""
+"""What rewards learned from people's preferences share: one model that takes pictures and texts, and gives numbers."""
 
 from __future__ import annotations
 

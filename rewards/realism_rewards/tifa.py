@@ -11,7 +11,7 @@ from realism.base.errors import RealismError
 
 
 class TifaScore(NamedTuple):
-    """What TIFA reports of a set of pictures, all in [0, 1].
+    """The figures of TIFA for a set of pictures, all in [0, 1].
 
     average is the mean over captions of the share of right answers, stdev the sample standard deviation of these shares
     (NaN for one caption), by_type the share of right answers to the questions of each type, over all captions.

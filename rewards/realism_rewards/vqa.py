@@ -1,4 +1,4 @@
-"""Faithfulness by questions: a model answers them about an image, and its answers are held against those expected."""
+"""Faithfulness by questions: a model answers them about an image, and its answers are compared with those expected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights from files, shipped models and the hub: nothing is unpickled, and what goes wrong is said in a sentence."""
+"""Weights from files, shipped models and the hub: nothing is unpickled, and errors are one sentence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from realism.base.errors import RealismError
 from realism.base.files import user_path
 from realism.base.loading import read_tensors
-from realism.base.pretrained import said
+from realism.base.pretrained import loading_errors
 from realism.plugins.models import HUB_ID, find_model
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def read_weights(name: str, inside: str) -> dict[str, torch.Tensor]:
 
     Raises RealismError if they cannot be had."""
     path = local_weights(name, inside)
-    with said(path or name):
+    with loading_errors(path or name):
         return read_tensors(path or _fetched(name), name)
 
 

@@ -8,8 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from realism.base.errors import RealismError, shown
-from realism.base.plain import is_unicode, readable
-from realism.base.texts import class_text
+from realism.base.texts import class_text, is_unicode, readable
 from realism.data.types import Picture
 from realism.parts import Images, Retriever, Reward, Scores
 
@@ -61,15 +60,15 @@ class ZeroShot(Reward):
         return Scores(torch.tensor(right, dtype=torch.float32))
 
     def release(self) -> None:
-        self.__dict__.pop("_texts", None)  # the encoder may have learnt by the next use
+        self.__dict__.pop("_texts", None)  # the encoder may have learned by the next use
 
     @cached_property
     def _texts(self) -> tuple[list[str], np.ndarray]:
         """The names of the classes, and the row (n, d) of the text of each."""
         names = self.classes if isinstance(self.classes, list) else [r.subject for r in self.classes.records()]
         names = sorted(set(names) - {""})
-        if strange := next((name for name in names if not is_unicode(name)), None):
-            raise RealismError(f"zero_shot: the class '{readable(strange)}' is no UTF-8; rename its folder")
+        if unreadable := next((name for name in names if not is_unicode(name)), None):
+            raise RealismError(f"zero_shot: the class '{readable(unreadable)}' is no UTF-8; rename its folder")
         if len(names) < 2:
             source = getattr(self.classes, "part_name", "classes")
             raise RealismError(f"zero_shot: '{source}' has {len(names)} classes; give it two or more to choose from")

@@ -41,7 +41,7 @@ class Batches:
         while len(results) < len(items):
             batch = list(items[len(results) : len(results) + self.size])
             try:
-                made = call(batch)
+                outputs: Sequence[R] | None = call(batch)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -50,14 +50,14 @@ class Batches:
                         "memory ran out with a single item in the batch; choose a smaller size, dtype bfloat16, "
                         "offload or another device"
                     ) from error
-                made = None
-            if made is None:  # outside the handler, so that the failed call's tensors are no longer held
+                outputs = None
+            if outputs is None:  # outside the handler, so that the failed call's tensors are freed
                 self.size = max(1, len(batch) // 2)
                 _release()
                 continue
-            if len(made) != len(batch):
-                raise RealismError(f"a batch of {len(batch)} gave {len(made)} results")
-            results.extend(made)
+            if len(outputs) != len(batch):
+                raise RealismError(f"a batch of {len(batch)} gave {len(outputs)} results")
+            results.extend(outputs)
         return results
 
 

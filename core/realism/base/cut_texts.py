@@ -1,4 +1,4 @@
-"""Texts of which a model reads the beginning alone: counted while a step works, and said once at its end."""
+"""Texts longer than a model reads: counted while a step works, with one warning at its end."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ _read: dict[tuple[str, int, str], dict[int, bool]] = {}
 """By reader, tokens that it reads, and what it calls texts: the hash of each text, and whether it is longer."""
 
 
-def note_texts(reader: str, most: int, texts: Iterable[str], longer: Iterable[bool], called: str = "prompts") -> None:
-    """Note for each text whether it has more tokens than the `most` that a part reads. A text counts once a step.
+def note_texts(reader: str, limit: int, texts: Iterable[str], longer: Iterable[bool], called: str = "prompts") -> None:
+    """Note for each text whether it has more tokens than the `limit` that a part reads. A text counts once a step.
 
     reader: the part's name in the recipe."""
-    seen = _read.setdefault((reader, most, called), {})
+    seen = _read.setdefault((reader, limit, called), {})
     seen.update((hash(text), bool(cut)) for text, cut in zip(texts, longer, strict=True))
 
 
-def say_cut_texts() -> None:
+def warn_of_cut_texts() -> None:
     """Warn of the texts that were cut since this was last called, in one sentence for each part that read some."""
-    for (reader, most, called), seen in _read.items():
+    for (reader, limit, called), seen in _read.items():
         if cut := sum(seen.values()):
             logging.getLogger("realism").warning(
-                f"'{reader}' reads {most} tokens: {cut} of {len(seen)} {called} are longer and were cut"
+                f"'{reader}' reads {limit} tokens: {cut} of {len(seen)} {called} are longer and were cut"
             )
     _read.clear()
 

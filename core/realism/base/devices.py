@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from realism.base.errors import RealismError
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 """Names of the arithmetic a model may run in."""
+DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+"""Of NVIDIA, of AMD, and of either below WSL: torch finds no CUDA device without one of them."""
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -31,6 +35,14 @@ def pick_device(name: str = "auto") -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise RealismError("no device 'mps' on this machine; try auto")
     return device
+
+
+def is_cpu(name: str) -> bool:
+    """Whether `pick_device(name)` is the CPU. torch, which takes seconds to import, is imported only where a GPU driver
+    is present."""
+    if name == "cpu" or (name == "auto" and sys.platform == "linux" and not any(Path(d).exists() for d in DRIVERS)):
+        return True
+    return pick_device(name).type == "cpu"
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:

@@ -1,4 +1,4 @@
-"""Images that are the same or nearly so: what their pixels and their looks hash to, and which of a set are alike."""
+"""Duplicates and near-duplicates of images, by hashes of their pixels and perceptual hashes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Alike:
+class DuplicateLimits:
     """When two images count as nearly the same: both must hold, as each by itself is also true of unlike images."""
 
     cosine: float
@@ -74,7 +74,7 @@ def _signs(hashes: np.ndarray) -> np.ndarray:
     return 2 * bits.astype(np.float32) - 1
 
 
-def groups(blocks: Iterable[np.ndarray], hashes: np.ndarray, search: Search, alike: Alike) -> np.ndarray:
+def groups(blocks: Iterable[np.ndarray], hashes: np.ndarray, search: Search, limits: DuplicateLimits) -> np.ndarray:
     """Which of n images are near-duplicates, directly or by way of others: (n,) int, the same number for a group.
 
     blocks: their vectors, (m, d) each, in order. hashes: their perceptual hashes (n, 4). search: finds the nearest
@@ -86,9 +86,9 @@ def groups(blocks: Iterable[np.ndarray], hashes: np.ndarray, search: Search, ali
     start, ones, others = 0, [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for block in blocks:
         cosines, found = search(block, min(NEIGHBOURS + 1, len(hashes)))
-        row, column = np.nonzero((found >= 0) & (cosines >= alike.cosine))
+        row, column = np.nonzero((found >= 0) & (cosines >= limits.cosine))
         left, right = start + row, found[row, column]
-        near = differing_bits(hashes[left], hashes[right]) <= alike.bits
+        near = differing_bits(hashes[left], hashes[right]) <= limits.bits
         ones.append(left[near])
         others.append(right[near])
         start += len(block)

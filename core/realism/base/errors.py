@@ -1,27 +1,26 @@
-"""What a user got wrong, said in one sentence."""
+"""Mistakes of a user, each explained in one sentence."""
 
 from __future__ import annotations
 
 import difflib
 import itertools
-import re
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
-"""Characters that steer a terminal or that no file can hold."""
+from realism.base.texts import printable
+
 HINT_WIDTH = 100
-MOST_TOLD = 50
-"""Problems of a recipe that are told one by one."""
+MAX_PROBLEMS_SHOWN = 50
+"""Problems of a recipe that are listed one by one."""
 LONGEST_KEY = 200
 LONGEST = 2000
 """Characters of a sentence."""
-MOST_NAMES = 100
+MAX_NAMES = 100
 """Names that a sentence lists."""
-MOST_COMPARED = 200
+MAX_COMPARED = 200
 """Names among which the nearest is looked for, as it takes time."""
 
 
@@ -29,6 +28,10 @@ class RealismError(Exception):
     """Something the user can mend. The message is one sentence: the bad value, what is allowed, what to do."""
 
     exit_code = 2
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows of it: the sentence alone."""
+        return [printable(str(self))]
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,14 @@ class Problem:
 
 
 def damaged(path: Path) -> RealismError:
-    """What to say of a file of a run that cannot be read: to remove the folder of the step that wrote it."""
+    """The error for a file of a run that cannot be read: remove the folder of the step that wrote it."""
     otherwise = f"remove the folder '{path.parent}' and run again"
     return RealismError(f"'{path}' is damaged; {remedy(path, otherwise)}")
 
 
 def remedy(path: Path, otherwise: str) -> str:
-    """What to do about a file of a run that is spoilt: have the step that wrote it done anew. otherwise: what to do if
-    no step wrote it."""
+    """What to do about a damaged file of a run: do the step that wrote it again. otherwise: what to do if no step wrote
+    it."""
     return f"remove the folder '{step}' and run again" if (step := step_of(path)) else otherwise
 
 
@@ -65,24 +68,24 @@ class RecipeError(RealismError):
         """more: whether there are others, which were not looked for."""
         self.source, self.problems = source, problems
         count = f"{len(problems)} problem" + "s" * (len(problems) != 1)
-        told = problems[:MOST_TOLD]
-        places = _aligned([_cut(p.where, LONGEST_KEY) for p in told])
-        keys = [_cut(p.key, LONGEST_KEY) for p in told]
+        shown_problems = problems[:MAX_PROBLEMS_SHOWN]
+        places = _aligned([_cut(p.where, LONGEST_KEY) for p in shown_problems])
+        keys = [_cut(p.key, LONGEST_KEY) for p in shown_problems]
         width = max(map(len, keys))
         lines = [f"{source}: " + (f"more than {count}" if more else count)]
-        for p, key, place in zip(told, keys, places, strict=True):
+        for p, key, place in zip(shown_problems, keys, places, strict=True):
             lines.append(f"  {place}  {key:<{width}}  {_cut(p.message, LONGEST)}".rstrip())
             indent = " " * (len(place) + width + 6)
             hint = textwrap.wrap(_cut(p.hint, LONGEST), HINT_WIDTH, break_long_words=False)
             lines.extend(indent + line for line in hint)
-        if len(problems) > MOST_TOLD:
+        if len(problems) > MAX_PROBLEMS_SHOWN:
             others = "; others were not looked for" if more else ""
-            lines.append(f"... and {len(problems) - MOST_TOLD} more{others}")
+            lines.append(f"... and {len(problems) - MAX_PROBLEMS_SHOWN} more{others}")
         super().__init__("\n".join([*lines, "Nothing was run."]))
 
 
 def sentence(error: BaseException) -> str:
-    """What is told of an error: of one that nobody expected its class, and where it was raised, as well."""
+    """The sentence for an error: for one that nobody expected with its class, and where it was raised."""
     if isinstance(error, RealismError):
         return str(error)
     if isinstance(error, OSError):
@@ -107,7 +110,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
     """ "; did you mean 'x'?" for the closest of `names`, or nothing when none is close."""
     if len(str(name)) > LONGEST_KEY:
         return ""
-    compared = [text for n in itertools.islice(names, MOST_COMPARED) if len(text := str(n)) <= LONGEST_KEY]
+    compared = [text for n in itertools.islice(names, MAX_COMPARED) if len(text := str(n)) <= LONGEST_KEY]
     close = difflib.get_close_matches(str(name), compared, n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
 
@@ -115,13 +118,8 @@ def nearest(name: str, names: Iterable[str]) -> str:
 def listed(names: Iterable[str]) -> str:
     """Names in alphabetical order, with commas; "none" when there are none."""
     every = sorted(str(n) for n in names)
-    more = f" and {len(every) - MOST_NAMES:,} more" if len(every) > MOST_NAMES else ""
-    return ", ".join(every[:MOST_NAMES]) + more or "none"
-
-
-def printable(text: str) -> str:
-    """A text as it may be printed: what would steer a terminal is written as in Python, `\\x1b`."""
-    return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+    more = f" and {len(every) - MAX_NAMES:,} more" if len(every) > MAX_NAMES else ""
+    return ", ".join(every[:MAX_NAMES]) + more or "none"
 
 
 def shown(value: Any) -> str:

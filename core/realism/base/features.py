@@ -13,7 +13,7 @@ Take = Callable[[np.ndarray], np.ndarray]
 """Places (k,) int64 -> the rows (k, d) float32 there."""
 
 
-class Rows:
+class FeatureRows:
     """n rows, read by `take` when they are asked for. A `realism.parts.metric.Features`."""
 
     def __init__(self, take: Take, at: np.ndarray):
@@ -21,7 +21,7 @@ class Rows:
         self._take, self._at = take, at
 
     @classmethod
-    def of(cls, rows: np.ndarray) -> Rows:
+    def of(cls, rows: np.ndarray) -> FeatureRows:
         """Those of an array (n, d)."""
         return cls(lambda at: rows[at], np.arange(len(rows)))
 
@@ -36,6 +36,6 @@ class Rows:
         """All rows, in order, a block (b, d) at a time."""
         return (self._take(self._at[start : start + BLOCK]) for start in range(0, len(self._at), BLOCK))
 
-    def only(self, at: np.ndarray) -> Rows:
+    def only(self, at: np.ndarray) -> FeatureRows:
         """The rows at these places, each as often as it is named; none is read yet."""
-        return Rows(self._take, self._at[at])
+        return FeatureRows(self._take, self._at[at])

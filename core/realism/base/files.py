@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files and folders that are written atomically, and hashes of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 
 WHOLE = 64 * 2**20
 EDGE = 2**20
-WRITING = ".writing"
+TEMPORARY = ".writing"
 """How the names of files end that are being written."""
 
 
@@ -72,7 +72,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text, whole or not at all."""
+    """Write text atomically."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -83,13 +83,13 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def digest(value: Any) -> str:
-    """32 hex digits that stand for a JSON-like value."""
+    """32 hex digits that identify a JSON-like value."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def fingerprint_path(path: Path) -> str:
-    """32 hex digits that stand for the contents of a file or of all files under a folder ("absent" if neither).
+    """32 hex digits that identify the contents of a file or of all files under a folder ("absent" if neither).
 
     Files up to 64 MiB are read whole; of larger ones the size and the first and last MiB, as reading 24 GB of weights
     at every start would cost a minute.
@@ -118,7 +118,7 @@ def _contents(path: Path, size: int, changed: int) -> str:
 
 
 def fingerprint_listing(path: Path) -> str:
-    """32 hex digits that stand for the names, sizes and times of change of all files under a folder, which are not
+    """32 hex digits that identify the names, sizes and times of change of all files under a folder, which are not
     read: a database of images may hold terabytes."""
     inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     stats = [(str(p.relative_to(path)), p.stat().st_size, p.stat().st_mtime_ns) for p in inside if p.exists()]
@@ -140,22 +140,22 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}{WRITING}")
+    return path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}{TEMPORARY}")
 
 
 def tidy(folder: Path) -> list[Path]:
     """Remove what writers that were killed have left in a folder, at any depth. Returns the links, named pipes, sockets
     and devices in it, none of which is followed."""
-    strange: list[Path] = []
+    irregular: list[Path] = []
     waiting = [folder]
     while waiting:
         with os.scandir(waiting.pop()) as entries:
             for entry in entries:
                 is_folder = entry.is_dir(follow_symlinks=False)
                 if not is_folder and not entry.is_file(follow_symlinks=False):
-                    strange.append(Path(entry.path))
-                elif entry.name.startswith(".") and entry.name.endswith(WRITING):
+                    irregular.append(Path(entry.path))
+                elif entry.name.startswith(".") and entry.name.endswith(TEMPORARY):
                     shutil.rmtree(entry.path) if is_folder else Path(entry.path).unlink()
                 elif is_folder:
                     waiting.append(Path(entry.path))
-    return strange
+    return irregular

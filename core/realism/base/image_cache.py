@@ -1,4 +1,4 @@
-"""What was computed of images, kept in a folder, so that nothing is computed of an image a second time."""
+"""A cache of what was computed of images, in a folder."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from realism.base.tables import read_vectors
 from realism.base.tars import split_member
 
 OPEN = 16
-"""Parts held in memory while rows are taken from them."""
-MOST_NEW = 2**15
+"""Parts in memory while rows are taken from them."""
+MAX_UNSORTED = 2**15
 """So many new keys are looked up one by one before they are sorted in among the old ones."""
 
 
 def image_key(path: Path) -> str:
-    """32 hex digits that stand for an image as it lies on disk: its path, and the size and time of change of the file
+    """32 hex digits that identify an image as it lies on disk: its path, and the size and time of change of the file
     (of the tar, if it leads into one). A changed file has another key; it is not read for that."""
     try:
         stat = path.stat()
@@ -30,8 +30,8 @@ def image_key(path: Path) -> str:
         if inside is None:
             return hashlib.blake2b(f"absent {path}".encode(), digest_size=16).hexdigest()
         stat = inside[0].stat()
-    told = f"{path} {stat.st_size} {stat.st_mtime_ns}"
-    return hashlib.blake2b(told.encode(errors="surrogateescape"), digest_size=16).hexdigest()
+    identity = f"{path} {stat.st_size} {stat.st_mtime_ns}"
+    return hashlib.blake2b(identity.encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
 
 class ImageCache:
@@ -42,7 +42,7 @@ class ImageCache:
     """
 
     def __init__(self, folder: Path):
-        """The folder is read when something is asked of it, and made when something is written."""
+        """The folder is read at the first query, and made at the first write."""
         self.folder = folder
         self._waiting: dict[str, np.ndarray] = {}
         self._values = functools.lru_cache(maxsize=OPEN)(lambda part: read_vectors(_values_of(self._parts[part])))
@@ -116,11 +116,11 @@ class ImageCache:
         self._new |= {key: (number, row) for row, key in enumerate(keys)}
         self._parts.append(path)
         self._waiting.clear()
-        if len(self._new) > MOST_NEW:
+        if len(self._new) > MAX_UNSORTED:
             self._sort()
 
     def _found(self, keys: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Part and row (n, 2) of each image, and which of these (n,) are there, in files."""
+        """Part and row (n, 2) of each image, and which of these (n,) are in files."""
         if not self._parts:
             return np.zeros((len(keys), 2), np.int64), np.zeros(len(keys), bool)
         wanted = np.asarray(keys, "S32")
@@ -148,9 +148,9 @@ def changed_parts(folder: Path) -> Iterator[str]:
 
 
 def _name(keys: np.ndarray, values: np.ndarray) -> str:
-    """What a part is called: by what is in it, so that it can be told whether it still is."""
-    told = (keys.tobytes(), str((values.dtype, values.shape)).encode(), np.ascontiguousarray(values).tobytes())
-    return hashlib.blake2b(b"".join(told), digest_size=16).hexdigest()
+    """The name of a part: a hash of its contents, so that changes are found."""
+    identity = (keys.tobytes(), str((values.dtype, values.shape)).encode(), np.ascontiguousarray(values).tobytes())
+    return hashlib.blake2b(b"".join(identity), digest_size=16).hexdigest()
 
 
 def _text(key: str | bytes) -> str:

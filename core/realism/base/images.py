@@ -16,19 +16,19 @@ from PIL import Image, UnidentifiedImageError
 
 from realism.base.errors import RealismError
 from realism.base.files import atomic_write, regular
-from realism.base.machine import of_machine
+from realism.base.machine import is_machine_error
 from realism.base.modes import flat, turn_of
 from realism.base.tars import read_member, split_member
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 """What is read. Formats that run interpreters or other programs (EPS, PDF) are not."""
-MOST_PIXELS = 100_000_000
+MAX_PIXELS = 100_000_000
 """Images of which more would have to be decoded are skipped by their header, before any pixel is."""
-MOST_BYTES = 2**30
+MAX_BYTES = 2**30
 """Larger files are not looked into: some formats are read whole before anything is known of them."""
 NOT_THERE = "it is not there"
 
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MOST_PIXELS takes its place
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_PIXELS takes its place
 
 
 class UnreadableImage(RealismError):
@@ -60,13 +60,13 @@ def open_image_file(path: Path | str) -> BinaryIO:
     return io.BytesIO(read_member(*member))
 
 
-def read_image(path: Path | str, max_side: int | None = None, most_pixels: int = MOST_PIXELS) -> Image.Image:
+def read_image(path: Path | str, max_side: int | None = None, most_pixels: int = MAX_PIXELS) -> Image.Image:
     """The image as RGB: turned as its EXIF says, transparency on white, 16 bits scaled to 8, the first frame.
 
     path may lead into a plain tar: /data/00000.tar/000123.jpg. max_side: images with a longer side (pixels) are shrunk
     to it, in proportion; None leaves all as they are. Raises UnreadableImage, and nothing else, for whatever is wrong
     with the file; TooLarge is the kind for more than `most_pixels`. Raises OSError where too many files are open.
-    However many threads call this, about MOST_PIXELS are decoded at a time, at up to 12 bytes each.
+    However many threads call this, about MAX_PIXELS are decoded at a time, at up to 12 bytes each.
     """
     path = Path(path)
     try:
@@ -81,7 +81,7 @@ def read_image(path: Path | str, max_side: int | None = None, most_pixels: int =
     except UnidentifiedImageError:
         raise UnreadableImage(path, "it is no image of a known format") from None
     except Exception as error:
-        if of_machine(error) and not isinstance(error, PermissionError):
+        if is_machine_error(error) and not isinstance(error, PermissionError):
             raise
         words = (isinstance(error, OSError) and error.strerror) or str(error).strip() or type(error).__name__
         raise UnreadableImage(path, words.splitlines()[0]) from error
@@ -91,37 +91,37 @@ def read_images(
     paths: Iterable[Path | str], workers: int = 4, ahead: int | None = None, max_side: int | None = None
 ) -> Iterator[Image.Image | UnreadableImage]:
     """The images of the paths, in order, read by `workers` threads while the caller works; an UnreadableImage in the
-    place of each that cannot be read. At most `ahead` images (4 a worker if None) are held before they are taken, and
-    no more are begun while those held have MOST_PIXELS or more."""
+    place of each that cannot be read. At most `ahead` images (4 a worker if None) wait to be taken, and
+    reading pauses while those have MAX_PIXELS or more."""
     ahead = ahead or 4 * workers
-    shelf = _Shelf()
+    buffer = _ReadBuffer()
     with ThreadPoolExecutor(workers, thread_name_prefix="read_images") as pool:
         waiting: deque[Future[Image.Image | UnreadableImage]] = deque()
         try:
             for number, path in enumerate(paths):
-                waiting.append(pool.submit(shelf.read, number, path, max_side))
+                waiting.append(pool.submit(buffer.read, number, path, max_side))
                 if len(waiting) > ahead:
-                    yield shelf.taken(waiting.popleft().result())
+                    yield buffer.taken(waiting.popleft().result())
             while waiting:
-                yield shelf.taken(waiting.popleft().result())
+                yield buffer.taken(waiting.popleft().result())
         finally:
-            shelf.close()
+            buffer.close()
             for future in waiting:
                 future.cancel()
 
 
-class _Shelf:
-    """What `read_images` has read and nobody has taken yet."""
+class _ReadBuffer:
+    """The images that `read_images` has read and that are not taken yet."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._next = self._pixels = 0  # the number of the image that is taken next; pixels of those that are held
+        self._next = self._pixels = 0  # the number of the image that is taken next; pixels of those that wait
         self._closed = False
 
     def read(self, number: int, path: Path | str, max_side: int | None) -> Image.Image | UnreadableImage:
         """An image, as soon as there is room for it, or it is the next."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or number <= self._next or self._pixels < MOST_PIXELS)
+            self._changed.wait_for(lambda: self._closed or number <= self._next or self._pixels < MAX_PIXELS)
         image = _try_read(path, max_side)
         with self._changed:
             self._pixels += _pixels(image)
@@ -156,14 +156,14 @@ def _decode(path: Path, file: BinaryIO, max_side: int | None, most_pixels: int) 
     size = file.seek(0, io.SEEK_END)
     if not size:
         raise UnreadableImage(path, "the file is empty")
-    if size > MOST_BYTES:
-        raise UnreadableImage(path, f"the file is larger than {MOST_BYTES // 2**20:,} MiB")
+    if size > MAX_BYTES:
+        raise UnreadableImage(path, f"the file is larger than {MAX_BYTES // 2**20:,} MiB")
     file.seek(0)
     with Image.open(file, formats=_formats()) as image:
         pixels = _pixels(image)
         if max_side:
             image.draft("RGB", (max_side, max_side))  # JPEG is decoded at a fraction of its size
-        if not image.info.get("progressive"):  # of which all must be held at once, whatever is made of it
+        if not image.info.get("progressive"):  # which is decoded at full size
             pixels = _pixels(image)
         if pixels > most_pixels:
             raise TooLarge(path, most_pixels)
@@ -200,7 +200,7 @@ class _Budget:
                 self._changed.notify_all()
 
 
-_decoding = _Budget(MOST_PIXELS)
+_decoding = _Budget(MAX_PIXELS)
 
 
 def of_one_colour(image: Image.Image) -> bool:
@@ -209,7 +209,7 @@ def of_one_colour(image: Image.Image) -> bool:
 
 
 def write_images(paths: Sequence[Path], images: Sequence[Image.Image], workers: int = 4) -> None:
-    """Write each image to its path as PNG, whole or not at all, by `workers` threads."""
+    """Write each image to its path as PNG atomically, by `workers` threads."""
     with ThreadPoolExecutor(workers, thread_name_prefix="write_images") as pool:
         list(pool.map(_write, paths, images))
 

@@ -1,5 +1,5 @@
-"""The one door through which models, tokenizers and weights come in: nothing they bring is run or unpickled, and what
-is missing or broken is said. No model is known here."""
+"""The one place where models, tokenizers and weights are loaded: no code of theirs is run, nothing is unpickled, and
+what is missing or damaged is reported. No model is known here."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import RealismError
-from realism.base.machine import of_machine
-from realism.base.pretrained import quiet, read_json, said
+from realism.base.machine import is_machine_error
+from realism.base.pretrained import loading_errors, quiet, read_json
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +24,7 @@ DESCRIBING = ("config.json", "adapter_config.json", "*.safetensors.index.json")
 """The files that say which others are weights."""
 
 
-def load_whole(
+def load_model(
     kind: Any, source: str | Path, *, revision: str | None = None, whose: str = "", **options: Any
 ) -> torch.nn.Module:
     """The model of a class of transformers or diffusers, on the CPU, from the safetensors in a folder or of a hub id.
@@ -34,24 +34,24 @@ def load_whole(
     not finite.
     """
     whose = whose or f"model '{source}'"
-    with door(source):
+    with safe_loading(source):
         check_files(source if isinstance(source, Path) else _descriptions(source, revision), whose)
         model, found = kind.from_pretrained(
             str(source), use_safetensors=True, output_loading_info=True, **_place(kind, source, revision), **options
         )
         if missing := sorted(found["missing_keys"]):
             raise RealismError(
-                f"{whose} lacks {len(missing)} of its weights, such as {missing[0]}; it is not whole, or its "
+                f"{whose} lacks {len(missing)} of its weights, such as {missing[0]}; it is incomplete, or its "
                 "config.json belongs to another model"
             )
         check_finite(model.state_dict(), whose)
         return model
 
 
-def load_weightless(kind: Any, source: str | Path, *, revision: str | None = None, **options: Any) -> Any:
+def load_without_weights(kind: Any, source: str | Path, *, revision: str | None = None, **options: Any) -> Any:
     """A tokenizer, processor, scheduler or configuration, of a class of transformers or diffusers, from a folder or a
     hub id. options: more for its `from_pretrained`. Raises RealismError if it would run code."""
-    with door(source):
+    with safe_loading(source):
         return kind.from_pretrained(str(source), **_place(kind, source, revision), **options)
 
 
@@ -59,7 +59,7 @@ def model_type(source: str | Path, revision: str | None = None) -> str:
     """The `model_type` of a model's configuration, whether or not transformers knows it."""
     from transformers import PreTrainedConfig
 
-    with door(source):
+    with safe_loading(source):
         return str(
             PreTrainedConfig.get_config_dict(str(source), **_place(PreTrainedConfig, source, revision))[0].get(
                 "model_type"
@@ -74,22 +74,22 @@ def read_tensors(file: Path, name: str = "") -> dict[str, torch.Tensor]:
     if it holds anything else, is damaged, or some are not finite."""
     from safetensors.torch import load_file
 
-    with said(file):
+    with loading_errors(file):
         found = load_file(file) if file.suffix == ".safetensors" else _torch_saved(file)
     check_finite(found, f"weights '{name or file}'")
     return found
 
 
-def is_whole(file: Path) -> bool:
-    """Whether a file of safetensors has its head, and the size that this tells; no tensor is read. Raises OSError where
-    the machine will not read it."""
+def is_intact(file: Path) -> bool:
+    """Whether a file of safetensors has a header, and the size that this states; no tensor is read. Raises OSError
+    where the machine cannot read it."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(file, "numpy"):
             return True
     except (SafetensorError, OSError) as error:
-        if of_machine(error):
+        if is_machine_error(error):
             raise
         return False
 
@@ -102,11 +102,11 @@ def check_finite(tensors: Mapping[str, torch.Tensor], whose: str) -> None:
         values = tensor if tensor.itemsize > 1 else tensor.float()
         # thirty times as fast as isfinite().all(), and NaN goes through to both
         if not all(bool(end.isfinite()) for end in values.aminmax()):
-            raise RealismError(f"{whose} has numbers that are not finite in {name}; it is damaged: get it anew")
+            raise RealismError(f"{whose} has numbers that are not finite in {name}; it is damaged: download it again")
 
 
 @contextlib.contextmanager
-def door(source: str | Path) -> Iterator[None]:
+def safe_loading(source: str | Path) -> Iterator[None]:
     """Until the block ends, no library imports code that a model brings, nor asks on the terminal whether it may,
     whatever files of the model say; libraries are quiet, and what goes wrong is a RealismError of one sentence."""
     from transformers import dynamic_module_utils as asking
@@ -119,7 +119,7 @@ def door(source: str | Path) -> Iterator[None]:
     def refuse(*_: Any, **__: Any) -> Any:
         raise RealismError(sentence)
 
-    with quiet(), said(source), contextlib.ExitStack() as after:
+    with quiet(), loading_errors(source), contextlib.ExitStack() as after:
         for module in (sys.modules[name] for name in IMPORTERS if name in sys.modules):
             _put(after, module, "get_class_in_module", refuse)
         _put(after, asking, "TIME_OUT_REMOTE_CODE", 0)  # seconds that transformers waits for an answer: it asks nothing
@@ -173,7 +173,7 @@ def _descriptions(source: str, revision: str | None) -> Path:
 
 
 def _place(kind: Any, source: str | Path, revision: str | None) -> dict[str, Any]:
-    """What `from_pretrained` is told of where a model is, and that no code of it is run."""
+    """The options of `from_pretrained` for the place of a model, and against running its code."""
     place = {"local_files_only": True} if isinstance(source, Path) else {"revision": revision}
     return place if kind.__module__.startswith("diffusers.") else {"trust_remote_code": False, **place}
 

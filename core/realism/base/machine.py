@@ -1,4 +1,4 @@
-"""Faults of the machine, in words: a full disk, too many open files, memory that ran out."""
+"""Errors of the machine, in words: a full disk, too many open files, memory that ran out."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ own way."""
 
 
 class MachineError(RealismError):
-    """The machine would not do what was asked of it. A run that is mended so goes on."""
+    """The machine, not the recipe, is at fault: the run goes on once it is put right."""
 
 
-def of_machine(error: BaseException) -> bool:
-    """Whether an error says nothing of the file that was to be read, as too many are open or it may not be read."""
+def is_machine_error(error: BaseException) -> bool:
+    """Whether an error says nothing about the file itself, as too many files are open or access is denied."""
     return isinstance(error, OSError) and error.errno in (*STARVED, *REFUSED)
 
 
@@ -34,8 +34,8 @@ def machine_error(error: BaseException, folder: Path) -> MachineError | None:
     if not (folder / ".lock").exists():  # which is held as long as a run is at work
         return MachineError(f"the folder '{folder}' was removed while the run was at work; run again to begin anew")
     if number in FULL or (number is None and not isinstance(error, RealismError) and _is_full(folder)):
-        said = "the quota is used up" if number == errno.EDQUOT else "the disk is full"
-        return MachineError(f"'{place}' cannot be written, as {said}: make room there, {GOES_ON}")
+        reason = "the quota is used up" if number == errno.EDQUOT else "the disk is full"
+        return MachineError(f"'{place}' cannot be written, as {reason}: make room there, {GOES_ON}")
     if number in (errno.EMFILE, errno.ENFILE):
         return MachineError(f"too many files are open at once: raise the limit, as in 'ulimit -n 8192', {GOES_ON}")
     if number == errno.ENOMEM or is_out_of_memory(error):

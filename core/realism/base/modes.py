@@ -23,7 +23,7 @@ TURNED = {
 
 
 def turn_of(image: Image.Image) -> Image.Transpose | None:
-    """How an opened image is to be turned; None if it is upright, or its EXIF broken: that spoils no pixel."""
+    """How an opened image is to be turned; None if it is upright, or its EXIF damaged, as its pixels are not."""
     with contextlib.suppress(Exception):
         return TURNED.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     return None

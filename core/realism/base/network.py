@@ -1,4 +1,4 @@
-"""Asking a server, whoever runs it: what is sent is told here, and a reply has an end in time and in size."""
+"""Requests to a server, whoever runs it, with limits on the time and the size of its replies."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ BUSY = (408, 409, 425, 429)
 LONGEST_PAUSE = 8.0
 LONGEST_ASKED_PAUSE = 60.0
 """Seconds between two attempts: the longest of our own, and the longest that a server may ask for."""
-MOST_SAID = 200
+MAX_REFUSAL = 200
 """Characters of a server's own words that an error repeats."""
 
 
-class Refused(RealismError):
-    """A server answered with an error: its HTTP status, and what it said, in a line without the key."""
+class ServerError(RealismError):
+    """A server replied with an error: its HTTP status, and its message, in a line without the key."""
 
-    def __init__(self, sentence: str, status: int, said: str):
+    def __init__(self, sentence: str, status: int, message: str):
         super().__init__(sentence)
-        self.status, self.said = status, said
+        self.status, self.message = status, message
 
 
 class _Again(Exception):
@@ -67,8 +67,8 @@ class Server:
         """What the server replies to JSON; `before` is called before each attempt. Not to be called where an event loop
         runs.
 
-        Raises RealismError in one sentence without the key if the address is not allowed, or does not reply; Refused if
-        it replies with an error.
+        Raises RealismError in one sentence without the key if the address is not allowed, or does not reply;
+        ServerError if it replies with an error.
         """
         if problem := refusal(self.option, self.address, self.key):
             raise RealismError(problem)
@@ -85,7 +85,7 @@ class Server:
         raise AssertionError("attempts is at least 1")
 
     def without_key(self, text: str) -> str:
-        """A text of the server, in which the key is not told."""
+        """A text of the server without the key."""
         secret = os.environ.get(self.key) if self.key else None
         return text.replace(secret, "(the key)") if secret else text
 
@@ -101,7 +101,7 @@ class Server:
             raise _Again(RealismError(f"{self.address} {sentence}")) from None
         except (httpx2.ConnectError, httpx2.ProxyError) as error:
             sentence = f"cannot be reached, tried {often}; check that it runs and that '{self.option}' is right"
-            raise _Again(RealismError(f"{self.address} {sentence} ({plain_line(str(error), MOST_SAID)})")) from None
+            raise _Again(RealismError(f"{self.address} {sentence} ({plain_line(str(error), MAX_REFUSAL)})")) from None
         except (httpx2.HTTPError, OSError):
             sentence = f"broke off, or does not speak HTTP, tried {often}; check that '{self.option}' is right"
             raise _Again(RealismError(f"{self.address} {sentence}")) from None
@@ -139,13 +139,13 @@ class Server:
                     break
         return reply, bytes(data)
 
-    def _refused(self, status: int, data: bytes, often: str) -> Refused:
-        said = plain_line(self.without_key(_message(data)), MOST_SAID)
+    def _refused(self, status: int, data: bytes, often: str) -> ServerError:
+        message = plain_line(self.without_key(_message(data)), MAX_REFUSAL)
         if 300 <= status < 400:
             elsewhere = f"{self.address} sends requests elsewhere ({status}), where they do not follow"
-            return Refused(f"{elsewhere}; give '{self.option}' the address itself", status, said)
+            return ServerError(f"{elsewhere}; give '{self.option}' the address itself", status, message)
         tried = f", asked {often}" if status in BUSY or status >= 500 else ""
-        return Refused(f"{self.address} answers {status}{tried}: {said}", status, said)
+        return ServerError(f"{self.address} answers {status}{tried}: {message}", status, message)
 
 
 def _run(exchange: Coroutine[Any, Any, T]) -> T:

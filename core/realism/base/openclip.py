@@ -1,4 +1,4 @@
-"""The door of `realism.base.loading` for models of OpenCLIP, whose configuration may name models and code elsewhere."""
+"""Safe loading of models of OpenCLIP, whose configuration may name models and code elsewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from realism.base.errors import RealismError
-from realism.base.loading import check_finite, door, read_tensors
+from realism.base.loading import check_finite, read_tensors, safe_loading
 
 CONFIG = "open_clip_config.json"
 HUB, LOCAL = "hf-hub:", "local-dir:"
@@ -31,7 +31,7 @@ def load_openclip(name: str, source: str | Path, tag: str | None = None) -> tupl
     import open_clip
 
     full = f"{LOCAL}{source}" if isinstance(source, Path) else source
-    with door(source if isinstance(source, Path) else name):
+    with safe_loading(source if isinstance(source, Path) else name):
         if isinstance(source, Path):
             check_openclip_folder(source)
         config = open_clip.get_model_config(full)
@@ -52,7 +52,7 @@ def build_openclip(config: dict[str, Any], name: str) -> Any:
     Raises RealismError if the configuration is none, or would fetch anything."""
     import open_clip
 
-    with door(name):
+    with safe_loading(name):
         check_openclip_config(config, f"model '{name}'")
         vision = {**config["vision_cfg"], "timm_model_pretrained": False}
         text = {**config["text_cfg"], "hf_model_pretrained": False}

@@ -97,6 +97,11 @@ def _host(written: str) -> str | None:
     return bare if len(bare) <= 253 and all(LABEL.fullmatch(label) for label in labels) else None
 
 
+def allowed_place(variable: str) -> str | None:
+    """Where the command line has allowed an environment variable to be sent; None if it has not."""
+    return next((place for name, place in sorted(_allowed) if name == variable), None)
+
+
 def on_this_machine(place: str) -> bool:
     """Whether an origin is this machine: localhost, 127.0.0.0/8 or [::1]. Names are not looked up."""
     found = ADDRESS.fullmatch(place)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import datetime
 import json
 import math
-import os
 import uuid
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from realism.base.errors import RealismError
+from realism.base.texts import is_unicode, readable
 
 LONGEST_NUMBER = 1000
 """Digits of a whole number."""
-MOST_DEEP = 50
+MAX_DEPTH = 50
 """Lists and mappings in one another; Python and readers of JSON give up at some hundreds."""
 
 
@@ -39,8 +39,8 @@ class Plain:
             return self._text(value)
         if isinstance(value, float):
             return None if math.isnan(value) else value
-        if deep > MOST_DEEP:
-            raise ValueError(f"it is nested more than {MOST_DEEP} deep")
+        if deep > MAX_DEPTH:
+            raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
         if isinstance(value, Mapping):
             return {self._text(str(k)): self(v, deep + 1) for k, v in value.items()}
         if isinstance(value, list | tuple):
@@ -78,7 +78,7 @@ def parse_json(text: str | bytes, place: str, mend: bool = False) -> Any:
     except json.JSONDecodeError as error:
         raise RealismError(f"{place}: not JSON: {error}") from None
     except RecursionError:
-        raise RealismError(f"{place}: it is nested more than {MOST_DEEP} deep") from None
+        raise RealismError(f"{place}: it is nested more than {MAX_DEPTH} deep") from None
     except ValueError as error:
         raise RealismError(f"{place}: {error}") from None
 
@@ -96,20 +96,3 @@ def _whole(digits: str) -> int:
     if len(digits) > LONGEST_NUMBER:
         raise ValueError(f"a number of {len(digits):,} digits; put it in quotes, as a text")
     return int(digits)
-
-
-def is_unicode(text: str) -> bool:
-    """Whether a text can be written as UTF-8: a file's name of other bytes, and half a sign of UTF-16, cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def readable(text: str) -> str:
-    """A text that is no Unicode, for people: a file's name with its strange bytes as \\xe9, half a sign as \\ud83d."""
-    try:
-        return os.fsencode(text).decode(errors="backslashreplace")
-    except UnicodeEncodeError:
-        return text.encode(errors="backslashreplace").decode()

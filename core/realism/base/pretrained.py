@@ -1,5 +1,5 @@
-"""What published models have in common: sentences when they fail to load, their files, their tokens. No model is known
-here; `realism.base.loading` loads them."""
+"""What published models have in common: errors of loading, files, special tokens. No model is known here;
+`realism.base.loading` loads them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from realism.base.errors import RealismError
 
 
 @contextlib.contextmanager
-def said(source: str | Path) -> Iterator[None]:
+def loading_errors(source: str | Path) -> Iterator[None]:
     """Whatever goes wrong while a model is loaded from there becomes a RealismError of one sentence."""
     try:
         yield
@@ -62,7 +62,7 @@ def weights_error(folder: Path) -> str | None:
     if not any(folder.glob("*.safetensors")):
         if any(folder.glob("*.bin")):
             return f"{folder} has weights as .bin only; only safetensors are read: convert them first"
-        return f"{folder} is not whole: it has no weights (*.safetensors)"
+        return f"{folder} is incomplete: it has no weights (*.safetensors)"
     return None
 
 
@@ -82,7 +82,7 @@ def special_tokens(reader: Any, tokenizer: Any) -> list[str]:
     return [*added, image] if isinstance(image, str) else added
 
 
-def parted(text: str, special: Sequence[str]) -> str:
-    """A text whose special tokens are parted, so that it cannot end its message or show an image that is not there."""
+def break_special_tokens(text: str, special: Sequence[str]) -> str:
+    """A text with a space inside each special token, so that it cannot end its message or show an absent image."""
     known = re.compile("|".join(re.escape(token) for token in sorted(special, key=len, reverse=True)) or "(?!)")
     return known.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 
 from realism.base.errors import damaged
 from realism.base.files import atomic_write, regular
-from realism.base.machine import of_machine
+from realism.base.machine import is_machine_error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +59,7 @@ def _written(hint: Any) -> str:
 
 
 def write_shard(rows: Sequence[Row], kind: type[Row], folder: Path, number: int) -> Path:
-    """Write one shard of a table, whole or not at all. Equal rows give equal bytes."""
+    """Write one shard of a table atomically. Equal rows give equal bytes."""
     import pyarrow
     import pyarrow.parquet
 
@@ -90,7 +90,7 @@ def read_shard(path: Path, kind: type[R]) -> list[R]:
         with pyarrow.parquet.ParquetFile(regular(path)) as file:
             return [kind.from_cells(cells) for cells in file.read().to_pylist()]
     except (pyarrow.ArrowException, OSError, TypeError, ValueError, RecursionError) as error:
-        if of_machine(error):
+        if is_machine_error(error):
             raise
         raise damaged(path) from None
 
@@ -102,7 +102,7 @@ def read_vectors(path: Path) -> np.ndarray:
     try:
         return np.asarray(np.load(path))
     except (OSError, ValueError, EOFError) as error:
-        if of_machine(error):
+        if is_machine_error(error):
             raise
         raise damaged(path) from None
 
@@ -126,7 +126,7 @@ def count_shard(path: Path) -> int:
     try:
         return int(pyarrow.parquet.read_metadata(regular(path)).num_rows)
     except (pyarrow.ArrowException, OSError) as error:
-        if of_machine(error):
+        if is_machine_error(error):
             raise
         raise damaged(path) from None
 

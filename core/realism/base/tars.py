@@ -13,8 +13,8 @@ from realism.base.errors import RealismError
 from realism.base.files import regular
 
 SUFFIX = ".tar"
-KEPT = 32
-"""Tars whose members are remembered; 10,000 members take about 2 MB."""
+CACHED = 32
+"""Tars whose members are cached; 10,000 members take about 2 MB."""
 COMPRESSED = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
@@ -25,7 +25,7 @@ COMPRESSED = {
     b"Rar!": "rar",
 }
 """How compressed files begin. Nothing in them can be found without reading all before it."""
-MOST_BYTES = 2**30
+MAX_BYTES = 2**30
 """Larger members are not read."""
 
 Place = tuple[int, int]
@@ -67,16 +67,16 @@ def read_member(tar: Path, name: str) -> bytes:
         return read_place(file, place)
 
 
-def read_place(file: BinaryIO, place: Place, most: int = MOST_BYTES) -> bytes:
-    """One file of an open tar. Raises RealismError if it has more than `most` bytes."""
+def read_place(file: BinaryIO, place: Place, max_bytes: int = MAX_BYTES) -> bytes:
+    """One file of an open tar. Raises RealismError if it has more than `max_bytes`."""
     offset, size = place
-    if size > most:
-        raise RealismError(f"{file.name}: a member of {size:,} bytes, of which at most {most:,} are read")
+    if size > max_bytes:
+        raise RealismError(f"{file.name}: a member of {size:,} bytes, of which at most {max_bytes:,} are read")
     file.seek(offset)
     return file.read(size)
 
 
-@functools.lru_cache(maxsize=KEPT)
+@functools.lru_cache(maxsize=CACHED)
 def _scan(tar: Path, size: int, changed: int) -> Mapping[str, Place]:
     found: dict[str, Place] = {}
     with tar.open("rb") as file:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from realism.base.errors import RealismError, printable, sentence
+from realism.base.errors import RealismError, sentence
 from realism.base.signals import Stopped, stopped_by_signals
+from realism.base.texts import printable
 
 if TYPE_CHECKING:
     from realism.plugins.registry import Entry
 
 
-class Group(TyperGroup):
+class CommandGroup(TyperGroup):
     """Our commands, and those that plugins register."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -35,7 +36,7 @@ class Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Carry out a command. A part or a plugin that fails, or tries to end the program, is named; what ends as it
         likes is the command of a plugin."""
-        from realism.plugins.faults import faults_told
+        from realism.plugins.faults import faults_reported
         from realism.plugins.manager import plugins
 
         try:
@@ -44,9 +45,10 @@ class Group(TyperGroup):
             raise Stopped(stop) from None
         except BaseException as error:
             ends = isinstance(error, SystemExit | typer.Abort) or hasattr(error, "exit_code")
-            if ends and ctx.invoked_subcommand not in self.commands:
+            unread = isinstance(error.__context__, BrokenPipeError)  # by `| head`: rich then ends the program
+            if unread or (ends and ctx.invoked_subcommand not in self.commands):
                 raise
-            with faults_told(plugins().registry):
+            with faults_reported(plugins().registry):
                 raise
 
 
@@ -67,13 +69,30 @@ def _command(entry: Entry) -> Any:
 
 app = typer.Typer(
     name="realism",
-    cls=Group,
+    cls=CommandGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich's help takes a third of a second to import
-    help="Make text-to-image models more realistic: retrieve, reward, filter, train and judge, in one recipe.",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("realism"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Make text-to-image models more realistic: retrieve, reward, filter, train and judge, in one recipe."""
+
 
 RecipeArgument = Annotated[str, typer.Argument(help="A recipe: its file, or its name in `realism recipes`.")]
 Overrides = Annotated[
@@ -115,7 +134,7 @@ def run(
 @app.command()
 def check(recipe: RecipeArgument, overrides: Overrides = None, allowed: Allow = None, debug: Debug = False) -> None:
     """Say all that is wrong with a recipe; run nothing."""
-    from realism.cli.work import check_recipe
+    from realism.cli.recipes import check_recipe
 
     check_recipe(recipe, overrides or [], allowed or [])
 
@@ -123,7 +142,7 @@ def check(recipe: RecipeArgument, overrides: Overrides = None, allowed: Allow = 
 @app.command()
 def show(recipe: RecipeArgument, overrides: Overrides = None, allowed: Allow = None, debug: Debug = False) -> None:
     """Print a recipe as it would run, with all it extends."""
-    from realism.cli.work import show_recipe
+    from realism.cli.recipes import show_recipe
 
     show_recipe(recipe, overrides or [], allowed or [])
 
@@ -200,6 +219,15 @@ def verify(
     verify_run(folder)
 
 
+@app.command()
+def doctor(debug: Debug = False) -> None:
+    """Say whether this machine has what recipes need, and what to do about what is missing. Exit code 1 if something
+    will fail."""
+    from realism.cli.doctor import diagnose
+
+    raise typer.Exit(1 if diagnose() else 0)
+
+
 @app.command("new-plugin")
 def new_plugin(
     name: Annotated[str, typer.Argument(help="The plugin's name, such as sharpness.")],
@@ -221,14 +249,14 @@ def main() -> None:
         except Exception as error:
             if "--debug" in sys.argv:
                 raise
-            code, said = _told(error)
+            code, message = _exit(error)
             with contextlib.suppress(OSError, ValueError):  # the terminal may be gone
-                print(printable(said), file=sys.stderr)
+                print(printable(message), file=sys.stderr)
             raise SystemExit(code) from None
 
 
-def _told(error: Exception) -> tuple[int, str]:
-    """The exit code for an error, and what is printed of it: a recipe's problems as they are, all else in a line."""
+def _exit(error: Exception) -> tuple[int, str]:
+    """The exit code for an error, and what is printed: a recipe's problems as they are, all else in a line."""
     if isinstance(error, RealismError):
         return error.exit_code, str(error) if "\n" in str(error) else f"realism: {error}"
     if isinstance(error, OSError):

@@ -10,13 +10,13 @@ from tempfile import TemporaryDirectory
 from realism.base.errors import RealismError, listed
 from realism.base.files import digest
 from realism.cli.runs import RUNS, find_run
-from realism.data.artifacts import Prompts
+from realism.data.artifacts import PromptTable
 from realism.parts.work import Work
 from realism.report.compare import PROMPTS_SHOWN, ComparedRun, CompareView, build_comparison
-from realism.runs.kept import KeptRun
+from realism.report.gather import gather
 from realism.runs.progress import View
-from realism.runs.record import state_of
-from realism.steps.report import WriteReport
+from realism.runs.record import status_of
+from realism.runs.stored import StoredRun
 
 
 def compare_runs(names: Sequence[str], out: Path | None) -> None:
@@ -51,17 +51,17 @@ def compared(folders: Sequence[Path], view: View) -> CompareView:
     have, the same ones of each run. Raises RealismError where there is nothing to compare."""
     found = []
     with TemporaryDirectory() as scratch:
-        runs = [(folder, KeptRun(folder, view)) for folder in folders]
+        runs = [(folder, StoredRun(folder, view)) for folder in folders]
         works = [run.work(Path(scratch) / str(number)) for number, (_, run) in enumerate(runs)]
         among = set.intersection(*map(_texts, works))
         for (folder, run), work in zip(runs, works, strict=True):
-            shown = WriteReport(PROMPTS_SHOWN).view(work, {id for id, _ in among})
+            shown = gather(work, PROMPTS_SHOWN, among={id for id, _ in among})
             among = {(prompt.id, prompt.text) for prompt in shown.prompts}
             found.append(
                 ComparedRun(
                     name=run.name,
                     folder=str(folder),
-                    state=state_of(run.record, folder),
+                    state=status_of(run.record, folder),
                     error=run.error,
                     recipe=run.data,
                     measures=shown.measures,
@@ -71,12 +71,12 @@ def compared(folders: Sequence[Path], view: View) -> CompareView:
             )
     shared = Counter(name for run in found for name in {row.name for row in run.measures})
     if not among and max(shared.values(), default=0) < 2:
-        told = "; ".join(f"'{run.folder}': {listed({row.name for row in run.measures})}" for run in found)
-        raise RealismError(f"these runs have neither a measure nor a prompt in common; their measures: {told}")
+        measures = "; ".join(f"'{run.folder}': {listed({row.name for row in run.measures})}" for run in found)
+        raise RealismError(f"these runs have neither a measure nor a prompt in common; their measures: {measures}")
     return CompareView(tuple(found))
 
 
 def _texts(work: Work) -> set[tuple[str, str]]:
     """The ids and texts of the prompts that a report shows."""
-    last = Prompts.among(work.state)[-1:]
+    last = PromptTable.among(work.state)[-1:]
     return {(row.id, row.text) for prompts in last for row in work.read(prompts)}

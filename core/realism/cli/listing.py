@@ -1,4 +1,4 @@
-"""Commands that list what there is."""
+"""Commands that list parts, recipes and plugins."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from realism.base.errors import RealismError, printable
+from realism.base.errors import RealismError
+from realism.base.texts import printable
 from realism.parts.base import FAMILIES, one_of
 from realism.plugins.manager import plugins
 from realism.recipe.load import find_recipe, shipped
-from realism.recipe.options import kind_of, told_options, type_name
+from realism.recipe.options import documented_options, kind_of, type_name
 from realism.recipe.reader import read_yaml
 
 
@@ -36,10 +37,10 @@ def list_parts() -> None:
     for family in FAMILIES:
         for entry in plugins().registry.entries(family):
             try:
-                told = first_line(entry.load())
+                summary = first_line(entry.load())
             except RealismError as error:
-                told = printable(str(error))
-            table.add_row(family, entry.name, entry.plugin, escape(told))
+                summary = printable(str(error))
+            table.add_row(noun_of(family), entry.name, entry.plugin, escape(summary))
     Console().print(table)
 
 
@@ -52,7 +53,7 @@ def show_part(name: str) -> None:
     console.print(inspect.getdoc(cls) or "", markup=False)
     console.print()
     table = _table("option", "type", "default", "what it is")
-    for option in told_options(cls):
+    for option in documented_options(cls):
         default = "must be given" if option.default is MISSING else repr(option.default)
         if option.default is MISSING and option.part_class is not None:
             default = f"the recipe's only {kind_of(option.part_class).partition(' ')[2]}"
@@ -72,10 +73,10 @@ def list_recipes() -> None:
     table = _table("recipe", "what it does")
     for name in sorted({*shipped(), *(e.name for e in registry.entries("recipe"))}):
         try:
-            told = str(read_yaml(find_recipe(name, registry), "line ").data.get("description") or "")
+            summary = str(read_yaml(find_recipe(name, registry), "line ").data.get("description") or "")
         except RealismError as error:
-            told = printable(str(error))
-        table.add_row(name, escape(told))
+            summary = printable(str(error))
+        table.add_row(name, escape(summary))
     Console().print(table)
 
 

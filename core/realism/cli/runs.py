@@ -1,4 +1,4 @@
-"""`realism runs`: which runs there are, and how they stand."""
+"""`realism runs`: the runs below a folder, and their status."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from realism.base.errors import RealismError, nearest
+from realism.base.texts import plain_line
 from realism.report.format import duration
-from realism.runs.record import NAME, RunRecord, read_record, state_of
+from realism.runs.record import NAME, RunRecord, read_record, status_of
 
 RUNS = Path("runs")
 """Where runs lie that were not given another folder."""
@@ -56,23 +57,19 @@ def find_run(name: str | Path) -> Path:
 
 
 def _line(folder: Path) -> tuple[float, tuple[str, ...]]:
-    """When a run was last worked on, in seconds, and what is said of it; of a damaged one, that it is."""
+    """When a run was last worked on, in seconds, and the cells of its line; of a damaged one, that it is."""
     try:
         record = read_record(folder)
         last = record.ended or record.began or datetime.fromtimestamp(0)
         when = f"{last.astimezone():%Y-%m-%d %H:%M}"
-        told = (record.recipe, _state(record, folder), when, duration(record.seconds), shlex.join(record.overrides))
-        return last.timestamp(), _plain(str(folder), *told)
-    except (RealismError, ValueError, OverflowError) as error:  # the latter two of times that are none
-        return 0.0, _plain(str(folder), "", f"damaged: {error}", "", "", "")
+        cells = (record.recipe, _state(record, folder), when, duration(record.seconds), shlex.join(record.overrides))
+        time = last.timestamp()
+    except (RealismError, ValueError, OverflowError) as error:  # the latter two of invalid times
+        time, cells = 0.0, ("", f"damaged: {error}", "", "", "")
+    return time, tuple(map(plain_line, (str(folder), *cells)))
 
 
 def _state(record: RunRecord, folder: Path) -> str:
-    state = state_of(record, folder)
+    state = status_of(record, folder)
     at = f" at {record.step}" if record.step else ""
     return f"{state}{at}: {record.error}" if record.error else f"{state}{at}"
-
-
-def _plain(*cells: str) -> tuple[str, ...]:
-    """Cells without line breaks, tabs and what else would command a terminal."""
-    return tuple("".join(c for c in " ".join(cell.split()) if c.isprintable()) for cell in cells)

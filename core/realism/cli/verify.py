@@ -8,7 +8,7 @@ from pathlib import Path
 from realism.base.errors import RealismError
 from realism.base.image_cache import changed_parts
 from realism.cli.runs import find_run
-from realism.runs.done import DONE, changed
+from realism.runs.manifest import DONE, changed
 from realism.runs.progress import View
 from realism.runs.record import read_record
 
@@ -39,7 +39,7 @@ def verify_run(folder: Path) -> None:
 
 def _changed(step: Path) -> Iterator[str]:
     if not (step / DONE).exists():
-        yield f"'{step}' is not there, or not done"
+        yield f"'{step}' is missing, or not done"
         return
     try:
         yield from changed(step)
@@ -48,5 +48,5 @@ def _changed(step: Path) -> Iterator[str]:
 
 
 def _changed_embeddings(folder: Path) -> Iterator[str]:
-    for kept in sorted(path for path in (folder / "embeddings").glob("*") if path.is_dir()):
-        yield from changed_parts(kept)
+    for cache in sorted(path for path in (folder / "embeddings").glob("*") if path.is_dir()):
+        yield from changed_parts(cache)

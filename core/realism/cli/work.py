@@ -1,4 +1,4 @@
-"""Commands that work with recipes and runs."""
+"""Commands that carry out recipes, and report runs."""
 
 from __future__ import annotations
 
@@ -6,24 +6,16 @@ import csv
 from pathlib import Path
 
 from realism.base.errors import RealismError
-from realism.base.permissions import allow
 from realism.base.signals import Stopped
+from realism.cli.recipes import read_allowed
 from realism.cli.runs import RUNS, find_run
 from realism.plugins.manager import plugins
-from realism.recipe.reader import written
 from realism.recipe.recipe import Recipe, read_recipe
-from realism.runs import kept
+from realism.runs import stored
 from realism.runs.fingerprint import setting
 from realism.runs.lock import locked
 from realism.runs.progress import View
 from realism.runs.run import Run
-
-
-def _read(name: str, overrides: list[str], view: View, allowed: list[str]) -> Recipe:
-    allow(allowed)
-    for problem in plugins().problems:
-        view.say(f"note: {problem}")
-    return read_recipe(name, overrides, plugins().registry)
 
 
 def run_recipe(
@@ -31,7 +23,7 @@ def run_recipe(
 ) -> Path:
     """`realism run`. Returns the run's folder."""
     view = View(quiet=quiet)
-    recipe = _read(name, overrides, view, allowed)
+    recipe = read_allowed(name, overrides, view, allowed)
     folder = out or _own_folder(recipe, name)
     run = Run(recipe, folder, plugins(), view, tuple(fresh))
     again = " (goes on)" if (folder / "run.json").exists() else ""
@@ -63,23 +55,10 @@ def _own_folder(recipe: Recipe, name: str) -> Path:
     return RUNS / (called if mine == plain else f"{called}-{mine}")
 
 
-def check_recipe(name: str, overrides: list[str], allowed: list[str]) -> None:
-    """`realism check`."""
-    view = View()
-    recipe = _read(name, overrides, view, allowed)
-    view.say(f"{name}: nothing is wrong (parts: {len(recipe.parts)}, steps: {len(recipe.steps)})")
-
-
-def show_recipe(name: str, overrides: list[str], allowed: list[str]) -> None:
-    """`realism show`."""
-    recipe = _read(name, overrides, View(quiet=True), allowed)
-    View().say(written(recipe.data).rstrip())
-
-
 def write_report(folder: Path) -> None:
     """`realism report`."""
     view = View()
     folder = find_run(folder)
     with locked(folder, view):
-        kept.write_report(folder, plugins().registry, view)
+        stored.write_report(folder, plugins().registry, view)
     view.say(f"report: {folder / 'report.html'}")

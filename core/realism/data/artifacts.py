@@ -1,7 +1,7 @@
 """Artifacts: typed keys of what steps hand to one another.
 
 A step says which artifacts it reads and which it writes. Each knows the rows of its table, where it lies, and what it
-tells of, from which a recipe is checked, and what is void is known, before anything runs.
+derives from, so that a recipe is checked before anything runs.
 """
 
 from __future__ import annotations
@@ -66,35 +66,35 @@ class Artifact:
         return "/".join([self.kind, *(_file_name(str(name)) for name in self.names if name != "")])
 
     def derives_from(self) -> tuple[Artifact, ...]:
-        """What it tells of: when one of these is made anew, it holds no longer."""
+        """What it is derived from: when one of these is made anew, it is invalid."""
         return ()
 
     def __str__(self) -> str:
         of = "".join(f" of {self.owner} '{name}'" for name in self.names[:-1])
         return f"{self.noun} '{self.name}'{of}" if self.name else self.noun
 
-    def lacking(self, available: Collection[Artifact]) -> str:
-        """The sentence for its not being there: what there is instead, the nearest name, what to do."""
-        alike = [a.name for a in type(self).among(available, *self.names[:-1]) if type(a) is type(self)]
-        near = nearest(self.name, alike)
-        here = f"; {self.noun}s here: {listed(alike)}" if any(alike) else ""
+    def missing_message(self, available: Collection[Artifact]) -> str:
+        """The sentence for its absence: those available, the nearest name, what to do."""
+        others = [a.name for a in type(self).among(available, *self.names[:-1]) if type(a) is type(self)]
+        near = nearest(self.name, others)
+        here = f"; {self.noun}s here: {listed(others)}" if any(others) else ""
         return f"no {self}{here}{near}" + (f"; {self.advice}" if self.advice and not near else "")
 
     def as_json(self) -> dict[str, Any]:
-        """What files of a run say of it."""
+        """The entry of files of a run."""
         return {"kind": self.kind, **asdict(self)}
 
     @staticmethod
-    def from_json(told: Mapping[str, Any]) -> Artifact | None:
-        """The artifact again; None for a kind that no imported module has."""
-        cls = KINDS.get(told.get("kind", ""))
-        return None if cls is None else cls(**{f.name: told[f.name] for f in fields(cls)})
+    def from_json(record: Mapping[str, Any]) -> Artifact | None:
+        """The artifact that `as_json` wrote; None for a kind that no imported module has."""
+        cls = KINDS.get(record.get("kind", ""))
+        return None if cls is None else cls(**{f.name: record[f.name] for f in fields(cls)})
 
     @classmethod
     def among(cls, available: Collection[Artifact], *names: Any) -> list[Self]:
         """Those of this kind, in the order they were made; with names, those whose first fields are these."""
         inventory = available if isinstance(available, Inventory) else Inventory(available)
-        return inventory.alike(cls, *names)
+        return inventory.of_kind(cls, *names)
 
 
 def _file_name(name: str) -> str:
@@ -104,7 +104,7 @@ def _file_name(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Prompts(Artifact):
+class PromptTable(Artifact):
     """The prompts of the recipe, or those that a step has made under a name."""
 
     kind, noun, row = "prompts", "prompts", rows.PromptRow
@@ -114,7 +114,7 @@ class Prompts(Artifact):
 
 
 @dataclass(frozen=True)
-class Index(Artifact):
+class ImageIndex(Artifact):
     """A database of images that was indexed with a retriever."""
 
     kind, noun = "index", "index"
@@ -136,7 +136,7 @@ class References(Artifact):
     called: str
 
     def derives_from(self) -> tuple[Artifact, ...]:
-        return (Prompts(),)
+        return (PromptTable(),)
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class Samples(Artifact):
 
 @dataclass(frozen=True)
 class _OfReward(Artifact):
-    """What a reward has said of the samples of an arm."""
+    """What a reward gave the samples of an arm."""
 
     advice = "put a step 'score' before this"
 
@@ -163,10 +163,10 @@ class _OfReward(Artifact):
 
 
 @dataclass(frozen=True)
-class Scores(_OfReward):
+class ScoreTable(_OfReward):
     """What one value of a reward is for each sample of an arm.
 
-    The table has the shards of the arm's samples: shard by shard both tell of the same samples.
+    The table has the shards of the arm's samples: shard by shard both are of the same samples.
     """
 
     kind, noun, row = "scores", "score", rows.Score
@@ -202,7 +202,7 @@ class Measures(Artifact):
 
 @dataclass(frozen=True)
 class Weights(Artifact):
-    """What a part has learnt."""
+    """The trained weights of a part."""
 
     kind, noun = "weights", "trained part"
     advice = "put a step 'train' before this"
@@ -234,7 +234,7 @@ class Snapshots(Artifact):
 
 @dataclass(frozen=True)
 class Points(Artifact):
-    """A projection of pictures onto a plane, by what is alike to an encoder."""
+    """A projection of pictures onto a plane: what an encoder finds similar lies close together."""
 
     kind, noun, row = "points", "projection", rows.Point
     advice = "put a step 'project' before this"

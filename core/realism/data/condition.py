@@ -39,7 +39,7 @@ class Condition:
 
     Comparisons of names with numbers, texts, true, false or lists of them, joined by and, or, not and brackets. A name
     may have a dot in it, as `critic.plausibility`, which is a column like any other.
-    Raises RealismError at once if the text says anything else.
+    Raises RealismError at once for any other text.
     """
 
     def __init__(self, text: str):
@@ -89,7 +89,7 @@ class Condition:
     def unknown(self, names: Collection[str]) -> str | None:
         """One sentence if the condition names a column that is not among `names`, else None."""
         for name in sorted(self.names - set(names)):
-            return f"{shown(self.text)} names '{name}', but there are: {listed(names)}{nearest(name, names)}"
+            return f"{shown(self.text)} names '{name}'; available: {listed(names)}{nearest(name, names)}"
         return None
 
     def _error(self, why: str) -> RealismError:
@@ -141,8 +141,8 @@ class Condition:
                 for element in elements:
                     self._operand(element)
             case _:
-                said = shown(self._written(node))
-                raise self._error(f"{said} is neither a name, a number, a text nor a list{self._advice()}")
+                source = shown(self._written(node))
+                raise self._error(f"{source} is neither a name, a number, a text nor a list{self._advice()}")
 
     def _value(self, node: ast.expr, row: Mapping[str, Any]) -> Any:
         match node:

@@ -1,4 +1,4 @@
-"""What is there, in order, and quick to look through."""
+"""An ordered collection of artifacts, indexed by kind."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ K = TypeVar("K", bound=Key)
 
 
 class Inventory(Collection[K]):
-    """Artifacts in the order they were first made. Those of a kind, those of a kind and an arm, and those that tell of
-    another are found without a look at all the rest, as a recipe may have thousands."""
+    """Artifacts in the order they were first made. Those of a kind, those of a kind and an arm, and those derived from
+    another are found without a scan of all, as a recipe may have thousands."""
 
     def __init__(self, keys: Iterable[K] = ()):
         self._all: dict[K, Any] = {}
-        self._alike: dict[tuple[Any, ...], dict[K, None]] = {}
-        self._telling: dict[Any, dict[K, None]] = {}
+        self._by_label: dict[tuple[Any, ...], dict[K, None]] = {}
+        self._derived: dict[Any, dict[K, None]] = {}
         for key in keys:
             self._add(key)
 
@@ -43,55 +43,55 @@ class Inventory(Collection[K]):
         return len(self._all)
 
     def copy(self) -> Self:
-        """Another that holds the same."""
-        made = copy.copy(self)
-        made._all = dict(self._all)
-        made._alike = {label: dict(keys) for label, keys in self._alike.items()}
-        made._telling = {told: dict(keys) for told, keys in self._telling.items()}
-        return made
+        """A copy that shares no container with this one."""
+        other = copy.copy(self)
+        other._all = dict(self._all)
+        other._by_label = {label: dict(keys) for label, keys in self._by_label.items()}
+        other._derived = {source: dict(keys) for source, keys in self._derived.items()}
+        return other
 
-    def make(self, made: Iterable[K]) -> list[K]:
-        """Put in what a step has made; returns what holds no longer for that, which is taken out."""
-        made = dict.fromkeys(made)
-        gone = self._void(made)
-        for key in (*gone, *(key for key in made if key.last_counts)):
+    def make(self, outputs: Iterable[K]) -> list[K]:
+        """Add the outputs of a step. Returns the artifacts that they make invalid, which are removed."""
+        outputs = dict.fromkeys(outputs)
+        removed = self._invalidated(outputs)
+        for key in (*removed, *(key for key in outputs if key.last_counts)):
             self._discard(key)
-        for key in made:
+        for key in outputs:
             self._add(key)
-        return gone
+        return removed
 
-    def alike(self, kind: type[Any], *names: Any) -> list[Any]:
+    def of_kind(self, kind: type[Any], *names: Any) -> list[Any]:
         """Those of a class whose first names are these, in order."""
-        found = self._alike.get((kind, *names[:1]), ())
+        found = self._by_label.get((kind, *names[:1]), ())
         return [key for key in found if key.names[: len(names)] == names] if len(names) > 1 else list(found)
 
-    def _void(self, made: Collection[K]) -> list[K]:
-        """What tells of one of these, or of one that holds no longer, and was not made with them."""
-        gone: dict[K, None] = {}
-        waiting = list(made)
+    def _invalidated(self, outputs: Collection[K]) -> list[K]:
+        """The artifacts derived from one of these, directly or not, that were not made with them."""
+        removed: dict[K, None] = {}
+        waiting = list(outputs)
         while waiting:
-            for key in self._telling.get(waiting.pop(), ()):
-                if key not in made and key not in gone:
-                    gone[key] = None
+            for key in self._derived.get(waiting.pop(), ()):
+                if key not in outputs and key not in removed:
+                    removed[key] = None
                     waiting.append(key)
-        return list(gone)
+        return list(removed)
 
     def _add(self, key: K) -> None:
         """Put it last, or leave it where it is."""
         if key not in self._all:
             self._all[key] = None
             for label in _labels(key):
-                self._alike.setdefault(label, {})[key] = None
-            for told in key.derives_from():
-                self._telling.setdefault(told, {})[key] = None
+                self._by_label.setdefault(label, {})[key] = None
+            for source in key.derives_from():
+                self._derived.setdefault(source, {})[key] = None
 
     def _discard(self, key: K) -> None:
         if key in self._all:
             del self._all[key]
             for label in _labels(key):
-                del self._alike[label][key]
-            for told in key.derives_from():
-                del self._telling[told][key]
+                del self._by_label[label][key]
+            for source in key.derives_from():
+                del self._derived[source][key]
 
 
 def _labels(key: Key) -> Iterator[tuple[Any, ...]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from realism.base.errors import shown
-from realism.base.plain import is_unicode, readable
+from realism.base.texts import is_unicode, readable
 from realism.data.types import Prompt, Record
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import RealismError, damaged, shown
 from realism.base.files import digest, write_json
-from realism.base.machine import of_machine
+from realism.base.machine import is_machine_error
 from realism.base.tables import Row, count_shard, read_shard, shard_paths
 from realism.data import artifacts
 from realism.data.condition import Condition
@@ -50,7 +50,7 @@ class Manifest:
     encoder: dict[str, Any]
     """`encoder_of` it: class, options, and the fingerprints of its files."""
     trained: dict[str, str]
-    """The fingerprints of what it had learnt, by the name of the part that learnt it."""
+    """The fingerprints of its trained weights, by the name of the trained part."""
     vectors: str
     """Who made the vectors: "the retriever", or the folder they came from and the model the user states."""
     rows: int
@@ -73,12 +73,12 @@ class Manifest:
         try:
             return cls(**json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
-            if of_machine(error):
+            if is_machine_error(error):
                 raise
             raise damaged(folder / MANIFEST) from None
 
     def refusal(self, retriever: Retriever, trained: Mapping[str, str] | None) -> str | None:
-        """One sentence if the vectors are not those of this retriever, else None. learnt: as `trained_by` gives it;
+        """One sentence if the vectors are not those of this retriever, else None. trained: as `trained_by` gives it;
         None if it is not known."""
         asked = encoder_of(retriever)
         if digest(asked) != digest(self.encoder):
@@ -89,7 +89,7 @@ class Manifest:
             )
         if trained is not None and dict(trained) != self.trained:
             return (
-                f"the database was indexed before '{retriever.part_name}' learnt what it knows now; put a step 'index' "
+                f"the database was indexed before '{retriever.part_name}' was trained as it is now; put a step 'index' "
                 "between 'train' and this"
             )
         return None
@@ -117,7 +117,7 @@ class Database:
     """What the step `index` made: a folder with an index, vectors, and a table of records, row by row alike."""
 
     def __init__(self, folder: Path, trained: Mapping[str, str] | None = None):
-        """learnt: what the retriever that will search has learnt; see `of`."""
+        """trained: the weights of the retriever that will search, as `trained_by` gives them; see `of`."""
         self.folder = folder
         self._trained = trained
         self._parts = shard_paths(folder / "metadata")
@@ -128,9 +128,9 @@ class Database:
 
     @classmethod
     def of(cls, state: State, retriever: Retriever) -> Database:
-        """The database that was last indexed with a retriever; it refuses to be searched if the retriever has learnt
+        """The database that was last indexed with a retriever; it refuses to be searched if the retriever was trained
         since."""
-        return cls(state.path(artifacts.Index(retriever.part_name)), trained_by(retriever, state))
+        return cls(state.path(artifacts.ImageIndex(retriever.part_name)), trained_by(retriever, state))
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ImageOps
 
-from realism.base.duplicates import Alike, groups
+from realism.base.duplicates import DuplicateLimits, groups
 from realism.base.errors import RealismError
 from realism.base.files import atomic_folder
 from realism.base.images import read_image
@@ -68,9 +68,9 @@ def leaks_of(encoded: Encoded, sets: Sequence[Images], encoder: Retriever, work:
     evaluated: list[tuple[str, KeyedRow]] = []
     for i, images in enumerate(sets):
         # what cannot be read is left to the step that evaluates with it, which counts it
-        look = partial(_looked_at, work.embedder)
-        work.embedder.forget_lost(work.folder / f"evaluated-{i}", None, look=True)
-        table = work.map(Table(KeyedRow, f"evaluated-{i}"), chunks(rows_of(images), SHARD), look, unit="images")
+        hash_shard = partial(_hashed_shard, work.embedder)
+        work.embedder.drop_uncached(work.folder / f"evaluated-{i}", None, hashes=True)
+        table = work.map(Table(KeyedRow, f"evaluated-{i}"), chunks(rows_of(images), SHARD), hash_shard, unit="images")
         evaluated += [(images.part_name, row) for row in read(table, KeyedRow)]
     if not evaluated:
         return {}
@@ -93,18 +93,18 @@ def leaks_of(encoded: Encoded, sets: Sequence[Images], encoder: Retriever, work:
     for start, block in encoded.blocks():
         if block:
             among = leaks.among(block, encoded.hashes(block), encoded.vectors(block), suspected, vectors)
-            found |= {start + i: said for i, said in among.items()}
+            found |= {start + i: leaked for i, leaked in among.items()}
     return found
 
 
-def _looked_at(embedder: Embedder, _: int, records: list[RecordRow]) -> Shard:
-    rows = embedder.look(records, "index")[0]
+def _hashed_shard(embedder: Embedder, _: int, records: list[RecordRow]) -> Shard:
+    rows = embedder.hash_images(records, "index")[0]
     embedder.flush()
     return rows, []
 
 
 def duplicates_of(
-    encoded: Encoded, index: Index, alike: Alike, folder: Path, left_out: Mapping[int, str]
+    encoded: Encoded, index: Index, limits: DuplicateLimits, folder: Path, left_out: Mapping[int, str]
 ) -> dict[int, str]:
     """The rows that are near-duplicates of an earlier one which is not left out, and of which. folder: a place for an
     index of all rows, which is removed again."""
@@ -112,7 +112,7 @@ def duplicates_of(
         index.build((encoded.vectors(block) for _, block in encoded.blocks() if block), made)
     hashes = np.concatenate([encoded.hashes(block) for _, block in encoded.blocks() if block])
     blocks = (encoded.vectors(block) for _, block in encoded.blocks() if block)
-    group = groups(blocks, hashes, lambda queries, k: checked.search(index, folder, queries, k, len(hashes)), alike)
+    group = groups(blocks, hashes, lambda queries, k: checked.search(index, folder, queries, k, len(hashes)), limits)
     shutil.rmtree(folder)
     first: dict[int, int] = {}
     found: dict[int, str] = {}
@@ -138,7 +138,7 @@ def vectors_fit(
         return
     ours = retriever.encode_images([read_image(row.path, max_side=MAX_SIDE) for row in some])
     theirs = np.stack([given[row.id] for row in some])
-    name = f"'{images.part_name}', said to be by {images.encoder},"
+    name = f"'{images.part_name}', declared as by {images.encoder},"
     if ours.shape != theirs.shape:
         raise RealismError(
             f"index: the vectors of {name} have {theirs.shape[1]} numbers, those of '{retriever.part_name}' "

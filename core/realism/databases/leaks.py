@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from realism.base.duplicates import Alike, all_differing_bits
+from realism.base.duplicates import DuplicateLimits, all_differing_bits
 from realism.parts import Images, parts_of
 from realism.parts.embedder import KeyedRow
 from realism.parts.step import Step
 
 BLOCK = 1024
 """Evaluation images that are compared at a time."""
-COPY = Alike(cosine=0.8, bits=24)
+COPY = DuplicateLimits(cosine=0.8, bits=24)
 """What counts as a copy.
 
 Measured on 180 of Oxford's flowers and 220 renders of the garden, with garden/clip and garden/judge. Copies (JPEG of
@@ -23,7 +23,7 @@ cosines of 0.77 and more: of each kind at least 99.5 % are found; with 1 % cut o
 51 %, with 5 % none. Of all pairs of 1,680 renders 5 that are no copies differ by 20 to 24 bits, mirrored or not, all of
 one species in like scenes. The cosine keeps apart what differs in colour alone, plain pictures above all; so of grey
 copies (cosines from -0.5 up) 9 % at most are found. None are found that were turned by 90 or 180 degrees or upside down
-(100 bits and more), unless their EXIF says so. A mirrored copy is held against the mirrored evaluation image, as the
+(100 bits and more), unless their EXIF says so. A mirrored copy is compared with the mirrored evaluation image, as the
 vectors of an image and its mirror image have cosines from 0.58 up.
 """
 

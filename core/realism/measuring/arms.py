@@ -12,7 +12,7 @@ import numpy as np
 from realism.base.errors import RealismError, listed, nearest
 from realism.data.state import State
 from realism.measuring.groups import ALL, group_of, keys_of
-from realism.measuring.rightness import rightness
+from realism.measuring.relevance import relevance
 from realism.measuring.scores import scored
 
 
@@ -31,7 +31,7 @@ class Arm:
     prompts: array[int] = field(default_factory=lambda: array("i"))
     texts: array[int] = field(default_factory=lambda: array("i"))
     scores: dict[str, array[float]] = field(default_factory=dict)
-    """By reward, and by what `rightness` says of the references; NaN where a sample has none."""
+    """By reward, and by what `relevance` says of the references; NaN where a sample has none."""
 
     def add(self, prompt: int, text: int, scores: dict[str, float]) -> None:
         """One sample more."""
@@ -79,7 +79,7 @@ class Gathered:
 
 def gather(state: State, names: Sequence[str], by: Sequence[str]) -> Gathered:
     """Read the arms. by: keys of the prompts' metadata, or `subject`; besides all prompts, each value of each key is a
-    group, and a name that an earlier key has too is told apart by its key. Raises RealismError for an unknown key."""
+    group, and a name that an earlier key has too gets its key in front. Raises RealismError for an unknown key."""
     prompts: dict[str, int] = {}
     texts: dict[str, int] = {}
     subjects: list[str] = []
@@ -97,11 +97,11 @@ def gather(state: State, names: Sequence[str], by: Sequence[str]) -> Gathered:
                 if group := group_of(sample, key):
                     found.setdefault(group, set()).add(number)
             lower |= {reward for reward, score in scores.items() if not score.higher_is_better}
-            values = {reward: score.value for reward, score in scores.items()} | rightness(sample)
+            values = {reward: score.value for reward, score in scores.items()} | relevance(sample)
             arm.add(number, texts.setdefault(sample.text, len(texts)), values)
     for key in by:
         if key not in known:
-            available = f"{nearest(key, known)}; there are: {listed(known)}"
+            available = f"{nearest(key, known)}; available: {listed(known)}"
             raise RealismError(f"evaluate: no prompt has '{key}' in its metadata{available}")
     return Gathered(arms, list(_groups(of_key, len(prompts))), list(prompts), subjects, list(texts), lower)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from realism.base.features import Rows
+from realism.base.features import FeatureRows
 from realism.base.files import digest
 from realism.base.stats import bootstrap_difference, bootstrap_groups
 from realism.parts import checked
@@ -37,7 +37,7 @@ class ArmScores:
 class ArmFeatures:
     """Features (n, d) of one arm's images, and the prompt of each."""
 
-    features: Rows
+    features: FeatureRows
     prompts: Sequence[str]
 
 
@@ -61,7 +61,7 @@ def measure_scores(arms: Mapping[str, ArmScores], control: str, seed: int) -> It
 
 
 def spread_within(arm: ArmFeatures) -> ArmScores:
-    """How unlike one another the pictures of each prompt with several are: the mean of 1 - cosine over their pairs, in
+    """The diversity of the pictures of each prompt with several: the mean of 1 - cosine over their pairs, in
     [0, 2], with features (n, d) of any length. One value a prompt; a picture counts as its own pair nowhere."""
     names = sorted(set(arm.prompts))
     rank = {prompt: i for i, prompt in enumerate(names)}
@@ -85,7 +85,7 @@ def spread_within(arm: ArmFeatures) -> ArmScores:
 def measure_set(
     metric: SetMetric,
     arms: Mapping[str, ArmFeatures],
-    real: Rows,
+    real: FeatureRows,
     control: str,
     seed: int,
     tick: Callable[[], object] = lambda: None,
@@ -107,17 +107,19 @@ def measure_set(
         if arm != control and control in chosen:
             pair = _on_shared_prompts(f, chosen[control])
             if pair is None:
-                difference, apart = values[arm] - values[control], spread[arm] - spread[control]
+                difference, resamples = values[arm] - values[control], spread[arm] - spread[control]
             else:
-                difference, apart = _difference(metric, pair, real, seed)
-            numbers |= {"control": control, **_ends("difference", "difference_", difference, apart)}
+                difference, resamples = _difference(metric, pair, real, seed)
+            numbers |= {"control": control, **_ends("difference", "difference_", difference, resamples)}
         yield numbers
 
 
-def measure_floor(metric: SetMetric, real: Rows, subjects: Mapping[str, str], n: int, seed: int) -> dict[str, Any]:
+def measure_floor(
+    metric: SetMetric, real: FeatureRows, subjects: Mapping[str, str], n: int, seed: int
+) -> dict[str, Any]:
     """What real images (m, d) score against others of their kind: the best that an arm of n images can hope for.
 
-    n of them, or half where there are fewer than 2 n, are held against the rest. subjects: the subject of each, by id;
+    n of them, or half where there are fewer than 2 n, are compared with the rest. subjects: the subject of each, by id;
     ids are hashed with the seed to choose, and each subject gives in proportion, as uneven halves would not be of one
     kind. Nothing if either part would have fewer than `metric.least` images.
     """
@@ -161,7 +163,7 @@ def _of_prompts(arm: ArmFeatures, prompts: Collection[str]) -> ArmFeatures:
 
 
 def _difference(
-    metric: SetMetric, pair: tuple[ArmFeatures, ArmFeatures], real: Rows, seed: int
+    metric: SetMetric, pair: tuple[ArmFeatures, ArmFeatures], real: FeatureRows, seed: int
 ) -> tuple[float, np.ndarray]:
     """The difference of the metric of two arms, and its resamples; NaN where either has too few images."""
     if min(len(f.features) for f in pair) < metric.least:
@@ -179,7 +181,7 @@ def _standard_error(values: np.ndarray) -> float:
 def _resampled(
     metric: SetMetric,
     arms: Mapping[str, ArmFeatures],
-    real: Rows,
+    real: FeatureRows,
     seed: int,
     tick: Callable[[], object] = lambda: None,
 ) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from realism.base.errors import RealismError, remedy
-from realism.base.features import Rows
+from realism.base.features import FeatureRows
 from realism.base.files import digest
 from realism.base.tables import chunks, read
 from realism.data.artifacts import Samples
@@ -21,7 +21,7 @@ from realism.parts.work import Shard, Table, Work
 from realism.runs.fingerprint import describe
 
 
-def features_of_samples(encoder: Retriever, arm: str, work: Work) -> Rows:
+def features_of_samples(encoder: Retriever, arm: str, work: Work) -> FeatureRows:
     """Features (n, d) of the samples of an arm, in their order. Raises RealismError if one cannot be read."""
     rows = (record_of(sample) for sample in work.read(Samples(arm)))
     found, _ = features_of(encoder, rows, f"arm-{arm}", work)
@@ -37,20 +37,20 @@ def record_of(sample: Sample) -> RecordRow:
     return RecordRow(sample.id, sample.image, sample.subject)
 
 
-def features_of(encoder: Retriever, rows: Iterable[RecordRow], name: str, work: Work) -> tuple[Rows, Path]:
+def features_of(encoder: Retriever, rows: Iterable[RecordRow], name: str, work: Work) -> tuple[FeatureRows, Path]:
     """Features (n, d) of the images that can be read, and the table of these (of `KeyedRow`); others are skipped.
     name: what the table is called."""
-    key = digest([describe(encoder, {}), name])[:12]  # two arms, or two encoders, may have names that look alike
+    key = digest([describe(encoder, {}), name])[:12]  # different names may become one file name
     place = f"features/{re.sub(r'[^A-Za-z0-9]+', '-', f'{encoder.part_name}-{name}')}-{key}"
     embed = partial(_embed, work.embedder, encoder, work.title)
-    work.embedder.forget_lost(work.folder / place, work.embedder.kept_vectors(encoder))
+    work.embedder.drop_uncached(work.folder / place, work.embedder.vector_cache(encoder))
     table = work.map(Table(KeyedRow, place), chunks(rows, SHARD), embed, unit="images")
     keys = np.fromiter((row.key.encode() for row in read(table, KeyedRow)), "S32")
 
     def take(at: np.ndarray) -> np.ndarray:
         return work.embedder.vectors(encoder, keys[at])
 
-    return Rows(take, np.arange(len(keys))), table
+    return FeatureRows(take, np.arange(len(keys))), table
 
 
 def _embed(embedder: Embedder, encoder: Retriever, step: str, _: int, rows: list[RecordRow]) -> Shard:

@@ -31,30 +31,30 @@ def keys_of(rows: Sequence[PromptRow | Sample]) -> set[str]:
 
 class Shares(Generic[T]):
     """Of many items, some, equally many of each group while there are. A hash of their ids says which, so that it is
-    the same choice in every run; no more are held than may be chosen."""
+    the same choice in every run; no more are in memory than may be chosen."""
 
     def __init__(self, count: int):
         self._count, self._seen = count, 0
-        self._held: dict[str, list[tuple[int, int, T]]] = {}
+        self._kept: dict[str, list[tuple[int, int, T]]] = {}
         self.sizes: dict[str, int] = {}
         """How many items each group had."""
 
     def add(self, group: str, id: str, item: T) -> None:
         """One item more."""
-        held = self._held.setdefault(group, [])
+        kept = self._kept.setdefault(group, [])
         self.sizes[group] = self.sizes.get(group, 0) + 1
         self._seen += 1
         entry = (-int(digest(id), 16), -self._seen, item)  # the largest hash is dropped first
-        if len(held) < self._count:
-            heapq.heappush(held, entry)
+        if len(kept) < self._count:
+            heapq.heappush(kept, entry)
         elif self._count:
-            heapq.heappushpop(held, entry)
+            heapq.heappushpop(kept, entry)
 
     def chosen(self) -> dict[str, list[T]]:
         """The items of each group, groups and items in the order in which they came."""
-        left, share = self._count, dict.fromkeys(self._held, 0)
-        for rank, name in enumerate(sorted(self._held, key=lambda name: self.sizes[name])):
+        left, share = self._count, dict.fromkeys(self._kept, 0)
+        for rank, name in enumerate(sorted(self._kept, key=lambda name: self.sizes[name])):
             share[name] = min(self.sizes[name], left // (len(share) - rank))
             left -= share[name]
-        first = {name: sorted(held, reverse=True)[: share[name]] for name, held in self._held.items()}
+        first = {name: sorted(kept, reverse=True)[: share[name]] for name, kept in self._kept.items()}
         return {name: [item for *_, item in sorted(some, key=lambda e: -e[1])] for name, some in first.items()}

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from realism.base.errors import RealismError, listed, nearest
-from realism.base.features import Rows
+from realism.base.features import FeatureRows
 from realism.base.tables import read
 from realism.data.artifacts import Selection
 from realism.data.rows import Measure, PromptSelection, RecordRow
 from realism.measuring.arms import Arm, Gathered, Group
-from realism.measuring.doubts import JUDGED_BY
+from realism.measuring.descriptions import described, description_of, descriptions_by_reward
+from realism.measuring.encoders import encoders_by_reward, label
 from realism.measuring.evaluation import (
     OF_SCORES,
     OF_SETS,
@@ -30,27 +31,30 @@ from realism.measuring.evaluation import (
 )
 from realism.measuring.features import features_of, features_of_samples
 from realism.measuring.groups import ALL
-from realism.measuring.judges import label
-from realism.measuring.selection import SELECTED_FROM, measured, round_name
-from realism.parts import Images, Retriever, SetMetric
+from realism.measuring.reliability import ENCODERS
+from realism.measuring.selection import SELECTED_FROM, round_name, selection_measures
+from realism.parts import Images, Part, Retriever, SetMetric
 from realism.parts.embedder import MAX_SIDE, KeyedRow, rows_of
 from realism.parts.work import Work
 
-TELLING = 8
-"""Samples from which on one value for all is worth a word."""
+DIVERSITY = "The mean cosine distance, 1 - cosine in [0, 2], over all pairs of pictures of one prompt."
+CONSTANT_FROM = 8
+"""Samples from which on one value for all is warned of."""
 TRIED = 5
-"""Resamples by which it is told how long all will take."""
+"""Resamples after which the time of all is estimated."""
 
 
 def of_scores(
-    gathered: Gathered, rewards: Sequence[str], judges: Mapping[str, Sequence[Retriever]], control: str, seed: int
+    gathered: Gathered, rewards: Sequence[str], parts: Sequence[Part], control: str, seed: int
 ) -> Iterator[Measure]:
-    """The mean of each reward, by arm and group. judges: the encoders that each rests on."""
+    """The mean of each reward, by arm and group. parts: those that have given them."""
+    encoders, descriptions = encoders_by_reward(parts), descriptions_by_reward(parts)
     for reward in rewards:
         given = [np.asarray(arm.scores.get(reward, ())) for arm in gathered.arms.values()]
         yes_or_no = all((np.isnan(values) | (values == 0) | (values == 1)).all() for values in given)
         about: dict[str, Any] = {"unit": "share" if yes_or_no else "mean"}
-        about |= {JUDGED_BY: [label(one) for one in judges[reward]]} if judges.get(reward) else {}
+        about |= described(descriptions.get(reward, ""))
+        about |= {ENCODERS: [label(one) for one in encoders[reward]]} if encoders.get(reward) else {}
         better = reward not in gathered.lower_is_better
         for group in gathered.groups:
             scores = {name: _of_reward(gathered, arm, reward, group) for name, arm in gathered.arms.items()}
@@ -59,13 +63,13 @@ def of_scores(
             yield from (row(higher_is_better=better, **n) for n in measure_scores(scores, control, seed))
 
 
-def alike(gathered: Gathered, rewards: Sequence[str]) -> Iterator[str]:
+def constant_rewards(gathered: Gathered, rewards: Sequence[str]) -> Iterator[str]:
     """A sentence for each reward that gave all samples one value."""
     for reward in rewards:
         values = np.concatenate([np.asarray(arm.scores.get(reward, ())) for arm in gathered.arms.values()])
         values = values[~np.isnan(values)]
-        if len(values) >= TELLING and (values == values[0]).all():
-            yield f"'{reward}' gave {values[0]:g} to all {len(values):,} samples: it tells nothing apart"
+        if len(values) >= CONSTANT_FROM and (values == values[0]).all():
+            yield f"'{reward}' gave {values[0]:g} to all {len(values):,} samples: it distinguishes nothing"
 
 
 def _of_reward(gathered: Gathered, arm: Arm, reward: str, group: Group) -> ArmScores:
@@ -80,24 +84,31 @@ def of_selections(found: Sequence[Selection], work: Work) -> Iterator[Measure]:
     every = Selection.among(work.state)
     rounds: dict[str, list[PromptSelection]] = {round_name(one, every): list(work.read(one)) for one in found}
     lower = {reward for verdicts in rounds.values() for v in verdicts for reward in v.lower_is_better}
-    for told in measured(rounds):
+    descriptions = descriptions_by_reward(work.depends)
+    for one in selection_measures(rounds):
         detail = {"seed": work.seed, "interval": OF_SCORES, SELECTED_FROM: "those to select from; n counts prompts"}
-        detail |= {} if told.reward else {"unit": "share"}
-        row = partial(Measure, name=told.name, group=told.group or ALL, detail=detail)
-        numbers = measure_scores(told.values, next(iter(rounds)), work.seed)
-        yield from (row(higher_is_better=told.reward not in lower, **n) for n in numbers)
+        detail |= described(one.description or descriptions.get(one.reward, "")) | (
+            {} if one.reward else {"unit": "share"}
+        )
+        row = partial(Measure, name=one.name, group=one.group or ALL, detail=detail)
+        numbers = measure_scores(one.values, next(iter(rounds)), work.seed)
+        yield from (row(higher_is_better=one.reward not in lower, **n) for n in numbers)
 
 
 def of_diversity(encoder: Retriever, gathered: Gathered, control: str, work: Work) -> Iterator[Measure]:
-    """How unlike one another the pictures of one prompt are, by arm and group; see `spread_within`."""
+    """How different the pictures of one prompt are from one another, by arm and group; see `spread_within`."""
     made = {name: features_of_samples(encoder, name, work) for name in gathered.arms}
     for group in gathered.groups:
         here = {name: spread_within(_of_group(made[name], gathered, arm, group)) for name, arm in gathered.arms.items()}
-        detail = _detail(group, work.seed) | {
-            "interval": OF_SCORES,
-            "unit": "mean",
-            "n counts": "prompts with several pictures",
-        }
+        detail = (
+            _detail(group, work.seed)
+            | described(DIVERSITY)
+            | {
+                "interval": OF_SCORES,
+                "unit": "mean",
+                "n counts": "prompts with several pictures",
+            }
+        )
         row = partial(Measure, name="diversity", group=group.name, detail=detail | _seen_by(encoder))
         yield from (row(**numbers) for numbers in measure_scores(here, control, work.seed))
 
@@ -114,22 +125,26 @@ def of_sets(
         for group in gathered.groups:
             arms_here = {name: _of_group(made[name], gathered, arm, group) for name, arm in gathered.arms.items()}
             subjects = {gathered.subjects[prompt] for prompt in group.prompts}
-            alike, said = _alike(records, subjects)
-            if not alike:
-                _say_none_alike(images, group, subjects, records, work)
+            matching, which = _matching(records, subjects)
+            if not matching:
+                _warn_none_matching(images, group, subjects, records, work)
                 continue
             row = partial(Measure, name=metric.part_name, group=group.name)
             row = partial(row, higher_is_better=metric.higher_is_better)
-            detail = _set_detail(metric, group, work.seed) | {"real": f"{images.part_name}, {said}"}
-            shown = real.only(np.asarray(alike))
-            _say_too_few(metric, arms_here, group, len(alike), work)
+            detail = (
+                described(description_of(metric))
+                | _set_detail(metric, group, work.seed)
+                | {"real": f"{images.part_name}, {which}"}
+            )
+            shown = real.only(np.asarray(matching))
+            _warn_too_few(metric, arms_here, group, len(matching), work)
             for numbers in measure_set(metric, arms_here, shown, control, work.seed, tick):
-                yield row(detail=detail | _bias(metric, numbers["n"], len(alike)), **numbers)
+                yield row(detail=detail | _bias(metric, numbers["n"], len(matching)), **numbers)
             most = max(len(f.prompts) for f in arms_here.values())
-            subject_of = {records[i].id: records[i].subject for i in alike}
+            subject_of = {records[i].id: records[i].subject for i in matching}
             if floor := measure_floor(metric, shown, subject_of, most, work.seed):
                 split = {"floor": f"{REAL} is n of them, drawn by hash, against the rest"}
-                bias = _bias(metric, floor["n"], len(alike) - floor["n"])
+                bias = _bias(metric, floor["n"], len(matching) - floor["n"])
                 yield row(detail=detail | bias | split, **floor)
 
 
@@ -147,11 +162,13 @@ class Pace:
         if self._done == TRIED:
             minutes = (time.monotonic() - self._began) / TRIED * self._total / 60
             if minutes >= 1:
-                said = f"intervals of {self._metric} rest on {self._total:,} resamples"
-                self._work.say(f"{said}, which take about {minutes:.0f} min")
+                rest = f"intervals of {self._metric} rest on {self._total:,} resamples"
+                self._work.say(f"{rest}, which take about {minutes:.0f} min")
 
 
-def _say_none_alike(images: Images, group: Group, subjects: set[str], records: Sequence[RecordRow], work: Work) -> None:
+def _warn_none_matching(
+    images: Images, group: Group, subjects: set[str], records: Sequence[RecordRow], work: Work
+) -> None:
     some = next(iter(sorted(subjects)))
     available = sorted({r.subject for r in records if r.subject})
     text = f"no image of '{images.part_name}' shows what the prompts ask for, such as '{some}'"
@@ -160,12 +177,12 @@ def _say_none_alike(images: Images, group: Group, subjects: set[str], records: S
     work.warn(f"evaluate: {text}; group '{group.name}' has no distances")
 
 
-def _say_too_few(metric: SetMetric, arms: Mapping[str, ArmFeatures], group: Group, real: int, work: Work) -> None:
+def _warn_too_few(metric: SetMetric, arms: Mapping[str, ArmFeatures], group: Group, real: int, work: Work) -> None:
     short = {**{f"arm '{name}'": len(f.features) for name, f in arms.items()}, "the real set": real}
     for name, n in short.items():
         if n < metric.least:
-            said = f"'{metric.part_name}' needs {metric.least:,} images or more, and {name} has {n:,}"
-            work.warn(f"evaluate: {said} in group '{group.name}'; nothing is measured there")
+            needed = f"'{metric.part_name}' needs {metric.least:,} images or more, and {name} has {n:,}"
+            work.warn(f"evaluate: {needed} in group '{group.name}'; nothing is measured there")
 
 
 def _detail(group: Group, seed: int) -> dict[str, Any]:
@@ -190,17 +207,17 @@ def _bias(metric: SetMetric, n: int, real: int) -> dict[str, Any]:
     return {"bias": f"fewer than {metric.unbiased_from:,} images bias it: compare only what has the same n"}
 
 
-def _of_group(features: Rows, gathered: Gathered, arm: Arm, group: Group) -> ArmFeatures:
+def _of_group(features: FeatureRows, gathered: Gathered, arm: Arm, group: Group) -> ArmFeatures:
     at = arm.of(group)
     return ArmFeatures(features.only(at), gathered.clusters(arm, at, group))
 
 
-def _alike(records: Sequence[RecordRow], subjects: set[str]) -> tuple[list[int], str]:
+def _matching(records: Sequence[RecordRow], subjects: set[str]) -> tuple[list[int], str]:
     """Which records show one of the subjects, and that in words: all, if prompts or records have no subjects at all."""
     named = {s for s in subjects if s}
     available = {r.subject for r in records if r.subject}
     if not named or not available:
         return list(range(len(records))), f"all {len(records):,} images, whatever they show"
-    alike = [i for i, r in enumerate(records) if r.subject in named]
-    lacking = f" ({len(named - available):,} of {len(named):,} subjects have none)" if named - available else ""
-    return alike, f"{len(alike):,} images{lacking}"
+    matching = [i for i, r in enumerate(records) if r.subject in named]
+    missing_message = f" ({len(named - available):,} of {len(named):,} subjects have none)" if named - available else ""
+    return matching, f"{len(matching):,} images{missing_message}"

@@ -13,7 +13,7 @@ from realism.measuring.evaluation import ArmScores
 from realism.measuring.scores import Scored
 
 SELECTED_FROM = "samples"
-"""The key of a measure's detail that says that it tells of samples to learn from, not of held-out ones."""
+"""The key of the detail of a measure of training samples, not of held-out ones."""
 
 
 def round_name(one: Selection, available: Collection[Selection]) -> str:
@@ -22,7 +22,7 @@ def round_name(one: Selection, available: Collection[Selection]) -> str:
     return f"{one.arm}, round {one.number}" if again else one.arm
 
 
-def within(samples: int, accepted: int, k: int) -> float:
+def pass_at_k(samples: int, accepted: int, k: int) -> float:
     """The chance, in [0, 1], that k of a prompt's samples, drawn at random, hold an accepted one.
 
     1 - C(n - c, k) / C(n, k) for n samples of which c are accepted: unbiased for the chance that k new samples hold
@@ -34,23 +34,30 @@ def within(samples: int, accepted: int, k: int) -> float:
 
 
 def budgets(rounds: Mapping[str, Sequence[PromptSelection]]) -> list[int]:
-    """The numbers of samples for which `within` is told: 1, 2, 4, ... and as many as the prompts have."""
+    """The numbers of samples for which `pass_at_k` is measured: 1, 2, 4, ... and as many as the prompts have."""
     most = max((v.samples for verdicts in rounds.values() for v in verdicts), default=0)
     doubling = [2**i for i in range(most.bit_length()) if 2**i < most]
     return [*doubling, most] if most else []
 
 
-class Told(NamedTuple):
-    """Something to measure of the selections: its name and group ("" for all), one value a prompt by the name of each
-    round, and the reward whose values they are, "" for shares."""
+ACCEPTANCE = "The share of a prompt's samples that meet the conditions of the selection."
+PASS_AT_K = (
+    "The chance that, of k of a prompt's samples drawn at random, at least one is accepted. Chen et al. 2021, eq. 1."
+)
+
+
+class SelectionMeasure(NamedTuple):
+    """A measure of the selections: its name and group ("" for all), one value a prompt by the name of each
+    round, the reward whose values they are, "" for shares, and what it is ("" where the reward says it)."""
 
     name: str
     group: str
     values: dict[str, ArmScores]
     reward: str = ""
+    description: str = ""
 
 
-def measured(rounds: Mapping[str, Sequence[PromptSelection]]) -> Iterator[Told]:
+def selection_measures(rounds: Mapping[str, Sequence[PromptSelection]]) -> Iterator[SelectionMeasure]:
     """What to measure of the selections, given by the name of each round.
 
     First the share of samples that were accepted, then of prompts with an accepted one within so many samples
@@ -63,18 +70,18 @@ def measured(rounds: Mapping[str, Sequence[PromptSelection]]) -> Iterator[Told]:
     def accepted_within(k: int) -> dict[str, ArmScores]:
         enough = {name: [v for v in verdicts if v.samples >= k] for name, verdicts in rounds.items()}
         return {
-            name: ArmScores([within(v.samples, v.accepted, k) for v in some], [v.prompt_id for v in some])
+            name: ArmScores([pass_at_k(v.samples, v.accepted, k) for v in some], [v.prompt_id for v in some])
             for name, some in enough.items()
         }
 
     shares = {name: [v.accepted / v.samples for v in verdicts] for name, verdicts in rounds.items()}
     if shares:
-        yield Told("accepted samples", "", values(shares))
+        yield SelectionMeasure("acceptance rate", "", values(shares), description=ACCEPTANCE)
     for k in budgets(rounds):
-        yield Told("prompts with an accepted sample", f"of {k}", accepted_within(k))
+        yield SelectionMeasure("pass@k", f"k = {k}", accepted_within(k), description=PASS_AT_K)
     for reward in dict.fromkeys(r for verdicts in rounds.values() for v in verdicts for r in v.means):
         means = {name: [v.means.get(reward, math.nan) for v in verdicts] for name, verdicts in rounds.items()}
-        yield Told(f"{reward} of samples to select from", "", values(means), reward)
+        yield SelectionMeasure(f"{reward} before selection", "", values(means), reward)
 
 
 def example(kept: Sequence[Scored], rejected: Sequence[Scored], samples: int) -> Exhibit:
@@ -82,13 +89,13 @@ def example(kept: Sequence[Scored], rejected: Sequence[Scored], samples: int) ->
 
     samples: how many there were."""
     shown = [("accepted", one) for one in kept[:1]] + [("rejected", one) for one in rejected[: 2 if kept else 3]]
-    said = [f"{word}: {_reasons(scores)}" for word, (_, scores) in shown]
+    captions = [f"{word}: {_reasons(scores)}" for word, (_, scores) in shown]
     text = f"{len(kept)} kept, {len(rejected)} of {samples} not accepted"
-    return Exhibit((kept or rejected)[0][0].text, text, [sample.image for _, (sample, _) in shown], said)
+    return Exhibit((kept or rejected)[0][0].text, text, [sample.image for _, (sample, _) in shown], captions)
 
 
 def _reasons(scores: Mapping[str, Score]) -> str:
-    """The scores of a sample, and the questions that were answered wrongly (see `realism.Scores`)."""
+    """The scores of a sample, and the questions that were answered incorrectly (see `realism.Scores`)."""
     values = [f"{reward} {score.value:.3g}" for reward, score in scores.items()]
     answers = (answer for score in scores.values() for answer in score.detail.get("answers", ()))
     wrong = [f"{a['question']} {a['answer'] or 'no answer'}, not {a['expected']}" for a in answers if not a["right"]]

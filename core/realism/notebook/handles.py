@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import RealismError
 from realism.base.files import user_path
-from realism.data.types import Hit, Picture, Record, Request
-from realism.notebook.inputs import images_of, prompts_of
+from realism.data.types import Hit, Picture, Record, Request, Unmade
+from realism.notebook.inputs import images_of, is_several, prompts_of
 from realism.notebook.shown import Gallery, table
-from realism.parts import Chat, Generator, LanguageModel, Part, Retriever, Reward, Scores, checked
+from realism.parts import Chat, Generator, Images, LanguageModel, Part, Retriever, Reward, Scores, checked
 from realism.plugins.manager import plugins
 from realism.recipe.parts import PartMaker
 from realism.recipe.source import Source
@@ -32,9 +32,9 @@ def part(name: str, **options: Any) -> Handle:
     source = Source({})
     made = PartMaker(source, registry).spec({"use": name} | {k: _bare(v) for k, v in options.items()}, (), Part, name)
     if made is None:
-        said = (f"{p.key}: {p.message}" if p.key not in ("", "use") else p.message for p in source.problems)
+        messages = (f"{p.key}: {p.message}" if p.key not in ("", "use") else p.message for p in source.problems)
         hints = (p.hint for p in source.problems if p.hint)
-        raise RealismError("; ".join([*said, *dict.fromkeys(hints)]))
+        raise RealismError("; ".join([*messages, *dict.fromkeys(hints)]))
     kinds = {
         Reward: RewardHandle,
         Generator: GeneratorHandle,
@@ -75,12 +75,11 @@ class RewardHandle(Handle):
     part: Reward
 
     def score(self, images: Any, prompts: Any = "", references: Any = ()) -> Scores:
-        """What the reward says of images: one or several, in any form that `realism.notebook.inputs.images_of` takes,
-        each with its prompt, or with the one prompt of all. references: of all of them, for a reward that compares with
-        such."""
-        shown = images_of(images)
-        against = tuple(images_of(references))
-        pictures = [Picture(i, p, against) for i, p in zip(shown, prompts_of(prompts, len(shown)), strict=True)]
+        """The scores of images: one or several, in any form that `realism.notebook.inputs.images_of` takes, each with
+        its prompt, or with the one prompt of all. references: of every image, for a reward that compares with them."""
+        judged_images, compared = images_of(images), tuple(images_of(references))
+        texts = prompts_of(prompts, len(judged_images))
+        pictures = [Picture(image, prompt, compared) for image, prompt in zip(judged_images, texts, strict=True)]
         return checked.score(self.part, pictures)
 
 
@@ -94,14 +93,12 @@ class GeneratorHandle(Handle):
 
         references: for each of them, as many as the generator takes. Raises RealismError for a picture that was not
         made."""
-        asked = prompts_of(prompts)
-        given = tuple(images_of(references))
-        made = checked.generate(self.part, [Request(prompt, seed + i, given) for i, prompt in enumerate(asked)])
-        for prompt, image in zip(asked, made, strict=True):
-            if reason := getattr(image, "reason", None):
-                raise RealismError(f"no picture was made of '{prompt.text}': {reason}")
-        alone = isinstance(prompts, str) or not isinstance(prompts, Sequence)
-        return made[0] if alone else Gallery(made, [prompt.text for prompt in asked])
+        texts, shared = prompts_of(prompts), tuple(images_of(references))
+        images = checked.generate(self.part, [Request(prompt, seed + i, shared) for i, prompt in enumerate(texts)])
+        for prompt, image in zip(texts, images, strict=True):
+            if isinstance(image, Unmade):
+                raise RealismError(f"no picture was made of '{prompt.text}': {image.reason}")
+        return Gallery(images, [prompt.text for prompt in texts]) if is_several(prompts) else images[0]
 
 
 class LanguageHandle(Handle):
@@ -127,24 +124,29 @@ class RetrieverHandle(Handle):
         """A text or several -> (n, d) float32, each row of length 1."""
         return checked.encode_texts(self.part, [texts] if isinstance(texts, str) else list(texts))
 
-    def index(self, folder: str | Path) -> Collection:
-        """All images below a folder, to be searched. What cannot be read is left out; `Collection.left_out` has why."""
-        return Collection(self.part, user_path(str(folder)))
+    def index(self, images: Any) -> Collection:
+        """All images below a folder, or of a source of images (`realism.part("webdataset", ...)`), to be searched. What
+        cannot be read is left out; `Collection.left_out` has why."""
+        from realism.sources.image_folder import ImageFolder
+
+        source = _bare(images)
+        return Collection(self.part, source if isinstance(source, Images) else ImageFolder(str(user_path(str(images)))))
 
 
 class Collection:
-    """Images of a folder, embedded and searchable."""
+    """Images of a source, embedded and searchable."""
 
-    def __init__(self, retriever: Retriever, folder: Path):
+    def __init__(self, retriever: Retriever, images: Images):
         self._retriever = retriever
         self._place = tempfile.TemporaryDirectory(prefix="realism-index-")
         self.records: list[Record] = []
         """The images, in the order of the index."""
         self.left_out: dict[str, str] = {}
         """The ids of images that could not be read, and why."""
-        retriever.index.build(self._rows(folder), Path(self._place.name))
+        retriever.index.build(self._rows(images), Path(self._place.name))
         if not self.records:
-            raise RealismError(f"no image in '{folder}' can be read: {next(iter(self.left_out.values()), '')}")
+            why = next(iter(self.left_out.values()), "there is none")
+            raise RealismError(f"no image of {images!r} can be read: {why}")
 
     def __len__(self) -> int:
         return len(self.records)
@@ -152,21 +154,23 @@ class Collection:
     def __repr__(self) -> str:
         return f"{len(self)} images, searched by {self._retriever.part_name}"
 
-    def search(self, text: str, k: int = 3) -> Found:
-        """The k images that are nearest to a text, best first."""
-        queries = checked.encode_texts(self._retriever, [text])
+    def search(self, query: Any, k: int = 3) -> Found:
+        """The k images that are nearest to a text, or to an image (a string is a text, a Path an image), best first."""
+        if isinstance(query, str):
+            queries = checked.encode_texts(self._retriever, [query])
+        else:
+            queries = self._retriever.encode_images(images_of(query)[:1])
         place = Path(self._place.name)
         similarities, rows = checked.search(self._retriever.index, place, queries, min(k, len(self)), len(self))
         pairs = zip(similarities[0].tolist(), rows[0].tolist(), strict=True)
         return Found([Hit(self.records[row], similarity) for similarity, row in pairs if row >= 0])
 
-    def _rows(self, folder: Path) -> Iterator[np.ndarray]:
+    def _rows(self, images: Images) -> Iterator[np.ndarray]:
         from realism.base.images import UnreadableImage, read_images
         from realism.base.tables import chunks
         from realism.parts.embedder import MAX_SIDE
-        from realism.sources.image_folder import ImageFolder
 
-        for records in chunks(ImageFolder(str(folder)).records(), SHARD):
+        for records in chunks(checked.records(images), SHARD):
             read = list(read_images((record.path for record in records), max_side=MAX_SIDE))
             good = [(r, i) for r, i in zip(records, read, strict=True) if not isinstance(i, UnreadableImage)]
             self.left_out |= {
@@ -180,15 +184,11 @@ class Collection:
 class Found(list[Hit]):
     """What was found: hits, shown side by side in a notebook."""
 
+    def __repr__(self) -> str:
+        return "\n".join(self._captions()) or "nothing"
+
     def _repr_html_(self) -> str:
-        captions = [f"{hit.record.id} ({hit.similarity:.3f})" for hit in self]
-        return Gallery(images_of([hit.record.path for hit in self]), captions)._repr_html_()
+        return Gallery(images_of(self), self._captions())._repr_html_()
 
-
-HANDLES: dict[str, type[Handle]] = {
-    "reward": RewardHandle,
-    "generator": GeneratorHandle,
-    "retriever": RetrieverHandle,
-    "language": LanguageHandle,
-}
-"""By family; parts of others have a plain handle."""
+    def _captions(self) -> list[str]:
+        return [f"{hit.record.id} ({hit.similarity:.3f})" for hit in self]

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from realism.base.errors import RealismError, shown
 from realism.base.files import user_path
-from realism.data.types import Prompt
+from realism.data.types import Hit, Prompt, Record
 
-ACCEPTED = "an image of Pillow, a path, an array (h, w, 3) or a tensor (3, h, w), or several of these"
+ACCEPTED = (
+    "an image of Pillow, a path, an array (h, w, 3), a tensor (3, h, w) or a hit of a search, or several of these"
+)
 
 
 def images_of(given: Any) -> list[Any]:
-    """RGB images of Pillow: one or several, each an image, a path, an array (h, w, 3) or (h, w), or a tensor (3, h, w);
-    arrays (n, h, w, 3), tensors (n, 3, h, w), and a folder, for all images below it, are several. Numbers are bytes, or
-    floats in [0, 1].
+    """RGB images of Pillow: one or several, each an image, a path, an array (h, w, 3) or (h, w), a tensor (3, h, w), or
+    a hit of a search; arrays (n, h, w, 3), tensors (n, 3, h, w), a column of a data frame, and a folder, for all images
+    below it, are several. Numbers are bytes, or floats in [0, 1].
 
     Raises RealismError for anything else, and for what cannot be read."""
     from PIL import Image
@@ -28,6 +30,10 @@ def images_of(given: Any) -> list[Any]:
     if isinstance(given, str | Path):
         path = user_path(str(given))
         return [read_image(file) for file in _in_folder(path)] if path.is_dir() else [read_image(path)]
+    if isinstance(given, Hit | Record):
+        return [read_image(given.record.path if isinstance(given, Hit) else given.path)]
+    if getattr(given, "ndim", 0) == 1:  # a column of paths
+        return images_of(list(given))
     if hasattr(given, "ndim"):
         return [_from_numbers(one) for one in (given if given.ndim == 4 else [given])]
     if isinstance(given, Sequence):
@@ -37,12 +43,17 @@ def images_of(given: Any) -> list[Any]:
 
 def prompts_of(given: Any, count: int | None = None) -> list[Prompt]:
     """Prompts of texts or prompts, one or several. count: how many there should be; one is taken for all."""
-    several = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+    several = list(given) if is_several(given) else [given]
     made = [one if isinstance(one, Prompt) else _prompt(one, i) for i, one in enumerate(several)]
     made = made * count if count is not None and len(made) == 1 else made
     if count is not None and len(made) != count:
         raise RealismError(f"{len(made)} prompts for {count} images; give one for each, or one for all")
     return made
+
+
+def is_several(prompts: Any) -> bool:
+    """Whether these are several prompts (a list, a column of a data frame), or one."""
+    return isinstance(prompts, Iterable) and not isinstance(prompts, str)
 
 
 def _prompt(text: Any, number: int) -> Prompt:

@@ -1,9 +1,10 @@
-"""Runs from Python: carried out as on the command line, and looked at."""
+"""Runs from Python: as on the command line, and shown in a notebook."""
 
 from __future__ import annotations
 
 import json
 from html import escape
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,9 @@ PER_ARM = 4
 def run(
     recipe: str | Path, *overrides: str, out: str | Path | None = None, quiet: bool = False, **settings: Any
 ) -> ShownRun:
-    """Carry out a recipe, or go on where it was stopped, and open the run: `realism.run("garden/rag", seed=1)`.
-
-    overrides: as on the command line, "generator.steps=8"; settings: the same for keys without dots. out: the run's
-    folder. Raises RealismError for what the user can mend.
-    """
-    given = [*overrides, *(f"{key}={json.dumps(value)}" for key, value in settings.items())]
-    folder = run_recipe(str(recipe), given, user_path(str(out)) if out else None, [], [], quiet)
+    """See `realism.run`."""
+    changes = [*overrides, *(f"{key}={json.dumps(value, default=str)}" for key, value in settings.items())]
+    folder = run_recipe(str(recipe), changes, user_path(str(out)) if out else None, [], [], quiet)
     return ShownRun(folder)
 
 
@@ -43,6 +40,6 @@ class ShownRun(OpenRun):
         return table("run", about) + "".join(self._arm(samples) for samples in Samples.among(self.artifacts))
 
     def _arm(self, samples: Samples) -> str:
-        rows = [row for row, _ in zip(self[samples], range(PER_ARM), strict=False)]
+        rows = list(islice(self[samples], PER_ARM))
         pictures = [read_image(self.folder / row.image, max_side=256) for row in rows]
         return f"<p>{escape(samples.arm)}</p>" + Gallery(pictures, [row.text for row in rows])._repr_html_()

@@ -8,6 +8,7 @@ from typing import Any
 
 MOST = 24
 """Pictures that are shown."""
+LEFT = 'style="text-align:left"'
 
 
 class Gallery(list[Any]):
@@ -36,9 +37,10 @@ class Gallery(list[Any]):
 
 def table(title: str, cells: Mapping[str, Any]) -> str:
     """Names and values, below a title."""
-    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(_said(value))}</td></tr>" for name, value in cells.items())
+    row = f"<tr><th {LEFT}>{{}}</th><td {LEFT}>{{}}</td></tr>"
+    rows = "".join(row.format(escape(name), escape(_text(value))) for name, value in cells.items())
     return f"<p><b>{escape(title)}</b></p><table>{rows}</table>"
 
 
-def _said(value: Any) -> str:
+def _text(value: Any) -> str:
     return str(getattr(value, "part_name", "") or value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from realism.data.types import Picture, Record, Request, Unmade
 from realism.data.writable import record_problem
@@ -32,8 +32,12 @@ if TYPE_CHECKING:
 
 def generate(generator: Generator, requests: Sequence[Request]) -> list[Image.Image | Unmade]:
     """The pictures of requests, or why there is none."""
-    made = generator.generate(requests)
-    require(generator, pictures_error(made, len(requests)))
+    return pictures(generator, generator.generate(requests), len(requests))
+
+
+def pictures(generator: Generator, made: Any, n: int) -> list[Image.Image | Unmade]:
+    """What a generator has made of n requests, as a list."""
+    require(generator, pictures_error(made, n))
     return list(made)
 
 

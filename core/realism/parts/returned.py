@@ -51,7 +51,7 @@ def pictures_error(made: Any, n: int) -> str | None:
 def _picture_error(image: Any) -> str | None:
     from PIL import Image
 
-    from realism.base.images import MOST_PIXELS
+    from realism.base.images import MAX_PIXELS
 
     if isinstance(image, Unmade):
         return None if image.reason else "Unmade does not say why the picture was not made"
@@ -59,8 +59,8 @@ def _picture_error(image: Any) -> str | None:
         return f"a picture is {value_type(image)}, neither an image of Pillow nor Unmade: use Image.fromarray(array)"
     if image.mode != "RGB":
         return f"a picture is {image.mode}, not RGB: 'picture.convert(\"RGB\")' makes it so"
-    if not 0 < image.width * image.height <= MOST_PIXELS:
-        return f"a picture has {image.width} x {image.height} pixels, not 1 to {MOST_PIXELS // 10**6} million"
+    if not 0 < image.width * image.height <= MAX_PIXELS:
+        return f"a picture has {image.width} x {image.height} pixels, not 1 to {MAX_PIXELS // 10**6} million"
     try:
         image.load()
     except Exception as error:

@@ -149,6 +149,9 @@ class Work(Protocol):
     def advance(self, items: int, kept: bool = False) -> None:
         """Move the progress bar; kept items do not count for the pace."""
 
+    def note(self, text: str) -> None:
+        """Show a few words beside the progress bar, such as the newest loss, in place of those before."""
+
     def say(self, text: str) -> None:
         """Print a line below the step's own."""
 

@@ -17,7 +17,7 @@ from realism.data.types import Picture, Prompt, Request
 from realism.parts import Chat, Part, Step
 from realism.parts.base import noun_of
 from realism.parts.returned import BrokenContract
-from realism.plugins.registry import Registry, said_by
+from realism.plugins.registry import Registry, describe_error
 
 SHOWN = 3
 """Prompts that are named."""
@@ -35,7 +35,7 @@ class PartFault(RealismError):
 
 
 @contextmanager
-def faults_told(registry: Registry, folder: Path | None = None) -> Iterator[None]:
+def faults_reported(registry: Registry, folder: Path | None = None) -> Iterator[None]:
     """What goes wrong in the block by the fault of a part, a plugin or the machine becomes a RealismError that says so.
     A KeyboardInterrupt goes through, whatever was made of it on the way, and so does a sentence for the user.
 
@@ -62,12 +62,12 @@ def fault_of(error: BaseException, registry: Registry) -> PartFault | None:
         plugin, part = _plugin_of(error.part, registry), error.part
     if part is None and not plugin:
         ends = not isinstance(error, Exception)
-        return PartFault(f"{said_by(error)}; --debug shows the line") if ends else None
+        return PartFault(f"{describe_error(error)}; --debug shows the line") if ends else None
     ours = _is_ours(plugin, registry)
     on = " ".join(filter(None, [_items(frames, part), *getattr(error, "__notes__", ()), _step(frames, part)]))
     broken = isinstance(error, BrokenContract)
     did = "breaks its contract" if broken else f"failed {on}".strip()
-    said = error.problem if isinstance(error, BrokenContract) else said_by(error)[:LONGEST]
+    said = error.problem if isinstance(error, BrokenContract) else describe_error(error)[:LONGEST]
     unexpected = "unexpected " if ours and not broken and isinstance(error, Exception) else ""
     end = "for a report of it" if ours else "which is the plugin's" if plugin else "which is that of the part"
     return PartFault(f"{_who(part, plugin, registry)} {did}: {unexpected}{said}; --debug shows the line, {end}")

@@ -13,7 +13,7 @@ import pluggy
 
 from realism.base.errors import RealismError, listed, nearest
 from realism.plugins import hooks
-from realism.plugins.registry import Registry, said_by
+from realism.plugins.registry import Registry, describe_error
 
 GROUP = "realism"
 
@@ -101,7 +101,7 @@ def _reason(error: BaseException) -> str:
         if wrong := re.search(r"for hook '(\w+)'.*Argument\(s\) \{(.*?)\} are declared", text):
             allowed = listed(inspect.signature(getattr(hooks, wrong[1])).parameters)
             return f"{wrong[1]} has no argument {wrong[2]}; it may take: {allowed}"
-    return text if isinstance(error, RealismError) else said_by(error)
+    return text if isinstance(error, RealismError) else describe_error(error)
 
 
 def installed() -> list[EntryPoint]:

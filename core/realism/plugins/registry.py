@@ -18,7 +18,7 @@ NAME = re.compile(r"\w[\w./-]*")
 TARGET = re.compile(r"\w[\w.]*:\S.*")
 
 
-def said_by(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """An error in one line: what it is, and what it says."""
     text = " ".join(str(error).split())
     if isinstance(error, SystemExit):
@@ -48,7 +48,7 @@ class Entry:
         except BaseException as error:  # SystemExit and others too: it is a stranger's code
             raise RealismError(
                 f"{self.family} '{self.name}' of plugin '{self.plugin}' cannot be loaded from '{self.target}': "
-                f"{said_by(error)}"
+                f"{describe_error(error)}"
             ) from error
         return found
 
@@ -140,5 +140,5 @@ class Registry:
         if entry is None:
             names = [e.name for e in self.entries(*families)]
             kind = families[0] if len(families) == 1 else "part"
-            raise RealismError(f"no {kind} named '{name}'; there are: {listed(names)}{nearest(name, names)}")
+            raise RealismError(f"no {kind} named '{name}'; available: {listed(names)}{nearest(name, names)}")
         return entry

@@ -8,7 +8,7 @@ import re
 from typing import Any, NamedTuple
 
 from realism.base.errors import nearest, shown
-from realism.recipe.reader import MOST_CHARACTERS, MOST_LEVELS, MOST_VALUES, Refused
+from realism.recipe.reader import MAX_CHARACTERS, MAX_LEVELS, MAX_VALUES, TooLargeRecipe
 from realism.recipe.source import Key, Source, dotted
 
 REFERENCE = re.compile(r"\$\{([\w-]+(?:\.[\w-]+|\[\w+\])*)\}")
@@ -21,12 +21,12 @@ def resolve(source: Source) -> None:
     """Put in what each `${key}` stands for; only keys of this recipe are looked up, as all else could read the
     environment or run code. Problems are noted.
 
-    Raises Refused where that makes too much.
+    Raises TooLargeRecipe where that makes too much.
     """
-    guard = _Guard(source.data, source)
-    data = guard.checked(source.data, ())
-    guard.size(source.data, ())
-    if guard.refers:
+    resolver = _Resolver(source.data, source)
+    data = resolver.checked(source.data, ())
+    resolver.size(source.data, ())
+    if resolver.refers:
         from omegaconf import OmegaConf
 
         data = OmegaConf.to_container(OmegaConf.create(data), resolve=True)
@@ -34,10 +34,10 @@ def resolve(source: Source) -> None:
 
 
 class _Circle(Exception):
-    """What is looked at stands for itself."""
+    """A key refers to itself."""
 
 
-class _Lost(Exception):
+class _Unresolved(Exception):
     """A text cannot be resolved: why, or "" if what it refers to cannot be."""
 
 
@@ -54,14 +54,14 @@ class _Size(NamedTuple):
         return _Size(self.values + inner.values, self.characters + inner.characters, levels)
 
 
-class _Guard:
+class _Resolver:
     """Finds the texts that cannot be resolved, and how much the others come to. Each value is looked at once."""
 
     def __init__(self, data: Any, source: Source):
         self._data, self._source = data, source
         self._sizes: dict[Key, _Size] = {}
-        self._lost: dict[Key, str] = {}
-        self._under_way: set[Key] = set()
+        self._unresolved: dict[Key, str] = {}
+        self._active: set[Key] = set()
         self.refers = False
         """Whether any text refers to a key."""
 
@@ -73,31 +73,31 @@ class _Guard:
             return [self.checked(v, (*key, i)) for i, v in enumerate(value)]
         try:
             self.size(value, key)
-        except _Lost as lost:
-            if str(lost):
-                self._source.problem(key, str(lost))
+        except _Unresolved as unresolved:
+            if str(unresolved):
+                self._source.problem(key, str(unresolved))
             self._source.broken.add(key)
             return None
         return value
 
     def size(self, value: Any, key: Key) -> _Size:
-        """What the value that is written at a key comes to. Raises Refused if that is too much."""
+        """What the value that is written at a key comes to. Raises TooLargeRecipe if that is too much."""
         if key in self._sizes:
             return self._sizes[key]
-        if key in self._lost:
-            raise _Lost(self._lost[key])
-        if key in self._under_way:
+        if key in self._unresolved:
+            raise _Unresolved(self._unresolved[key])
+        if key in self._active:
             raise _Circle
-        if len(self._under_way) > 2 * MOST_LEVELS:
-            raise Refused(DEEP)
-        self._under_way.add(key)
+        if len(self._active) > 2 * MAX_LEVELS:
+            raise TooLargeRecipe(DEEP)
+        self._active.add(key)
         try:
             size = self._inner(value, key)
-        except _Lost as lost:
-            self._lost[key] = str(lost)
+        except _Unresolved as unresolved:
+            self._unresolved[key] = str(unresolved)
             raise
         finally:
-            self._under_way.discard(key)
+            self._active.discard(key)
         self._sizes[key] = _bounded(size)
         return size
 
@@ -107,16 +107,16 @@ class _Guard:
         size = _Size(characters=len(value) if isinstance(value, str) else 0)
         inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
         for k, v in inner:
-            with contextlib.suppress(_Lost):  # told where it is written
+            with contextlib.suppress(_Unresolved):  # reported where it is written
                 size |= self.size(v, (*key, k))
         return size
 
     def _text(self, text: str, key: Key) -> _Size:
         if text == OPEN:
-            raise _Lost(f"'{OPEN}' is to be filled in: give it in the recipe or as key=value")
+            raise _Unresolved(f"'{OPEN}' is to be filled in: give it in the recipe or as key=value")
         if "${" in REFERENCE.sub("", text):
             allowed = "only ${key} with a key of this recipe, such as ${parts.x.y}"
-            raise _Lost(f"{shown(text)} is not allowed: {allowed}")
+            raise _Unresolved(f"{shown(text)} is not allowed: {allowed}")
         self.refers = True
         size = _Size(characters=len(text))
         try:
@@ -124,17 +124,18 @@ class _Guard:
                 value, written = self._find(name, text, key)
                 size |= self._elsewhere(value, written)
                 if isinstance(value, dict | list) and not REFERENCE.fullmatch(text):
-                    raise _Lost(f"{shown(text)} puts {shown(value)} into a text, where only a text or a number can be")
+                    reason = f"{shown(text)} puts {shown(value)} into a text, where only a text or a number can be"
+                    raise _Unresolved(reason)
         except _Circle:
-            raise _Lost(f"{shown(text)} leads nowhere: it stands for itself") from None
+            raise _Unresolved(f"{shown(text)} leads nowhere: it refers to itself") from None
         return size
 
     def _elsewhere(self, value: Any, written: Key) -> _Size:
-        """What a value comes to that is written at another key, where it is told if it cannot be resolved."""
+        """What a value comes to that is written at another key, where it is reported if it cannot be resolved."""
         try:
             return self.size(value, written)
-        except _Lost:
-            raise _Lost from None
+        except _Unresolved:
+            raise _Unresolved from None
 
     def _find(self, name: str, text: str, key: Key) -> tuple[Any, Key]:
         """The value at a key as it is written, and where that is: `${...}` on the way leads elsewhere."""
@@ -148,15 +149,15 @@ class _Guard:
             available = range(len(value)) if isinstance(value, list) else value if isinstance(value, dict) else ()
             if step not in available:
                 near = nearest(name, (dotted(k) for k in self._source.places if k != key))
-                raise _Lost(f"{shown(text)} leads nowhere: no key '{name}' in this recipe{near}")
+                raise _Unresolved(f"{shown(text)} leads nowhere: no key '{name}' in this recipe{near}")
             value, written = value[step], (*written, step)
         return value, written
 
 
 def _bounded(size: _Size) -> _Size:
-    if size.levels > 2 * MOST_LEVELS:
-        raise Refused(DEEP)
-    for count, most, called in ((size.values, MOST_VALUES, "values"), (size.characters, MOST_CHARACTERS, "characters")):
+    if size.levels > 2 * MAX_LEVELS:
+        raise TooLargeRecipe(DEEP)
+    for count, most, called in ((size.values, MAX_VALUES, "values"), (size.characters, MAX_CHARACTERS, "characters")):
         if count > most:
-            raise Refused(f"with all that ${{...}} stands for, it has more than {most:,} {called}")
+            raise TooLargeRecipe(f"with all that ${{...}} stands for, it has more than {most:,} {called}")
     return size

@@ -8,17 +8,18 @@ from typing import Any
 
 import yaml
 
-from realism.base.errors import CONTROL, Problem, RealismError, listed, nearest, shown
+from realism.base.errors import Problem, RealismError, listed, nearest, shown
+from realism.base.texts import CONTROL
 from realism.plugins.registry import Registry
 from realism.recipe.interpolation import resolve
 from realism.recipe.options import Wrong
-from realism.recipe.reader import MOST_LEVELS, Refused, read_value, read_yaml
+from realism.recipe.reader import MAX_LEVELS, TooLargeRecipe, read_value, read_yaml
 from realism.recipe.source import Key, Source, dotted, merge
 from realism.recipe.variants import chosen
 
 TOP = ("choose", "description", "extends", "limits", "name", "parts", "prompts", "seed", "seeds", "steps", "variants")
 COMMAND_LINE = "command line"
-MOST_EXTENDED = 20
+MAX_EXTENDED = 20
 """Recipes that extend one another in a row."""
 
 
@@ -68,7 +69,7 @@ def load(name: str, overrides: list[str], registry: Registry) -> Source:
             _override(source, override)
     try:
         resolve(source)
-    except Refused as error:
+    except TooLargeRecipe as error:
         raise RealismError(f"{name}: this is not a recipe: {error}") from None
     return source
 
@@ -90,8 +91,8 @@ def _extended(path: Path, prefix: str, before: list[Path], registry: Registry) -
     if found.resolve() in [p.resolve() for p in (*before, path)]:
         source.lose(("extends",), f"'{base}' extends this recipe in turn; one of the two must stand alone")
         return source
-    if len(before) >= MOST_EXTENDED:
-        source.lose(("extends",), f"more than {MOST_EXTENDED} recipes extend one another; write them as fewer")
+    if len(before) >= MAX_EXTENDED:
+        source.lose(("extends",), f"more than {MAX_EXTENDED} recipes extend one another; write them as fewer")
         return source
     return merge(_extended(found, f"{found.name}:", [*before, path], registry), source)
 
@@ -124,7 +125,7 @@ def _override(source: Source, text: str) -> None:
 def _keys(name: str, source: Source) -> Key:
     """ "generator.size" -> ("parts", "generator", "size"). Raises ValueError for what no recipe has."""
     keys = tuple(int(k) if re.fullmatch(r"[0-9]{1,6}", k) else k for k in re.split(r"[.\[\]]+", name) if k)
-    if len(keys) > MOST_LEVELS or CONTROL.search(name):
+    if len(keys) > MAX_LEVELS or CONTROL.search(name):
         raise ValueError("no recipe has such a key")
     parts = source.data.get("parts")
     parts = parts if isinstance(parts, dict) else {}

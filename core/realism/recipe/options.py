@@ -1,4 +1,4 @@
-"""Options of a part: what its dataclass declares, held against what the recipe gives."""
+"""Options of a part: what its dataclass declares, checked against what the recipe gives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 
 from realism.base.errors import listed, nearest, shown
 from realism.parts.base import Part, one_of
-from realism.plugins.registry import said_by
+from realism.plugins.registry import describe_error
 
 if TYPE_CHECKING:
     from pydantic_core import SchemaValidator
@@ -128,11 +128,11 @@ def options_of(cls: type) -> tuple[Option, ...]:
     return tuple(found)
 
 
-def told_options(cls: type) -> tuple[Option, ...]:
-    """The options of a part's class as they are told to people: those of a group one by one, as in `lora.rank`."""
+def documented_options(cls: type) -> tuple[Option, ...]:
+    """The options of a part's class as documented: those of a group one by one, as in `lora.rank`."""
     found: list[Option] = []
     for option in options_of(cls):
-        inner = told_options(option.group) if option.group else ()
+        inner = documented_options(option.group) if option.group else ()
         found.extend(replace(one, name=f"{option.name}.{one.name}") for one in inner)
         found.extend([] if inner else [option])
     return tuple(found)
@@ -140,26 +140,32 @@ def told_options(cls: type) -> tuple[Option, ...]:
 
 def _field_docs(cls: type) -> dict[str, str]:
     """The string below each field, or the comment behind it, in the class and what it inherits from."""
+    return {name: doc for owner in reversed(cls.__mro__) for name, doc in _own_field_docs(owner).items()}
+
+
+@functools.cache  # as finding the source of a class parses its whole module
+def _own_field_docs(owner: type) -> dict[str, str]:
     import ast
     import inspect
     import textwrap
 
+    if not vars(owner).get("__annotations__"):
+        return {}
+    try:
+        source = textwrap.dedent(inspect.getsource(owner))
+    except (OSError, TypeError):
+        return {}
     docs: dict[str, str] = {}
-    for owner in reversed(cls.__mro__):
-        try:
-            source = textwrap.dedent(inspect.getsource(owner))
-        except (OSError, TypeError):
+    lines = source.splitlines()
+    body = ast.parse(source).body[0].body  # type: ignore[attr-defined]
+    for node, after in zip(body, [*body[1:], None], strict=True):
+        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
             continue
-        lines = source.splitlines()
-        body = ast.parse(source).body[0].body  # type: ignore[attr-defined]
-        for node, after in zip(body, [*body[1:], None], strict=True):
-            if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
-                continue
-            comment = lines[(node.end_lineno or 1) - 1].partition("  # ")[2]
-            if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and type(after.value.value) is str:
-                comment = inspect.cleandoc(after.value.value)
-            if comment:
-                docs[node.target.id] = " ".join(comment.split())
+        comment = lines[(node.end_lineno or 1) - 1].partition("  # ")[2]
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and type(after.value.value) is str:
+            comment = inspect.cleandoc(after.value.value)
+        if comment:
+            docs[node.target.id] = " ".join(comment.split())
     return docs
 
 
@@ -220,7 +226,7 @@ def _made(cls: type, name: str, given: Mapping[str, Any], resolve: Resolve, only
 
 
 def _unmade(name: str, error: BaseException) -> Mistake:
-    return (), f"{name} cannot be made: {said_by(error)}", ""
+    return (), f"{name} cannot be made: {describe_error(error)}", ""
 
 
 def _value(option: Option, given: Mapping[str, Any], resolve: Resolve, only: Only) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from realism.recipe.options import Broken, Wrong, kind_of, read_options
 from realism.recipe.source import Key, Source
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-MOST_LEVELS = 20
+MAX_LEVELS = 20
 """Parts that hold one another in a row."""
 
 
@@ -69,8 +69,8 @@ class PartMaker:
             self.source.problem(at, str(error), getattr(error, "hint", ""))
             return None
         options = {k: v for k, v in spec.items() if k != "use"}
-        if self._level >= MOST_LEVELS:
-            self.source.problem(key, f"more than {MOST_LEVELS} parts hold one another")
+        if self._level >= MAX_LEVELS:
+            self.source.problem(key, f"more than {MAX_LEVELS} parts hold one another")
             return None
         self._level += 1
         try:
@@ -83,14 +83,14 @@ class PartMaker:
             raise Wrong(f"expected {{use: NAME, option: value, ...}}, not {shown(spec)}")
         if not isinstance(use := spec.get("use"), str):
             given = f", not {shown(use)}" if "use" in spec else ""
-            raise Wrong(f"expected 'use: NAME'{given}", f"there are: {self._names(family)}")
+            raise Wrong(f"expected 'use: NAME'{given}", f"available: {self._names(family)}")
         return use
 
     def _class(self, use: str, family: type[Part]) -> type[Part]:
         entry = self.registry.find(use, *part_families())
         if entry is None:
             near = nearest(use, [e.name for e in self.registry.entries(*part_families())])
-            raise Wrong(f"nothing named '{use}' can be used{near}", f"there are: {self._names(family)}")
+            raise Wrong(f"nothing named '{use}' can be used{near}", f"available: {self._names(family)}")
         cls: type[Part] = entry.load()
         if not issubclass(cls, family):
             raise Wrong(f"'{use}' is {one_of(entry.family)}; {kind_of(family)} is needed here")
@@ -148,10 +148,10 @@ class PartMaker:
             self.source.problems = outer
         if wrong:
             if set(spec) == {"use"} and not any(p.key in ("", "use") for p in wrong):
-                said = f"'{spec['use']}' needs options: " + "; ".join(p.message for p in wrong)
+                message = f"'{spec['use']}' needs options: " + "; ".join(p.message for p in wrong)
             else:
-                said = "; ".join(f"{p.key}: {p.message}" if p.key else p.message for p in wrong)
-            raise Wrong(said, wrong[0].hint)
+                message = "; ".join(f"{p.key}: {p.message}" if p.key else p.message for p in wrong)
+            raise Wrong(message, wrong[0].hint)
         if part is not None and not any(isinstance(one, Tunable) for one in parts_of(part)):
             self._in_places[written] = part
         return part

@@ -10,15 +10,16 @@ from typing import Any, ClassVar
 
 import yaml
 
-from realism.base.errors import CONTROL, RealismError, shown
+from realism.base.errors import RealismError, shown
 from realism.base.files import regular
+from realism.base.texts import CONTROL
 from realism.recipe.source import Key, Source
 
-MOST_CHARACTERS = 4_000_000
+MAX_CHARACTERS = 4_000_000
 """A file with more is no recipe."""
-MOST_VALUES = 100_000
+MAX_VALUES = 100_000
 """A recipe with more values, aliases followed, is a bomb or a mistake."""
-MOST_LEVELS = 50
+MAX_LEVELS = 50
 LONGEST_KEY = 200
 LARGEST = 2**63
 TAG = "tag:yaml.org,2002:"
@@ -44,7 +45,7 @@ ADVICE = {
 """What to do, by what the YAML library says."""
 
 
-class Refused(ValueError):
+class TooLargeRecipe(ValueError):
     """What is YAML, and yet more than a recipe can be."""
 
 
@@ -71,10 +72,10 @@ for kind, pattern in PATTERNS.items():
 
 
 def _bounded(count: int, level: int) -> None:
-    if count > MOST_VALUES:
-        raise Refused(f"it has more than {MOST_VALUES:,} values")
-    if level > MOST_LEVELS:
-        raise Refused("it is nested too deep, or an alias holds itself")
+    if count > MAX_VALUES:
+        raise TooLargeRecipe(f"it has more than {MAX_VALUES:,} values")
+    if level > MAX_LEVELS:
+        raise TooLargeRecipe("it is nested too deep, or an alias holds itself")
 
 
 def read_yaml(path: Path, prefix: str) -> Source:
@@ -83,8 +84,8 @@ def read_yaml(path: Path, prefix: str) -> Source:
     Raises RealismError if the file cannot be read as a YAML mapping at all.
     """
     try:
-        if regular(path).stat().st_size > MOST_CHARACTERS:
-            raise RealismError(f"recipe '{path}' cannot be read: it is larger than {MOST_CHARACTERS:,} bytes")
+        if regular(path).stat().st_size > MAX_CHARACTERS:
+            raise RealismError(f"recipe '{path}' cannot be read: it is larger than {MAX_CHARACTERS:,} bytes")
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
@@ -108,19 +109,19 @@ def read_value(text: str, key: Key, place: Callable[[int], str], source: Source)
     """The value that a text of YAML stands for at a key; what is wrong with it, and the place of each key by its line,
     are noted in the source.
 
-    Raises yaml.YAMLError where it is no YAML, Refused where it is too much of it.
+    Raises yaml.YAMLError where it is no YAML, TooLargeRecipe where it is too much of it.
     """
-    if len(text) > MOST_CHARACTERS:
-        raise Refused(f"it is longer than {MOST_CHARACTERS:,} characters")
+    if len(text) > MAX_CHARACTERS:
+        raise TooLargeRecipe(f"it is longer than {MAX_CHARACTERS:,} characters")
     node = Loader(text).get_single_node()  # type: ignore[no-untyped-call]
     return None if node is None else _Reading(place, source).value(node, key)
 
 
 def _reason(error: yaml.MarkedYAMLError) -> str:
-    said = str(error.problem)
-    if said.startswith("but ") and error.context:
-        said = f"{error.context}, {said}"
-    return said + next((advice for sign, advice in ADVICE.items() if sign in said), "")
+    message = str(error.problem)
+    if message.startswith("but ") and error.context:
+        message = f"{error.context}, {message}"
+    return message + next((advice for sign, advice in ADVICE.items() if sign in message), "")
 
 
 class _Reading:
@@ -207,8 +208,8 @@ class _Reading:
 
     def _tagged(self, node: yaml.Node, key: Key) -> None:
         tag = shown(node.tag.replace(TAG, "!!"))
-        said = f"the tag {tag} is not allowed: a recipe holds texts, numbers, lists and mappings"
-        self._source.lose(key, said)
+        message = f"the tag {tag} is not allowed: a recipe holds texts, numbers, lists and mappings"
+        self._source.lose(key, message)
 
 
 def _key_error(node: yaml.Node) -> str | None:

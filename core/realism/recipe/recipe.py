@@ -120,11 +120,11 @@ class _Reader:
             return ""
         return "" if value is None else str(value)
 
-    def _whole(self, key: str, default: int, allowed: range, said: str) -> int:
+    def _whole(self, key: str, default: int, allowed: range, expected: str) -> int:
         value = whole(self.source.data.get(key, default))
         if type(value) is int and value in allowed:
             return value
-        self.source.problem((key,), f"{shown(value)} is not allowed: expected {said}")
+        self.source.problem((key,), f"{shown(value)} is not allowed: expected {expected}")
         return default
 
     def _limit(self) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 from realism.base.errors import Problem, RealismError
 
 Key = tuple[str | int, ...]
-MOST_PROBLEMS = 200
+MAX_PROBLEMS = 200
 """Nobody reads on to more; what is wrong after these is not looked for."""
 
 
@@ -38,7 +38,7 @@ class Source:
     problems: dict[Problem, None] = field(default_factory=dict)
     """In order, each once."""
     broken: set[Key] = field(default_factory=set)
-    """Keys whose value could not be had: told once, so that nothing that follows from it is told as well."""
+    """Keys whose value is missing or wrong: reported once, so that nothing that follows from it is reported as well."""
 
     def place(self, key: Key) -> str:
         """Where a key stands, or the nearest key around it."""
@@ -59,8 +59,8 @@ class Source:
     def note(self, problem: Problem) -> None:
         """Note one thing that is wrong. Raises TooMany if enough is wrong already."""
         self.problems[problem] = None
-        if len(self.problems) > MOST_PROBLEMS:
-            raise TooMany(list(self.problems)[:MOST_PROBLEMS])
+        if len(self.problems) > MAX_PROBLEMS:
+            raise TooMany(list(self.problems)[:MAX_PROBLEMS])
 
     def lose(self, key: Key, message: str, hint: str = "") -> None:
         """Note that a value cannot be had."""

@@ -13,9 +13,9 @@ from realism.recipe.parts import PartMaker
 from realism.recipe.source import Key
 
 BRACES = re.compile(r"\{(\w+)\}")
-MOST_STEPS = 10_000
-MOST_TIMES = 1000
-MOST_FILLED = 3_000_000
+MAX_STEPS = 10_000
+MAX_TIMES = 1000
+MAX_FILLED = 3_000_000
 """Characters that all repeats may make, each value counted as one more."""
 
 
@@ -24,19 +24,19 @@ class StepMaker:
 
     def __init__(self, parts: PartMaker):
         self._parts, self.source, self.registry = parts, parts.source, parts.registry
-        self._left = MOST_FILLED
+        self._left = MAX_FILLED
 
     def steps(self, entries: Any) -> list[tuple[Step, Key]]:
         """The steps before the first that is wrong, or all, each with the key that names it; problems of the others are
         noted as well."""
-        if (size := _size(entries)) > MOST_STEPS:
+        if (size := _size(entries)) > MAX_STEPS:
             key: Key = ("steps",)
             for i, entry in enumerate(entries):
-                if _size([entry]) > MOST_STEPS:
+                if _size([entry]) > MAX_STEPS:
                     key, size = ("steps", i, "repeat"), _size([entry])
                     self._fills(entry["repeat"], key)
                     break
-            self.source.problem(key, f"this makes {size:,} steps of the recipe; {MOST_STEPS:,} are allowed")
+            self.source.problem(key, f"this makes {size:,} steps of the recipe; {MAX_STEPS:,} are allowed")
             return []
         made: list[tuple[Step, Key]] = []
         whole = True
@@ -51,8 +51,8 @@ class StepMaker:
                 whole = False
                 continue
             made.extend((one, key) for one in steps)
-            if len(made) > MOST_STEPS:
-                self.source.problem(key, f"with this, the recipe has more than {MOST_STEPS:,} steps")
+            if len(made) > MAX_STEPS:
+                self.source.problem(key, f"with this, the recipe has more than {MAX_STEPS:,} steps")
                 break
         return made
 
@@ -130,7 +130,7 @@ class StepMaker:
     def _count(self, characters: int) -> None:
         self._left -= characters
         if self._left < 0:
-            raise Wrong(f"what is repeated makes more than {MOST_FILLED:,} characters of the recipe")
+            raise Wrong(f"what is repeated makes more than {MAX_FILLED:,} characters of the recipe")
 
     def _misspelt(self, written: Any, fill: Mapping[str, Any], key: Key) -> None:
         """Note what is in braces below `repeat` and is nearly a name that is filled in."""
@@ -148,14 +148,14 @@ class StepMaker:
     def _fills(self, times: Any, key: Key) -> list[dict[str, Any]]:
         """What is filled in for each round: `iteration` from 1, and `value`, or the keys of the value if it has any."""
         times = whole(times)
-        if type(times) is int and 1 <= times <= MOST_TIMES:
+        if type(times) is int and 1 <= times <= MAX_TIMES:
             return [{"iteration": i} for i in range(1, times + 1)]
-        if isinstance(times, list) and 1 <= len(times) <= MOST_TIMES and not any(isinstance(v, list) for v in times):
+        if isinstance(times, list) and 1 <= len(times) <= MAX_TIMES and not any(isinstance(v, list) for v in times):
             each = [value if isinstance(value, dict) else {"value": value} for value in times]
             return [{"iteration": i, **value} for i, value in enumerate(each, 1)]
         self.source.problem(
             key,
-            f"{shown(times)} is not allowed: expected how often, a whole number from 1 to {MOST_TIMES}, or a list of "
+            f"{shown(times)} is not allowed: expected how often, a whole number from 1 to {MAX_TIMES}, or a list of "
             "values",
         )
         return [{"iteration": 1}]
@@ -209,4 +209,4 @@ def _characters(value: Any) -> int:
 def _times(repeat: Any) -> int:
     """How often; once, where that is wrong."""
     times = len(repeat) if isinstance(repeat, list) else whole(repeat)
-    return times if type(times) is int and 1 <= times <= MOST_TIMES else 1
+    return times if type(times) is int and 1 <= times <= MAX_TIMES else 1

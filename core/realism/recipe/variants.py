@@ -9,7 +9,7 @@ from realism.base.errors import listed, nearest, shown
 from realism.recipe.source import Key, Source, merge
 
 UNCHANGEABLE = ("choose", "extends", "variants")
-MOST_AXES = 50
+MAX_AXES = 50
 
 
 def chosen(source: Source) -> Source:
@@ -23,8 +23,8 @@ def chosen(source: Source) -> Source:
         if not isinstance(value, Mapping):
             source.problem((key,), f"expected a mapping of axes, such as generator, not {shown(value)}")
             return source
-    if len(variants) > MOST_AXES:
-        source.problem(("variants",), f"{len(variants):,} axes are too many: {MOST_AXES} are allowed")
+    if len(variants) > MAX_AXES:
+        source.problem(("variants",), f"{len(variants):,} axes are too many: {MAX_AXES} are allowed")
         return source
     for axis in choose:
         if axis not in variants:
@@ -44,10 +44,10 @@ def _piece(source: Source, axis: str, pieces: Any, name: Any) -> Source | None:
         source.problem(key, f"expected names with pieces of a recipe, not {shown(pieces)}")
         return None
     if isinstance(name, dict | list) or name not in pieces:
-        known = f"there are: {listed(pieces)}"
-        said = f"no variant {shown(name)}{nearest(str(name), pieces)}" if name is not None else "a variant is needed"
-        source.lose(("choose", axis), said, known)
-        source.broken.add(("parts",))  # what it would have brought is missing, which is not told again
+        known = f"available: {listed(pieces)}"
+        message = f"no variant {shown(name)}{nearest(str(name), pieces)}" if name is not None else "a variant is needed"
+        source.lose(("choose", axis), message, known)
+        source.broken.add(("parts",))  # what it would have brought is missing, which is not reported again
         return None
     piece = pieces[name] or {}
     if not isinstance(piece, Mapping):

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from realism.base.files import atomic_write
 from realism.report import format, gallery
+from realism.report.curves import training
 from realism.report.maps import chart
 from realism.report.measures import headline, palette, tables
 from realism.report.thumbnails import heated, thumbnail
@@ -35,7 +36,10 @@ def build(view: ReportView, path: Path) -> Path:
         view=view,
         headline=headline(view),
         tables=tables(view),
-        sheets=(gallery.sheet(prompt, view.arms) for prompt in view.prompts),
+        sheets=(gallery.sheet(prompt, view) for prompt in gallery.by_change(view)),
+        rewards=list(dict.fromkeys(name for prompt in view.prompts for name in gallery.ranks(prompt, view))),
+        side=gallery.side(view),
+        training=training(view.curves),
         groups=Counter(prompt.group for prompt in view.prompts),
         notes=notes_of(view),
         projections=[chart(encoder, points, palette(view)) for encoder, points in view.projections if points],
@@ -61,6 +65,7 @@ def notes_of(view: ReportView) -> list[tuple[str, str]]:
     return [(step, text) for step, text in dict.fromkeys(view.notes) if not any(text.endswith(one) for one in loud)]
 
 
+@lru_cache(1)
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE),

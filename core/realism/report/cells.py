@@ -10,13 +10,14 @@ from functools import partial
 from typing import Any
 
 from realism.data.rows import Measure
-from realism.measuring.doubts import judges_of
+from realism.measuring.descriptions import DESCRIPTION
+from realism.measuring.reliability import encoders_of
 from realism.report.format import Scale, is_zero
 
 NOISE = 1e-7
 """What is no more than this share of the values is no difference of theirs."""
-UNSAID = ("unit", "seed", "seeds")
-"""Details that a table shows in other ways: in its unit and in what its intervals are called."""
+SHOWN_ELSEWHERE = ("unit", "seed", "seeds", "by seed", DESCRIPTION)
+"""Details that a table shows in other ways than as a note."""
 
 
 FEW = 8
@@ -26,8 +27,8 @@ FEW = 8
 @dataclass(frozen=True)
 class Change:
     """A difference to the control, and a verdict on it with its reason: better, worse, within (as shown, its interval
-    reaches zero), unsure (no interval), or doubted (better or worse, by a judge that fails where the answer is known).
-    """
+    reaches zero), unsure (no interval), or unreliable (better or worse, by an encoder that fails where the answer is
+    known)."""
 
     verdict: str
     arrow: str
@@ -38,7 +39,7 @@ class Change:
     @property
     def beyond(self) -> bool:
         """Whether the interval excludes zero, whoever says so."""
-        return self.verdict in ("better", "worse", "doubted")
+        return self.verdict in ("better", "worse", "unreliable")
 
 
 @dataclass(frozen=True)
@@ -50,39 +51,49 @@ class Cell:
     n: int
     change: Change | None
     tooltip: str
+    seeds: tuple[tuple[str, str], ...] = ()
+    """The value of each seed, where there are several."""
 
 
 def cell(row: Measure | None, scale: Scale, failed: Collection[str] = ()) -> Cell | None:
-    """A row of measures as a cell; None for none. failed: the judges in doubt."""
+    """A row of measures as a cell; None for none. failed: the unreliable encoders."""
     if row is None:
         return None
-    tooltip = "\n".join(f"{key}: {said(value)}" for key, value in row.detail.items())
-    return Cell(scale.value(row.value), scale.interval(row.low, row.high), row.n, change(row, scale, failed), tooltip)
+    tooltip = "\n".join(f"{key}: {in_words(value)}" for key, value in row.detail.items() if key not in SHOWN_ELSEWHERE)
+    seeds = tuple((seed, scale.value(value)) for seed, value in values_by_seed(row).items())
+    made = change(row, scale, failed)
+    return Cell(scale.value(row.value), scale.interval(row.low, row.high), row.n, made, tooltip, seeds)
+
+
+def values_by_seed(row: Measure) -> dict[str, float]:
+    """The value of each seed, where a row is of several."""
+    found = row.detail.get("by seed")
+    return {str(seed): float(value) for seed, value in found.items()} if isinstance(found, dict) else {}
 
 
 def change(row: Measure, scale: Scale, failed: Collection[str] = ()) -> Change | None:
-    """What a row says of its difference to the control; None if it was not compared. failed: the judges in doubt.
+    """What a row says of its difference to the control; None if it was not compared. failed: the unreliable encoders.
 
     The verdict is on the numbers as they are shown: what rounds to nothing is no difference."""
     if math.isnan(row.difference):
         return None
     ends = row.difference_low, row.difference_high
-    judge = next((name for name in judges_of(row) if name in failed), "")
-    doubt = f", by {judge}, which is not shown to know such pictures" if judge else ""
-    said = partial(Change, text=scale.difference(row.difference), interval=scale.interval(*ends, signed=True))
+    encoder = next((name for name in encoders_of(row) if name in failed), "")
+    caveat = f", by {encoder}, which is not shown to recognise such pictures" if encoder else ""
+    made = partial(Change, text=scale.difference(row.difference), interval=scale.interval(*ends, signed=True))
     if not all(map(math.isfinite, ends)):
-        return said("unsure", "", why=f"interval not known{doubt}")
+        return made("unsure", "", why=f"interval not known{caveat}")
     if ends[0] <= 0 <= ends[1]:
-        return said("within", "", why=f"no difference beyond the interval{doubt}")
+        return made("within", "", why=f"no difference beyond the interval{caveat}")
     if any(is_zero(scale.difference(one)) for one in (row.difference, *ends)):
-        return said("within", "", why=f"as far as digits are shown, the interval reaches 0{doubt}")
+        return made("within", "", why=f"as far as digits are shown, the interval reaches 0{caveat}")
     if row.n < FEW and "seeds" not in row.detail:
-        return said("unsure", "", why=f"{row.n} are too few to trust an interval by resampling{doubt}")
+        return made("unsure", "", why=f"{row.n} are too few to trust an interval by resampling{caveat}")
     up = row.difference > 0
     verdict, arrow = "better" if up == row.higher_is_better else "worse", "▲" if up else "▼"
-    if doubt:
-        return said("doubted", arrow, why=f"{verdict}{doubt}")
-    return said(verdict, arrow, why="the interval excludes 0")
+    if caveat:
+        return made("unreliable", arrow, why=f"{verdict}{caveat}")
+    return made(verdict, arrow, why="the interval excludes 0")
 
 
 def cleaned(row: Measure) -> Measure:
@@ -96,12 +107,12 @@ def cleaned(row: Measure) -> Measure:
 def notes(rows: Sequence[Measure]) -> tuple[tuple[str, str], ...]:
     """What the details say: once where all rows agree, else by group or by arm, whichever decides it."""
     keys = ordered([key for row in rows for key in row.detail])
-    return tuple((key.replace("_", " "), _note(rows, key)) for key in keys if key not in UNSAID)
+    return tuple((key.replace("_", " "), _note(rows, key)) for key in keys if key not in SHOWN_ELSEWHERE)
 
 
 def _note(rows: Sequence[Measure], key: str) -> str:
     rows = [row for row in rows if key in row.detail]
-    texts = [said(row.detail[key]) for row in rows]
+    texts = [in_words(row.detail[key]) for row in rows]
     if len(set(texts)) == 1:
         return texts[0]
     for of in ("group", "arm"):
@@ -111,7 +122,7 @@ def _note(rows: Sequence[Measure], key: str) -> str:
     return "differs from cell to cell (point at one)"
 
 
-def said(value: Any) -> str:
+def in_words(value: Any) -> str:
     """A detail in words."""
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -120,9 +131,9 @@ def said(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, (list, tuple)):
-        return ", ".join(said(item) for item in value)
+        return ", ".join(in_words(item) for item in value)
     if isinstance(value, dict):
-        return ", ".join(f"{key} {said(item)}" for key, item in value.items())
+        return ", ".join(f"{key} {in_words(item)}" for key, item in value.items())
     return str(value)
 
 

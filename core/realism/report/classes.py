@@ -43,7 +43,7 @@ def key_of(row: Measure) -> str:
 def class_tables(
     rest: dict[str, list[Measure]], arms: Sequence[str], failed: Collection[str] = ()
 ) -> tuple[ClassTable, ...]:
-    """A table for each key; arms in the order given. failed: the judges in doubt."""
+    """A table for each key; arms in the order given. failed: the unreliable encoders."""
     return tuple(_class_table(key, rows, arms, failed) for key, rows in rest.items())
 
 

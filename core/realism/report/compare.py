@@ -1,6 +1,6 @@
 """Several runs side by side: a command gathers them as plain data from their folders, and this makes the page.
 
-Two runs are two samples: the page shows the intervals of both, and says of no difference between runs that it is one.
+Two runs are two samples: the page shows the intervals of both, and makes no claim that two runs differ.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from realism.data.rows import Measure
-from realism.measuring.doubts import doubts
+from realism.measuring.reliability import reliability_warnings
 from realism.report.build import write_page
-from realism.report.cells import Cell, cell, notes, ordered, said
+from realism.report.cells import Cell, cell, in_words, notes, ordered
 from realism.report.format import NONE, Scale
 from realism.report.measures import by_measure
+from realism.report.thumbnails import LARGEST
 from realism.report.view import PictureView, PromptView
 
-UNLIKE = ("name", "description", "extends")
+DESCRIPTIVE = ("name", "description", "extends")
 """Keys of a recipe that set nothing."""
 PROMPTS_SHOWN = 12
 
@@ -81,22 +82,23 @@ def build_comparison(view: CompareView, path: Path) -> Path:
         tables=tables(view),
         sheets=sheets[:PROMPTS_SHOWN],
         sheet_count=len(sheets),
-        alerts=[tuple(doubts(run.measures)) for run in view.runs],
+        alerts=[tuple(reliability_warnings(run.measures)) for run in view.runs],
         colours={},
+        side=LARGEST,
     )
 
 
 def labels(view: CompareView) -> list[str]:
-    """What the page calls each run: its folder, without those above it where that is enough to tell it apart."""
+    """What the page calls each run: its folder, without those above it where that is unique."""
     names = [Path(run.folder).name or run.folder for run in view.runs]
     return [name if names.count(name) == 1 else run.folder for name, run in zip(names, view.runs, strict=True)]
 
 
 def settings(view: CompareView) -> list[tuple[str, list[str]]]:
     """The settings that are not the same in all runs: a dotted key, and the value in each run."""
-    told = [dict(_flat({k: v for k, v in run.recipe.items() if k not in UNLIKE})) for run in view.runs]
-    keys = ordered([key for one in told for key in one])
-    lines = [(key, [one.get(key, NONE) for one in told]) for key in keys]
+    flat = [dict(_flat({k: v for k, v in run.recipe.items() if k not in DESCRIPTIVE})) for run in view.runs]
+    keys = ordered([key for one in flat for key in one])
+    lines = [(key, [one.get(key, NONE) for one in flat]) for key in keys]
     return [(key, values) for key, values in lines if len(set(values)) > 1]
 
 
@@ -113,7 +115,7 @@ def _flat(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
             inner = one[verb] if isinstance(one, Mapping) and len(one) == 1 else one if isinstance(one, Mapping) else {}
             yield from _flat(inner, f"{key}.{verb}" + (f" ({seen[verb]})" if seen[verb] > 1 else ""))
     else:
-        yield key, said(value) or ("yes" if isinstance(value, Mapping) else "(nothing)")
+        yield key, in_words(value) or ("yes" if isinstance(value, Mapping) else "(nothing)")
 
 
 def tables(view: CompareView) -> list[MeasureTable]:
@@ -148,9 +150,9 @@ def _bare(row: Measure | None, scale: Scale) -> Cell | None:
 
 def _notes(of_runs: Sequence[Sequence[Measure]], names: Sequence[str]) -> Iterator[tuple[str, str]]:
     """What the details say, once where the runs agree, else by run."""
-    told = {name: dict(notes(rows)) for name, rows in zip(names, of_runs, strict=True) if rows}
-    for key in ordered([key for one in told.values() for key in one]):
-        texts = {name: one[key] for name, one in told.items() if key in one}
+    by_name = {name: dict(notes(rows)) for name, rows in zip(names, of_runs, strict=True) if rows}
+    for key in ordered([key for one in by_name.values() for key in one]):
+        texts = {name: one[key] for name, one in by_name.items() if key in one}
         by_run = "; ".join(f"{text} ({name})" for name, text in texts.items())
         yield key, by_run if len(set(texts.values())) > 1 else next(iter(texts.values()))
 

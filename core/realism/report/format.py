@@ -11,7 +11,7 @@ from realism.data.rows import Measure
 
 NONE = "–"
 THIN = "\u202f"
-MOST_DIGITS = 6
+MAX_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Scale:
             sizes = [factor * abs(row.value) for row in rows if math.isfinite(row.value) and row.value]
             digits = max(0, 2 - math.floor(math.log10(median(sizes)))) if sizes else 0
             digits = min(digits, 1) if percent else digits
-        apart = _digits([factor * (row.difference_high - row.difference_low) / 2 for row in rows], percent)
-        return cls(percent, min(digits, MOST_DIGITS), min(max(digits, apart or 0), MOST_DIGITS))
+        finer = _digits([factor * (row.difference_high - row.difference_low) / 2 for row in rows], percent)
+        return cls(percent, min(digits, MAX_DIGITS), min(max(digits, finer or 0), MAX_DIGITS))
 
     def bare(self, value: float) -> str:
         """The number without its unit: 74, 0.312, −4.1."""
@@ -60,8 +60,8 @@ class Scale:
         """[70, 78], or [+59, +67] of a difference; nothing where no interval is known."""
         if not (math.isfinite(low) and math.isfinite(high)):
             return ""
-        said = self.difference if signed else self.bare
-        return f"[{said(low)}, {said(high)}]"
+        text = self.difference if signed else self.bare
+        return f"[{text(low)}, {text(high)}]"
 
     def difference(self, value: float) -> str:
         """+63 or −0.02: signed, as it is a change; a zero has no sign, whichever side it was rounded from."""
@@ -84,7 +84,7 @@ def number(value: float, digits: int) -> str:
     on for ever."""
     if not math.isfinite(value):
         return NONE if math.isnan(value) else ("∞" if value > 0 else "−∞")
-    hidden = digits >= MOST_DIGITS and abs(value) < 0.5 * 10.0**-MOST_DIGITS
+    hidden = digits >= MAX_DIGITS and abs(value) < 0.5 * 10.0**-MAX_DIGITS
     text = f"{value:.3g}" if (hidden and value) or abs(value) >= 1e7 else f"{value:,.{digits}f}"
     return text.replace("-", "−") if float(text.replace(",", "")) else text.lstrip("-")
 
@@ -93,7 +93,7 @@ def score(value: float) -> str:
     """One picture's score: whole numbers as they are, others to three significant digits."""
     if not math.isfinite(value) or (value == int(value) and abs(value) < 1e7):
         return number(value, 0)
-    return number(value, min(MOST_DIGITS, max(0, 2 - math.floor(math.log10(abs(value))))))
+    return number(value, min(MAX_DIGITS, max(0, 2 - math.floor(math.log10(abs(value))))))
 
 
 def short(number: int) -> str:

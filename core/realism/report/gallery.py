@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from realism.data.rows import Reference
 from realism.report.cells import turns_of
-from realism.report.view import PictureView, PromptView
+from realism.report.thumbnails import LARGEST
+from realism.report.view import PictureView, PromptView, ReportView
 
 CREDITS = ("licence", "license", "author", "source", "url")
 """What is shown of a reference's metadata, in this order, whatever the case of its keys."""
+FEW_PICTURES, LARGE = 64, 448
+"""So many pictures at most are embedded with a longer side of so many pixels, so that a page stays below a few MB."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +50,64 @@ class Sheet:
     arms: tuple[str, ...]
     rows: tuple[tuple[PictureView | None, ...], ...]
     given: tuple[tuple[Given, ...], ...]
+    ranks: Mapping[str, tuple[float | None, float]]
+    """By reward, what prompts are sorted by; see `ranks`."""
 
 
-def sheet(prompt: PromptView, arms: Sequence[str]) -> Sheet:
+def by_change(view: ReportView) -> list[PromptView]:
+    """The prompts, those first whose pictures differ most between arms by the first reward; others in their order."""
+    reward = first_reward(view.prompts)
+
+    def size(prompt: PromptView) -> float:
+        change, _ = ranks(prompt, view).get(reward, (None, 0.0))
+        return -abs(change or 0.0)
+
+    return sorted(view.prompts, key=size)
+
+
+def first_reward(prompts: Sequence[PromptView]) -> str:
+    """The first reward that the pictures have a score of; "" if they have none."""
+    return next((name for prompt in prompts for one in prompt.pictures for name in one.scores), "")
+
+
+def ranks(prompt: PromptView, view: ReportView) -> dict[str, tuple[float | None, float]]:
+    """By reward: the difference to the control of the mean score of the arm that differs most (None if there is none),
+    and the worst score of all; signs are so that more is better."""
+    control = view.control or next(iter(view.arms), "")
+    found: dict[str, dict[str, list[float]]] = {}
+    for picture in prompt.pictures:
+        for name, value in picture.scores.items():
+            if math.isfinite(value):
+                signed = -value if name in view.lower_is_better else value
+                found.setdefault(name, {}).setdefault(picture.arm, []).append(signed)
+    return {name: (_change(by_arm, control), min(map(min, by_arm.values()))) for name, by_arm in found.items()}
+
+
+def _change(by_arm: Mapping[str, Sequence[float]], control: str) -> float | None:
+    means = {arm: sum(values) / len(values) for arm, values in by_arm.items()}
+    others = [mean - means[control] for arm, mean in means.items() if arm != control] if control in means else []
+    return max(others, key=abs) if others else None
+
+
+def side(view: ReportView) -> int:
+    """The longer side of a picture as it is embedded, in pixels: larger where there are few."""
+    count = sum(len(prompt.pictures) for prompt in view.prompts)
+    return LARGE if count <= FEW_PICTURES else LARGEST
+
+
+def sheet(prompt: PromptView, view: ReportView) -> Sheet:
     """The layout of one prompt. Arms without any picture keep their column: that they made none is worth seeing.
 
     References are shown once an arm when all its pictures were given the same, which retrieval by prompt does.
     """
-    columns = tuple(dict.fromkeys([*arms, *(picture.arm for picture in prompt.pictures)]))
+    columns = tuple(dict.fromkeys([*view.arms, *(picture.arm for picture in prompt.pictures)]))
     turns = turns_of((picture.arm, picture.seed) for picture in prompt.pictures)
     at = {(turn, one.seed, one.arm): one for turn, one in zip(turns, prompt.pictures, strict=True)}
     seeds = sorted({(turn, seed) for turn, seed, _ in at})  # a seed that comes twice in an arm gets a row of its own
     rows = tuple(tuple(at.get((*seed, arm)) for arm in columns) for seed in seeds)
+    rows = tuple(sorted(rows, key=lambda row: row.count(None)))  # what can be compared comes first
     given = tuple(_given(arm, prompt.pictures) for arm in columns)
-    return Sheet(prompt, columns, rows, given if any(given) else ())
+    return Sheet(prompt, columns, rows, given if any(given) else (), ranks(prompt, view))
 
 
 def credits(metadata: Mapping[str, Any]) -> list[Credit]:

@@ -16,7 +16,7 @@ ROOM = 25
 """What is left free at each edge, so that no mark is cut."""
 HALF = 11
 """Half the width of a cross or a square."""
-MOST_PANELS = 12
+MAX_PANELS = 12
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ def chart(encoder: str, points: Sequence[Point], palette: Mapping[str, int]) -> 
     places, width, height = _places(points)
     groups = [group for group in dict.fromkeys(point.group for point in points) if group]
     panels = []
-    for group in groups[:MOST_PANELS] or [""]:
+    for group in groups[:MAX_PANELS] or [""]:
         inside = [i for i, point in enumerate(points) if not group or point.group in ("", group)]
         panels.append(Panel(group or ALL, _marks([(points[i].kind, *places[i]) for i in inside], kinds, colours)))
     legend = _marks([(point.kind, 0, 0) for point in points], kinds, colours)
-    return Map(encoder, width, height, legend, tuple(panels), max(0, len(groups) - MOST_PANELS))
+    return Map(encoder, width, height, legend, tuple(panels), max(0, len(groups) - MAX_PANELS))
 
 
 def _places(points: Sequence[Point]) -> tuple[list[tuple[int, int]], int, int]:

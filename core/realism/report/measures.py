@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from realism.data.rows import Measure
-from realism.measuring.doubts import failed_judges, is_chance
+from realism.measuring.descriptions import DESCRIPTION, title_of
+from realism.measuring.reliability import is_chance, unreliable_encoders
 from realism.measuring.selection import SELECTED_FROM
 from realism.report.cells import Cell, Change, cell, change, cleaned, notes, ordered, turns_of
 from realism.report.classes import ClassTable, class_tables, split
@@ -29,10 +30,12 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Table:
-    """One measure: its lines, what else decides its numbers, its plot, and tables of groups that are too many."""
+class MeasureTable:
+    """One measure: what it is, its lines, what else decides its numbers, its plot, and tables of many groups."""
 
     name: str
+    title: str
+    description: str
     better: str
     points: str
     control: str
@@ -48,6 +51,7 @@ class Finding:
     """One sentence of the headline, in pieces."""
 
     measure: str
+    title: str
     group: str
     arm: str
     before: str
@@ -59,31 +63,31 @@ class Finding:
     passed_over: bool
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         """What was measured, as one sentence for a console."""
-        about = f"{self.measure}, {self.group}" if self.group else self.measure
-        apart = f"{self.change.text}{self.points} {self.change.interval}".strip()
+        about = f"{self.title}, {self.group}" if self.group else self.title
+        difference = f"{self.change.text}{self.points} {self.change.interval}".strip()
         verdict = f"{self.change.verdict}, " if self.change.verdict in ("better", "worse") else ""
         return (
             f"{about}: {self.before} -> {f'{self.after} {self.interval}'.strip()} with {self.arm} (n = {self.n}): "
-            f"{apart}, {verdict}{self.change.why}"
+            f"{difference}, {verdict}{self.change.why}"
         )
 
 
 @dataclass(frozen=True)
 class Headline:
     """The most telling differences, of so many comparisons, so many of which exclude zero, and so many of these by
-    judges in doubt."""
+    unreliable encoders."""
 
     findings: tuple[Finding, ...]
     compared: int
     beyond: int
-    doubted: int
+    unreliable: int
 
 
-def tables(view: ReportView) -> list[Table]:
+def tables(view: ReportView) -> list[MeasureTable]:
     """One table per measure, in the order of `view.measures`."""
-    failed = failed_judges(view.measures)
+    failed = unreliable_encoders(view.measures)
     return [_table(rows, view, failed) for rows in by_measure(view.measures).values()]
 
 
@@ -98,29 +102,29 @@ def headline(view: ReportView) -> Headline:
 
     Each measure gives its clearest before any gives its second, and what got worse is never crowded out: if all the
     places went to gains, the last goes to the clearest loss. Where nothing is beyond its interval, that is what is
-    said, of the same number. What judges in doubt say comes after what others say. A biased distance is counted, but
-    not shown where an unbiased one says the same thing; tables of many groups, what is told of samples to learn from,
-    and what is held beside chance, as it tells of no difference between arms, are left to their readers.
+    said, of the same number. What rests on unreliable encoders comes last. A biased distance is counted, but
+    not shown where an unbiased one says the same thing; tables of many groups, measures of training samples, and
+    comparisons to chance, which are no difference between arms, are left out.
     """
     found = sorted(_findings(view), key=_rank)
     beyond = [pair for pair in found if pair[1].change.beyond]
-    doubted = sum(finding.change.verdict == "doubted" for _, finding in beyond)
+    unreliable = sum(finding.change.verdict == "unreliable" for _, finding in beyond)
     showable = [pair for pair in beyond or found if not pair[1].passed_over]
     chosen = _spread(showable)[:TELLING]
     losses = [pair for pair in showable if pair[1].change.verdict == "worse"]
     if losses and not any(finding.change.verdict == "worse" for _, finding in chosen):
         chosen[-1] = losses[0]
     chosen.sort(key=_rank)
-    return Headline(tuple(finding for _, finding in chosen), len(found), len(beyond), doubted)
+    return Headline(tuple(finding for _, finding in chosen), len(found), len(beyond), unreliable)
 
 
 def _rank(pair: tuple[float, Finding]) -> tuple[bool, float]:
-    return pair[1].change.verdict == "doubted", -pair[0]
+    return pair[1].change.verdict == "unreliable", -pair[0]
 
 
 def _findings(view: ReportView) -> Iterator[tuple[float, Finding]]:
     """Every difference to a control that was measured too, with how telling it is."""
-    failed = failed_judges(view.measures)
+    failed = unreliable_encoders(view.measures)
     fair = {_compared(row) for row in view.measures if "extractor" in row.detail and "bias" not in row.detail}
     for every in by_measure(view.measures).values():
         rows, _ = split([row for row in every if SELECTED_FROM not in row.detail and not is_chance(row.control)])
@@ -156,7 +160,7 @@ def by_measure(measures: Sequence[Measure]) -> dict[tuple[str, int], list[Measur
     return found
 
 
-def _table(every: Sequence[Measure], view: ReportView, failed: Collection[str]) -> Table:
+def _table(every: Sequence[Measure], view: ReportView, failed: Collection[str]) -> MeasureTable:
     rows, rest = split(every)
     scale = Scale.of(rows)
     arms = ordered([*view.arms, *(row.arm for row in every)], {row.arm for row in rows})
@@ -173,8 +177,10 @@ def _table(every: Sequence[Measure], view: ReportView, failed: Collection[str]) 
     )
     better = "higher is better" if rows[0].higher_is_better else "lower is better"
     compared = any(one and one.change for line in lines for one in line.cells)
-    return Table(
+    return MeasureTable(
         name=rows[0].name,
+        title=_title(rows[0]),
+        description=str(rows[0].detail.get(DESCRIPTION, "")),
         better=better,
         points=scale.points,
         control=_beside(controls) if compared else "",
@@ -191,6 +197,10 @@ def _beside(controls: Collection[str]) -> str:
     return "chance" if all(map(is_chance, controls)) else f"{', '.join(sorted(controls))}, paired by prompt"
 
 
+def _title(row: Measure) -> str:
+    return title_of(row.name, str(row.detail.get(DESCRIPTION, "")))
+
+
 def _strength(row: Measure) -> float:
     half = (row.difference_high - row.difference_low) / 2
     if not math.isfinite(half):
@@ -201,6 +211,7 @@ def _strength(row: Measure) -> float:
 def _finding(row: Measure, before: Measure, made: Change, scale: Scale, passed_over: bool) -> Finding:
     return Finding(
         measure=row.name,
+        title=_title(row),
         group=row.group,
         arm=row.arm,
         before=f"{scale.value(before.value)} {scale.interval(before.low, before.high)}".strip(),

@@ -1,47 +1,104 @@
 "use strict";
-// Enlarging pictures and filtering prompts; the page is whole without it.
+// Enlarging, sorting and filtering pictures; the page is whole without it.
 document.documentElement.classList.add("js");
+const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+// A picture is enlarged with those of its row, which are the same prompt and seed in other arms.
 const box = document.querySelector("dialog");
-const shots = () => [...document.querySelectorAll(".shot")].filter((shot) => shot.checkVisibility());
+const rowOf = (shot) => {
+  const cell = shot.parentElement;
+  return cell.dataset.row ? all(`[data-row="${cell.dataset.row}"] > .shot`) : [shot];
+};
 let current = null;
 
 function enlarge(shot) {
-  current = shot;
-  const image = shot.querySelector("img").cloneNode();
-  const caption = document.createElement("div");
-  const title = document.createElement("p");
-  title.textContent = shot.dataset.title;
-  caption.append(title, ...[...shot.parentElement.querySelectorAll(".caption")].map((part) => part.cloneNode(true)));
-  box.querySelector("figure").replaceChildren(image, caption);
+  const row = rowOf(shot);
+  current = row[0];
+  box.querySelector(".title").textContent = shot.dataset.title;
+  box.querySelector(".figures").replaceChildren(
+    ...row.map((one) => {
+      const figure = document.createElement("figure");
+      const captions = all(".caption, .answers", one.parentElement).filter((part) => !part.closest(".heat") || one.closest(".heat"));
+      if (one.parentElement.dataset.arm) {
+        const name = document.createElement("p");
+        name.className = "armname";
+        name.textContent = one.parentElement.dataset.arm;
+        figure.append(name);
+      }
+      figure.append(one.querySelector("img").cloneNode(), ...captions.map((part) => part.cloneNode(true)));
+      all("details", figure).forEach((details) => (details.open = true));
+      return figure;
+    }),
+  );
+  box.style.setProperty("--figures", row.length);
+  const stops = places();
+  box.querySelector(".place").textContent = `${stops.indexOf(current) + 1} of ${stops.length}`;
   if (!box.open) box.showModal();
 }
 
-function leaf(step) {
-  const all = shots();
-  enlarge(all[(all.indexOf(current) + step + all.length) % all.length]);
+const places = () => all(".shot").filter((shot) => shot.checkVisibility() && rowOf(shot)[0] === shot);
+
+function go(step) {
+  const stops = places();
+  enlarge(stops[(stops.indexOf(current) + step + stops.length) % stops.length]);
 }
 
-document.addEventListener("click", (event) => {
-  const shot = event.target.closest(".shot");
-  if (shot) enlarge(shot);
-});
 if (box) {
+  document.addEventListener("click", (event) => {
+    const shot = event.target.closest(".shot");
+    if (shot) enlarge(shot);
+  });
   box.addEventListener("click", (event) => {
-    if (!event.target.closest("figure")) box.close();
+    const button = event.target.closest("[data-step]");
+    if (button) go(Number(button.dataset.step));
+    else if (event.target === box) box.close();
   });
   box.addEventListener("close", () => current && current.focus());
   box.addEventListener("keydown", (event) => {
-    if (event.key === "ArrowRight") leaf(1);
-    if (event.key === "ArrowLeft") leaf(-1);
+    if (event.key === "ArrowRight") go(1);
+    if (event.key === "ArrowLeft") go(-1);
   });
 }
 
+all(".copy").forEach((button) =>
+  button.addEventListener("click", async () => {
+    const text = button.parentElement.querySelector("pre");
+    getSelection().selectAllChildren(text);
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Selected: press Ctrl+C";
+    }
+  }),
+);
+
 const filters = document.querySelector(".filters");
 if (filters) {
-  const prompts = [...document.querySelectorAll(".prompt")].map((card) => ({
+  const prompts = all(".prompt").map((card) => ({
     card,
     text: card.querySelector("header").textContent.toLowerCase(),
+    ranks: JSON.parse(card.dataset.ranks),
   }));
+  // Of a prompt: the number by which it comes earlier the greater that is; those without one come last.
+  const keys = {
+    change: ([change]) => change === null ? null : Math.abs(change),
+    gain: ([change]) => change,
+    loss: ([change]) => change === null ? null : -change,
+    worst: ([, worst]) => -worst,
+    best: ([, worst]) => worst,
+  };
+  const sort = () => {
+    if (!filters.elements.order) return;
+    const reward = filters.elements.reward.value;
+    const key = keys[filters.elements.order.value];
+    const rank = ({ ranks }) => {
+      const value = ranks[reward] ? key(ranks[reward]) : null;
+      return value === null ? -Infinity : value;
+    };
+    const sorted = [...prompts].sort((a, b) => (rank(b) > rank(a)) - (rank(b) < rank(a)));
+    sorted[0].card.parentElement.append(...sorted.map(({ card }) => card));
+  };
   const apply = () => {
     const group = filters.querySelector("input[type=radio]:checked");
     const wanted = group && group.value ? group.value : null;
@@ -52,11 +109,15 @@ if (filters) {
       card.hidden = !fits;
       shown += fits;
     }
-    const all = shown === prompts.length;
-    filters.querySelector("output").textContent = all ? "" : `${shown} of ${prompts.length} match`;
+    const whole = shown === prompts.length;
+    filters.querySelector("output").textContent = whole ? "" : `${shown} of ${prompts.length} match`;
     document.querySelector(".nomatch").hidden = shown > 0;
   };
-  filters.addEventListener("input", apply);
+  filters.addEventListener("input", (event) => {
+    if (event.target.matches("select")) sort();
+    else apply();
+  });
   filters.addEventListener("submit", (event) => event.preventDefault());
-  apply(); // a browser that goes back restores what was typed
+  sort(); // a browser that goes back restores what was chosen and typed
+  apply();
 }

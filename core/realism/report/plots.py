@@ -11,10 +11,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from realism.data.rows import Measure
+from realism.report.cells import values_by_seed
 from realism.report.format import Scale, number
 
 HUGE = 1e100
 """Beyond it (infinities and NaN too) nothing is drawn: spans would overflow."""
+SMALL = 1e-4
+"""Below such a step, a scale is written in powers of ten."""
 COLOURS = 6
 """Colours for arms in style.css; the seventh arm has the first again."""
 
@@ -38,7 +41,9 @@ class Strip:
     dot: float | None
     low: float | None
     high: float | None
-    said: str
+    text: str
+    seeds: tuple[float, ...] = ()
+    """The value of each seed."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,10 @@ class Block:
     group: str
     control: float | None
     strips: tuple[Strip, ...]
+
+    def strip(self, arm: str) -> Strip | None:
+        """The strip of an arm."""
+        return next((strip for strip in self.strips if strip.arm == arm), None)
 
 
 @dataclass(frozen=True)
@@ -90,13 +99,14 @@ def plot(
                 across(row.low),
                 across(row.high),
                 f"{arm}: {scale.value(row.value)} {scale.interval(row.low, row.high)}".strip(),
+                tuple(at for value in values_by_seed(row).values() if (at := across(value)) is not None),
             )
             for arm in arms
             if (row := here.get(arm)) is not None
         )
         guide = next((strip.dot for strip in strips if strip.control), None)
         blocks.append(Block(group, guide, strips))
-    return Plot(_labelled(marks), tuple(blocks), "%" if scale.percent else "")
+    return Plot(labelled(marks), tuple(blocks), "%" if scale.percent else "")
 
 
 def ticks(low: float, high: float, bounds: tuple[float, float] | None = None) -> list[float]:
@@ -122,11 +132,16 @@ def _round_step(step: float) -> float:
     return next(power * nice for nice in (1, 2, 2.5, 5, 10) if power * nice >= step * (1 - 1e-9))
 
 
-def _labelled(marks: Sequence[float]) -> tuple[Tick, ...]:
+def labelled(marks: Sequence[float]) -> tuple[Tick, ...]:
+    """Evenly spaced numbers as the lines of a scale from the first to the last."""
     step, last = marks[1] - marks[0], len(marks) - 1
     digits = next((d for d in range(7) if abs(step * 10**d - round(step * 10**d)) < 1e-6), 6)
     anchors = {0: "start", last: "end"}
     return tuple(
-        Tick(round(100 * index / last, 2), number(mark, digits), anchors.get(index, "middle"))
+        Tick(
+            round(100 * index / last, 2),
+            f"{mark:.3g}" if step < SMALL else number(mark, digits),
+            anchors.get(index, "middle"),
+        )
         for index, mark in enumerate(marks)
     )

@@ -14,7 +14,7 @@ from realism.base.images import NOT_THERE, TooLarge, UnreadableImage, read_image
 LARGEST = 256
 TINY = 128
 """Pictures up to this size are kept exact and shown enlarged with crisp pixels."""
-MOST_PIXELS = 50_000_000
+MAX_PIXELS = 50_000_000
 """What is decoded at most for a thumbnail, 150 MB; JPEG, which can be decoded small, stays far below it."""
 HOT = (230, 30, 20)
 """The colour of a heatmap at its highest."""
@@ -32,10 +32,10 @@ class Thumbnail:
 
 
 def thumbnail(path: Path, largest: int = LARGEST) -> Thumbnail:
-    """The picture at `path`, no side above `largest`. A file that is gone or broken is told, never raised: a report
+    """The picture at `path`, no side above `largest`. A file that is gone or broken is noted, never raised: a report
     must still come out when somebody has moved the database."""
     try:
-        image = read_image(path, max(largest, TINY + 1), MOST_PIXELS)
+        image = read_image(path, max(largest, TINY + 1), MAX_PIXELS)
     except TooLarge:
         return Thumbnail(missing="too large to show")
     except UnreadableImage as error:
@@ -48,7 +48,7 @@ def thumbnail(path: Path, largest: int = LARGEST) -> Thumbnail:
 def heated(path: Path, heat: Path, largest: int = LARGEST) -> Thumbnail:
     """The picture at `path` with a heatmap over it: red where that is white, the picture alone where it is black."""
     try:
-        image = read_image(path, max(largest, TINY + 1), MOST_PIXELS)
+        image = read_image(path, max(largest, TINY + 1), MAX_PIXELS)
         mask = read_image(heat).convert("L")
     except UnreadableImage:
         return Thumbnail(missing="not there")

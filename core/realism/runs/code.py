@@ -1,4 +1,4 @@
-"""What stands for the code of a part: its version if it was installed from a release, else its source."""
+"""A hash of the code of a part under development; "" for one installed from a release."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from realism.base.files import digest
 
 @functools.cache
 def code_of(module: str) -> str:
-    """32 hex digits that stand for the source of a module under development and of all such that it imports, directly
+    """32 hex digits that identify the source of a module under development and of all such that it imports, directly
     or not; "" for one of an installed release, which does not change.
 
     Under development is what lies outside of the folders of installed packages (a checkout, an editable install, a
@@ -75,7 +75,13 @@ def _installed_from_elsewhere() -> frozenset[str]:
     return frozenset(file.parts[0].removesuffix(".py") for found in others for file in found.files or ())
 
 
-def _imported(text: str, name: str, is_package: bool) -> Iterator[str]:
+@functools.lru_cache(4096)
+def _imported(text: str, name: str, is_package: bool) -> tuple[str, ...]:
+    """The modules that a source imports, by its text, so that a process parses it once."""
+    return tuple(dict.fromkeys(_imports(text, name, is_package)))
+
+
+def _imports(text: str, name: str, is_package: bool) -> Iterator[str]:
     """The modules that a source imports; some of the names are none. Imports inside of functions count too, but in a
     package's own file, whose functions serve those who ask for them."""
     try:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import filelock
 
-from realism.base.errors import RealismError, printable
+from realism.base.errors import RealismError
+from realism.base.texts import printable
 from realism.base.files import tidy
-from realism.base.plain import is_unicode, readable
+from realism.base.texts import is_unicode, readable
 from realism.runs.progress import View
 
 PATIENCE = 0.2
@@ -78,9 +79,9 @@ def locked(folder: Path, view: View) -> Iterator[None]:
         raise RealismError(
             f"another process is at work in '{folder}'; wait for it, or choose another folder with --out"
         ) from None
-    if strange := tidy(folder):
+    if irregular := tidy(folder):
         lock.release()
-        raise _strange(strange[0], folder)
+        raise _strange(irregular[0], folder)
     log = logging.getLogger("realism")
     handler = LogFile(folder / "log.txt", encoding="utf-8")
     handler.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s"))

@@ -1,4 +1,4 @@
-"""What was said while a step worked, kept in its folder for the report."""
+"""The warnings of a step, recorded in its folder for the report."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from pathlib import Path
 from realism.base.files import WHOLE, regular
 
 NOTES = "notes.jsonl"
-MOST = 1000
-"""Notes that are kept of a step."""
+LIMIT = 1000
+"""Warnings that are recorded of a step."""
 
 
-class _Keeper(logging.Handler):
-    """Writes each warning once, and no more than MOST, whoever says it: steps, parts, plugins."""
+class _NoteFile(logging.Handler):
+    """Writes each warning once, and no more than LIMIT, of steps, parts and plugins alike."""
 
     def __init__(self, file: Path):
         super().__init__(logging.WARNING)
-        self._file, self._said = file, set(notes_of(file.parent))
+        self._file, self._written = file, set(notes_of(file.parent))
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
-        if record.levelno == logging.WARNING and text not in self._said and len(self._said) < MOST:
-            self._said.add(text)
-            with contextlib.suppress(OSError):  # on a full disk, which the step will say
+        if record.levelno == logging.WARNING and text not in self._written and len(self._written) < LIMIT:
+            self._written.add(text)
+            with contextlib.suppress(OSError):  # on a full disk, which the step will report
                 self._write(json.dumps({"text": text}))
 
     def _write(self, line: str) -> None:
@@ -36,18 +36,18 @@ class _Keeper(logging.Handler):
 
 
 @contextmanager
-def noted(folder: Path) -> Iterator[None]:
-    """What is logged as a warning of `realism` until the block ends is kept in the folder."""
-    keeper, log = _Keeper(folder / NOTES), logging.getLogger("realism")
-    log.addHandler(keeper)
+def warnings_recorded(folder: Path) -> Iterator[None]:
+    """What is logged as a warning of `realism` until the block ends is recorded in the folder."""
+    handler, log = _NoteFile(folder / NOTES), logging.getLogger("realism")
+    log.addHandler(handler)
     try:
         yield
     finally:
-        log.removeHandler(keeper)
+        log.removeHandler(handler)
 
 
 def notes_of(folder: Path) -> list[str]:
-    """What was said while the step of this folder worked, each once; lines that cannot be read are left out."""
+    """The warnings recorded in a step's folder, each once; lines that cannot be read are left out."""
     try:
         file = regular(folder / NOTES)
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.stat().st_size < WHOLE else []

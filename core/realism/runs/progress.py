@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from realism.base.errors import printable
+from realism.base.texts import printable
 
 
 class Bar:
@@ -18,7 +18,7 @@ class Bar:
 
     def __init__(self, bars: Progress | None, title: str):
         self._bars, self._title = bars, title
-        self._task = None if bars is None else bars.add_task(title, total=None, rate="")
+        self._task = None if bars is None else bars.add_task(title, total=None, rate="", note="")
         self._since = time.monotonic()
         self.made = 0
         self.seen = 0
@@ -28,6 +28,11 @@ class Bar:
         if self._bars is not None and self._task is not None:
             self._bars.reset(self._task, total=total, completed=0)
             self.seen = 0
+
+    def note(self, text: str) -> None:
+        """Show a few words at the end of the bar, in place of those before."""
+        if self._bars is not None and self._task is not None:
+            self._bars.update(self._task, note=text)
 
     def __call__(self, items: int, kept: bool = False) -> None:
         self.seen += items
@@ -63,6 +68,7 @@ class View:
             TextColumn("{task.fields[rate]:>8}"),
             TimeRemainingColumn(),
             TextColumn("left"),
+            TextColumn("{task.fields[note]}", markup=False),
         )
         with Progress(*columns, console=self.console, transient=True) as bars:
             yield Bar(bars, title)

@@ -1,4 +1,4 @@
-"""Reading what a run has left, without doing any of it: for notebooks, and for people."""
+"""Reading the results of a run, for notebooks and for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from realism.base.errors import RealismError, listed, nearest
 from realism.base.tables import read
 from realism.data.artifacts import KINDS, Artifact
 from realism.data.state import State
-from realism.runs.done import written_by
+from realism.runs.manifest import outputs_of
 from realism.runs.record import read_record
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Rows:
             yield from read(path, artifact.row)
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A data frame of all: a column for each field of the rows, and for what tells the artifacts apart (`arm`)."""
+        """A data frame of all: a column for each field of the rows, and for each field of the artifacts (`arm`)."""
         import pandas
 
         frames = []
@@ -47,10 +47,13 @@ class Rows:
             frames.append(frame)
         return pandas.concat(frames, ignore_index=True)
 
+    def _repr_html_(self) -> str:
+        return str(self.to_pandas().to_html(max_rows=10))
+
 
 class OpenRun:
     """A run that was done, or is under way, in a folder: `run["scores"].to_pandas()`, or one artifact, as in
-    `run[Scores("none", "clip_t")]`. Of several seeds, it shows one."""
+    `run[ScoreTable("none", "clip_t")]`. Of several seeds, it shows one."""
 
     def __init__(self, folder: Path, seed: int | None = None):
         """seed: which one; the first, if None. Raises RealismError for what is not the folder of a run."""
@@ -61,10 +64,10 @@ class OpenRun:
             raise RealismError(f"seed {seed} is none of this run; its seeds: {listed(map(str, self.seeds))}")
         self.seed = self.seeds[0] if seed is None else seed
         self.artifacts = State()
-        """What there is, and where it lies."""
+        """Those of the run, and where they lie."""
         for step in self.steps:
             if step.seed == self.seed:
-                self.artifacts = self.artifacts.after(written_by(folder / step.folder), step.fingerprint)
+                self.artifacts = self.artifacts.after(outputs_of(folder / step.folder), step.fingerprint)
 
     def __getitem__(self, what: str | Artifact) -> Rows:
         """The rows of a kind of artifact ("samples", "scores", "measures", ...), or of one artifact. Raises
@@ -76,6 +79,6 @@ class OpenRun:
         kinds = {artifact.kind for artifact in self.artifacts if artifact.row is not None}
         if what not in kinds:
             known = what in KINDS and KINDS[what].row is None
-            said = f"'{what}' is no table" if known else f"no {what!r} in this run{nearest(what, kinds)}"
-            raise RealismError(f"{said}; there are: {listed(kinds)}")
-        return Rows({artifact: filled.path for artifact, filled in self.artifacts.items() if artifact.kind == what})
+            reason = f"'{what}' is no table" if known else f"no {what!r} in this run{nearest(what, kinds)}"
+            raise RealismError(f"{reason}; available: {listed(kinds)}")
+        return Rows({artifact: location.path for artifact, location in self.artifacts.items() if artifact.kind == what})

@@ -1,4 +1,4 @@
-"""run.json: how a run stands, what it was given on the command line, and the steps it has done."""
+"""run.json: the status of a run, its overrides, and the steps it has done."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 NAME = "run.json"
-Standing = Literal["at work", "done", "stopped", "failed"]
+Status = Literal["at work", "done", "stopped", "failed"]
 """Stopped: by the user. A process that was killed leaves "at work", and holds the folder's lock no longer."""
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What run.json holds."""
+    """The contents of run.json."""
 
     recipe: str
     """The recipe's name."""
     fingerprint: str
-    """32 hex digits that stand for the recipe as it ran."""
+    """32 hex digits that identify the recipe as it ran."""
     seeds: Annotated[tuple[int, ...], MinLen(1)]
     versions: dict[str, str]
     """Of the libraries and plugins that it was made with."""
     steps: tuple[StepRecord, ...] = ()
     """Those that were done, in order."""
-    state: Standing = "done"
+    state: Status = "done"
     step: str = ""
     """The title of the step it is at, or ended in; "" if it is at none."""
     error: str = ""
@@ -50,16 +50,16 @@ class RunRecord:
     ended: datetime | None = None
     """When that process ended; None while it is at work, and if it was killed."""
     seconds: float = 0.0
-    """How long all processes have worked on it, as far as they could tell."""
+    """How long all processes have worked on it, as far as was recorded."""
 
-    def told_error(self) -> str:
+    def error_sentence(self) -> str:
         """The sentence that it failed with, and in which step."""
-        said = self.error
-        return f"step '{self.step}': {said}" if said and self.step and self.step not in said else said
+        error = self.error
+        return f"step '{self.step}': {error}" if error and self.step and self.step not in error else error
 
 
-class Journal:
-    """Keeps run.json while a run is carried out."""
+class RecordWriter:
+    """Writes run.json while a run is carried out."""
 
     def __init__(self, run: RunRecord, folder: Path):
         """run: what does not change while it is carried out."""
@@ -70,11 +70,11 @@ class Journal:
         self._before = before.steps if before else ()
         self._seconds = before.seconds if before else 0.0
 
-    def write(self, state: Standing, steps: Sequence[StepRecord], at: str = "", error: str = "") -> None:
-        """Say how the run stands, and which steps were done. at: the step it is at, or ended in.
+    def write(self, state: Status, steps: Sequence[StepRecord], at: str = "", error: str = "") -> None:
+        """Write the status and the steps that were done. at: the step it is at, or ended in.
 
-        Until it is done, steps of an earlier process that this one has not come to yet are told as well, if those
-        before them are the same: they are there to be looked at."""
+        Until it is done, steps of an earlier process that this one has not come to yet are listed as well, if those
+        before them are the same, as their results can be read."""
         now = datetime.now().astimezone()
         same = [step.fingerprint for step in self._before[: len(steps)]] == [step.fingerprint for step in steps]
         record = replace(
@@ -91,20 +91,20 @@ class Journal:
 
 
 def write_record(record: RunRecord, folder: Path) -> None:
-    """Write it into a run's folder, whole or not at all."""
+    """Write it into a run's folder atomically."""
     times = {"began": _text(record.began), "ended": _text(record.ended)}
     write_json(folder / NAME, asdict(record) | times)
 
 
 def read_record(folder: Path) -> RunRecord:
-    """How a run stands, by its folder. Raises RealismError if that is not the folder of a run, or damaged."""
+    """The record of a run. Raises RealismError if the folder is not that of a run, or its record is damaged."""
     try:
         record = _adapter().validate_python(read_json(folder / NAME))
         if all(_inside(step.folder) for step in record.steps):
             return record
     except OSError:
-        said = f"'{folder}' is not the folder of a run; name the one that 'realism run' printed"
-        raise RealismError(said) from None
+        message = f"'{folder}' is not the folder of a run; name the one that 'realism run' printed"
+        raise RealismError(message) from None
     except ValueError:
         pass
     raise RealismError(f"'{folder / NAME}' is damaged; 'realism run' of the same recipe writes it anew")
@@ -116,8 +116,8 @@ def _inside(place: str) -> bool:
     return not path.is_absolute() and ".." not in path.parts and bool(path.parts) and "\0" not in place
 
 
-def state_of(record: RunRecord, folder: Path) -> str:
-    """In a word, how a run in that folder stands: as it says of itself, or "killed"."""
+def status_of(record: RunRecord, folder: Path) -> str:
+    """The status in a word: as recorded, or "killed" if no process is at work any more."""
     return "killed" if record.state == "at work" and not in_use(folder) else record.state
 
 

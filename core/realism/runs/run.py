@@ -1,4 +1,4 @@
-"""A run: a folder that holds all it did, and goes on where it was stopped."""
+"""A run: a folder with all results, which goes on where it was stopped."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ from realism.parts import Part, Retriever, parts_of
 from realism.parts.embedder import Embedder
 from realism.parts.step import Step, all_reads, all_writes
 from realism.parts.work import StepRecord
-from realism.plugins.faults import faults_told
+from realism.plugins.faults import faults_reported
 from realism.plugins.manager import Plugins
+from realism.recipe.complete import COMPLETE, complete
 from realism.recipe.reader import written
 from realism.recipe.recipe import Recipe
-from realism.runs.begun import Begun, begun_with_other, threads
+from realism.runs.start import StepStart, inputs_changed, threads
 from realism.runs.code import code_of
-from realism.runs.done import DONE, contents_of, lost, note_done, told_by, written_by
+from realism.runs.manifest import DONE, Manifest, write_manifest
 from realism.runs.fingerprint import describe, step_fingerprint
-from realism.runs.kept import write_report
+from realism.runs.stored import write_report
 from realism.runs.lock import locked
-from realism.runs.notes import noted
+from realism.runs.notes import warnings_recorded
 from realism.runs.parts_in_use import parts_in_use
 from realism.runs.plugin_calls import PluginCalls
 from realism.runs.progress import View
-from realism.runs.record import Journal, RunRecord, Standing
+from realism.runs.record import RecordWriter, RunRecord, Status
 from realism.runs.seeds import pooled
 from realism.runs.versions import part_versions, versions_of
 from realism.runs.work import StepWork, skipped_rows, write_skipped
@@ -59,8 +60,10 @@ class Run:
     """The titles of steps to do anew, though they are done."""
     steps: list[StepRecord] = field(default_factory=list)
     error: str = ""
-    _visited: dict[Path, None] = field(default_factory=dict)
-    _held: list[Part] = field(default_factory=list)
+    _manifests: dict[Path, Manifest | None] = field(default_factory=dict)
+    """Of the steps so far, by their folders; None while a step is at work."""
+    _loaded: list[Part] = field(default_factory=list)
+    """The parts that the last step used."""
     _at: str = ""
     _threads: set[int] = field(default_factory=set)
     """With how many threads the steps that are kept were done."""
@@ -97,7 +100,12 @@ class Run:
         return versions_of(self.plugins)
 
     def say(self, text: str) -> None:
+        """Print a line, which goes into the log as well."""
         self.view.say(text)
+        self._log(text.strip())
+
+    def _log(self, text: str) -> None:
+        logging.getLogger("realism").info("%s", text)
 
     def warn(self, text: str) -> None:
         logging.getLogger("realism").warning(text)  # from where the view has it, see `locked`
@@ -123,9 +131,9 @@ class Run:
         return part_versions(self.plugins)
 
     @functools.cached_property
-    def _journal(self) -> Journal:
+    def _writer(self) -> RecordWriter:
         r = self.recipe
-        return Journal(
+        return RecordWriter(
             RunRecord(r.name, self.fingerprint, r.seeds, self.versions(), overrides=r.overrides), self.folder
         )
 
@@ -137,28 +145,31 @@ class Run:
             self.folder = self.folder.absolute()  # whatever a part makes of the working folder
             error: BaseException | None = None
             try:
-                with faults_told(self.plugins.registry, self.folder):
+                with faults_reported(self.plugins.registry, self.folder):
                     self._note("at work")
                     write_text(self.folder / "recipe.yaml", written(self.recipe.data))
-                    self._calls.tell("realism_run_start")
+                    write_text(self.folder / COMPLETE, complete(self.recipe.data, self.plugins.registry))
+                    self._log(f"run of {self.name}, recipe {self.fingerprint[:8]}, process {os.getpid()}")
+                    self._calls.notify("realism_run_start")
                     state = self._steps()
                     self._write_skipped()
                     self._note("done")
+                    self._log("run done")
                     return state
             except BaseException as caught:
                 error = caught
-                said = caught if isinstance(caught, KeyboardInterrupt) else f"stopped: {caught}"
-                logging.getLogger("realism").error(str(said) or "stopped")
+                message = caught if isinstance(caught, KeyboardInterrupt) else f"stopped: {caught}"
+                logging.getLogger("realism").error(str(message) or "stopped")
                 self._stopped(caught)
-                self._calls.tell("realism_error", error=caught)
+                self._calls.notify("realism_error", error=caught)
                 raise
             finally:
-                self._calls.tell("realism_run_end", error=error)
+                self._calls.notify("realism_run_end", error=error)
 
     def _check_fresh(self) -> None:
         titles = [step.title() for step in self.recipe.steps]
-        for strange in (title for title in self.fresh if title not in titles):
-            raise RealismError(f"no step '{strange}' to do anew{nearest(strange, titles)}; steps: {listed(titles)}")
+        for unknown in (title for title in self.fresh if title not in titles):
+            raise RealismError(f"no step '{unknown}' to do anew{nearest(unknown, titles)}; steps: {listed(titles)}")
 
     def _steps(self) -> State:
         """All steps, for each seed; then, once, those that show the run as a whole."""
@@ -194,54 +205,68 @@ class Run:
         fingerprint, folder = self._place(step, state, seed)
         self._at = title = step.title()
         record = partial(StepRecord, title, folder.relative_to(self.folder).as_posix(), fingerprint, seed=seed)
-        if folder in self._visited and step.scope != "run":  # by an earlier seed, or a step that is done twice alike
-            return self._filled(state, record(kept=True))
-        self._visited[folder] = None
-        reads = self._read_by(step, state)
+        if step.scope != "run" and (manifest := self._manifests.get(folder)):  # of another seed, or of an equal step
+            return self._after(state, record(kept=True), manifest)
+        self._manifests[folder] = None
+        reads = self._contents_read(step, state)
         self._refresh(step, folder, reads)
-        kept = (folder / DONE).exists() and step.scope != "run" and self._is_whole(title, folder)
-        kept = kept and not (told_by(folder)["skipped_limit"] > self.skipped_limit and any(skipped_rows(folder)))  # held again
-        if kept:
+        manifest = self._kept(step, folder)
+        kept = manifest is not None
+        if manifest:
             self.view.say(f"  {title:<24} kept")
-            self._threads.add(int(told_by(folder)["threads"]))
+            self._log(f"{title}: kept")
+            self._threads.add(manifest.threads)
         else:
             self._note("at work")
-            self._calls.tell("realism_step_start", step=title, folder=str(folder))
-            begun = Begun(reads, threads())
-            begun.note(folder, title, self._threads, self.warn)
-            made = self._work(step, state, folder, seed)
+            self._calls.notify("realism_step_start", step=title, folder=str(folder))
+            self._log(f"{title}: started")
+            start = StepStart(reads, threads())
+            start.write(folder, title, self._threads, self.warn)
+            outputs = self._work(step, state, folder, seed)
             described = describe(step, self._part_versions)
-            about = {"threads": begun.threads, "skipped_limit": self.skipped_limit, "versions": self.versions()}
-            note_done(folder, fingerprint, made, about | {"step": described})
-        self._calls.tell("realism_step_end", step=title, folder=str(folder), kept=kept)
-        return self._filled(state, record(kept=kept))
+            about = {"threads": start.threads, "skipped_limit": self.skipped_limit, "versions": self.versions()}
+            manifest = write_manifest(folder, fingerprint, outputs, about | {"step": described})
+        self._manifests[folder] = manifest
+        self._calls.notify("realism_step_end", step=title, folder=str(folder), kept=kept)
+        return self._after(state, record(kept=kept), manifest)
 
-    def _read_by(self, step: Step, state: State) -> dict[str, str]:
-        """What stands for the contents of all that a step reads, by its place."""
+    def _contents_read(self, step: Step, state: State) -> dict[str, str]:
+        """A hash of the contents of each input of a step, by its place."""
+        if step.scope == "run":
+            return {}
         steps = self.folder / "steps"
         folders = {a.place: steps / state.path(a).relative_to(steps).parts[0] for a in all_reads(step, state)}
-        return {place: contents_of(folder) for place, folder in folders.items()} if step.scope != "run" else {}
+        manifests = {place: self._manifests.get(folder) for place, folder in folders.items()}
+        return {place: manifest.contents if manifest else "" for place, manifest in manifests.items()}
 
     def _refresh(self, step: Step, folder: Path, reads: Mapping[str, str]) -> None:
         """Remove what an earlier run left of a step that is to be done anew: the user says so, or what it has read is
         no longer what it would read. A step of the run as a whole is done anew each time."""
         if (title := step.title()) in self.fresh or step.scope == "run":
             shutil.rmtree(folder, ignore_errors=True)
-        elif begun_with_other(folder, reads):
+        elif inputs_changed(folder, reads):
             self.warn(f"{title}: what it reads has changed since it was done; it is done anew")
             shutil.rmtree(folder)
 
-    def _is_whole(self, title: str, folder: Path) -> bool:
-        """Whether all that a step has written is there; if not, that is said, and the step fills the gaps."""
-        if gone := lost(folder):
-            self.warn(f"{title}: {', '.join(gone[:3])}{' ...' if len(gone) > 3 else ''} was lost and is made again")
-        return not gone
+    def _kept(self, step: Step, folder: Path) -> Manifest | None:
+        """The manifest of a step that need not be done; None if it is to be done, or some of its outputs are missing,
+        which it makes then, with a warning."""
+        if step.scope == "run" or not (folder / DONE).exists():
+            return None
+        manifest = Manifest(folder)
+        if missing := manifest.missing():
+            names = f"{', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}"
+            self.warn(f"{step.title()}: {names} is missing and is made again")
+            return None
+        # under a stricter limit, its skipped items are counted again
+        stricter = manifest.skipped_limit > self.skipped_limit and any(skipped_rows(folder))
+        return None if stricter else manifest
 
-    def _filled(self, state: State, record: StepRecord) -> State:
-        """The state after a step that is done, which is noted."""
+    def _after(self, state: State, record: StepRecord, manifest: Manifest) -> State:
+        """The state after a step that is done."""
         self.steps.append(record)
         self._at = ""
-        return state.after(written_by(self.folder / record.folder), record.fingerprint)
+        return state.after(manifest.outputs(), record.fingerprint)
 
     def _work(self, step: Step, state: State, folder: Path, seed: int) -> Sequence[Artifact]:
         """Do a step, and return what it has written."""
@@ -249,13 +274,13 @@ class Run:
         depends = step.depends_on(self.recipe.steps)
         encoders = [part for other in depends for part in parts_of(other) if isinstance(part, Retriever)]
         used = list({id(part): part for part in [*parts_of(step), *encoders]}.values())
-        for part in self._held:
+        for part in self._loaded:
             if not any(part is other for other in used):
                 part.release()
-        self._held = used
+        self._loaded = used
         trained = state if step.trained else State()
         with (
-            noted(folder),
+            warnings_recorded(folder),
             parts_in_use(used, trained, self._embedder, self._part_versions, step.title() in self.fresh),
             self.view.step(step.title()) as bar,
         ):
@@ -264,26 +289,28 @@ class Run:
                 step.run(work)
             self._embedder.flush()
             work.note_time()
-        made = all_writes(step, state)
-        for artifact in made:
+        outputs = all_writes(step, state)
+        for artifact in outputs:
             if not (folder / artifact.place).exists():
                 raise RealismError(f"step '{step.title()}' says that it writes {artifact}, but has not")
-        self.view.say(f"  {step.title():<24} {work.told_time()}")
-        return made
+        self.view.say(f"  {step.title():<24} {work.time_spent()}")
+        self._log(f"{step.title()}: done, {work.time_spent()}")
+        return outputs
 
-    def _note(self, state: Standing) -> None:
-        self._journal.write(state, self.steps, self._at, self.error)
+    def _note(self, state: Status) -> None:
+        """Write run.json."""
+        self._writer.write(state, self.steps, self._at, self.error)
 
     def _stopped(self, error: BaseException) -> None:
-        """Write down what has ended the run, and show in its report what is done. What goes wrong with that is logged:
-        the error matters more."""
+        """Record the error that ended the run, and report the steps that are done. Errors of that are logged, as the
+        first one matters more."""
         self.error = "" if isinstance(error, KeyboardInterrupt) else sentence(error)
         try:
             self._note("failed" if self.error else "stopped")
             self._write_skipped()
             if self.error:
                 write_report(self.folder, self.plugins.registry, View(quiet=True))
-                self.view.say(f"report of what is done: {os.path.relpath(self.folder / 'report.html')}")
+                self.say(f"report of what is done: {os.path.relpath(self.folder / 'report.html')}")
         except Exception as another:
             logging.getLogger("realism").info("the report of what is done was not written: %s", sentence(another))
 
@@ -299,4 +326,4 @@ class Run:
                 self.warn(f"{step.title()}: a part changed the working folder to '{now}', which no part may")
 
     def _write_skipped(self) -> None:
-        write_skipped(self._visited, self.folder / "skipped.csv")
+        write_skipped(self._manifests, self.folder / "skipped.csv")

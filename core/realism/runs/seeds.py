@@ -63,7 +63,8 @@ def _of_all(rows: Sequence[Measure], shared: bool) -> Measure:
     seeds = [r.detail["seed"] for r in rows if "seed" in r.detail]
     first = {k: v for k, v in rows[0].detail.items() if k != "seed"}
     measured = sum(not math.isnan(r.value) for r in rows)
-    detail = {**first, "seeds": seeds, "interval": f"95 % of Student's t over {measured} seeds"}
+    values = {str(r.detail["seed"]): r.value for r in rows if "seed" in r.detail and not math.isnan(r.value)}
+    detail = {**first, "seeds": seeds, "by seed": values, "interval": f"95 % of Student's t over {measured} seeds"}
     value, low, high = mean_interval([r.value for r in rows])
     if first.get("unit") == "share":
         low, high = (float(end) for end in np.clip([low, high], 0, 1))

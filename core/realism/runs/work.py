@@ -1,12 +1,14 @@
-"""The folder a step works in: shards that are whole or not there, and what was skipped."""
+"""The folder a step works in: shards, each written atomically, and what was skipped."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
 import io
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -21,7 +23,7 @@ from realism.data.rows import Skipped
 from realism.data.state import State
 from realism.parts import Part
 from realism.parts.embedder import Embedder
-from realism.parts.work import RunInfo, Shard, Table
+from realism.parts.work import RunInfo, Shard, StepRecord, Table
 from realism.runs.progress import Bar
 
 if TYPE_CHECKING:
@@ -50,23 +52,51 @@ class Host(RunInfo, Protocol):
     def screen(
         self, step: str, images: Callable[[], Sequence[Image.Image]], prompts: Sequence[Prompt]
     ) -> list[str | None]:
-        """What plugins say of images just made."""
+        """For each of the images just made a plugin's reason to skip it, or None."""
 
     def report_scores(self, step: str, arm: str, reward: str, given: Mapping[str, float]) -> None:
-        """Tell plugins what a reward has given."""
+        """Pass the values of a reward to plugins."""
 
 
-class NoPlugins:
-    """A host that asks no plugins."""
+class PassiveHost:
+    """A host without plugins that prints nothing, and logs warnings."""
+
+    def say(self, text: str) -> None:
+        """Print nothing."""
+
+    def warn(self, text: str) -> None:
+        """Log a warning."""
+        logging.getLogger("realism").warning(text)
 
     def screen(
         self, step: str, images: Callable[[], Sequence[Image.Image]], prompts: Sequence[Prompt]
     ) -> list[str | None]:
-        """Nothing is said against the images."""
+        """No reason against any image."""
         return [None] * len(prompts)
 
     def report_scores(self, step: str, arm: str, reward: str, given: Mapping[str, float]) -> None:
-        """Nobody is told."""
+        """Do nothing."""
+
+
+@dataclass
+class NoRun(PassiveHost):
+    """Stands for a run that has done nothing, says nothing, and has no plugins."""
+
+    folder: Path
+    steps: list[StepRecord] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    """What was warned of."""
+
+    name = description = fingerprint = error = ""
+    seeds: tuple[int, ...] = (0,)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    skipped_limit = 0.1
+
+    def versions(self) -> dict[str, str]:
+        return {}
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
 
 
 class StepWork:
@@ -133,7 +163,7 @@ class StepWork:
                 if then is not None:
                     rows, skipped = then(number, (rows, skipped))
                 self.embedder.flush()
-                # First what was skipped, so that a shard that is there tells that its skipped rows are, too.
+                # Skipped rows first: where a shard exists, its skipped rows do, too.
                 shard_path(skipped_folder, number).unlink(missing_ok=True)  # of a try that was killed
                 if skipped:
                     write_shard(skipped, Skipped, skipped_folder, number)
@@ -161,6 +191,9 @@ class StepWork:
     def advance(self, items: int, kept: bool = False) -> None:
         self._bar(items, kept)
 
+    def note(self, text: str) -> None:
+        self._bar.note(text)
+
     def say(self, text: str) -> None:
         self._host.say(f"  {text}")
 
@@ -180,7 +213,7 @@ class StepWork:
         timing = {"seconds": seconds, "items": self._items + self._bar.made, "unit": self._unit}
         write_json(self.folder / TIMING, timing)
 
-    def told_time(self) -> str:
+    def time_spent(self) -> str:
         """What this process has made, and in what time."""
         made = f"{self._bar.made:,} {self._unit}, " if self._bar.made else ""
         return f"{made}{time.monotonic() - self._began:.1f} s"
@@ -198,8 +231,8 @@ def read_timing(folder: Path) -> tuple[float, int, str]:
     """How long a step has taken so far (seconds), how many items it has made, and what they are; nothing where the note
     of it is damaged, as it decides nothing."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        told = read_json(folder / TIMING)
-        return float(told["seconds"]), int(told["items"]), str(told["unit"])
+        timing = read_json(folder / TIMING)
+        return float(timing["seconds"]), int(timing["items"]), str(timing["unit"])
     return 0.0, 0, "items"
 
 

@@ -10,7 +10,7 @@ from realism.data.types import Prompt
 from realism.parts import Prompts
 
 KEY = "benchmark"
-"""The key of the prompts' metadata that tells the benchmark."""
+"""The key of the prompts' metadata that names the benchmark."""
 
 
 @dataclass

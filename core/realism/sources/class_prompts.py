@@ -9,8 +9,7 @@ from typing import Annotated
 from annotated_types import Ge, Le
 
 from realism.base.errors import RealismError, nearest
-from realism.base.plain import is_unicode, readable
-from realism.base.texts import class_text
+from realism.base.texts import class_text, is_unicode, readable
 from realism.data.types import Prompt
 from realism.parts import Images, Prompts
 
@@ -39,8 +38,8 @@ class ClassPrompts(Prompts):
         subjects = sorted({record.subject for record in self.images.records()} - {""})
         if not subjects:
             raise RealismError("no image of the source has a subject, so there is nothing to ask for")
-        if strange := [name for name in self.novel if name not in subjects]:
-            raise RealismError(f"novel: no image has the subject '{strange[0]}'{nearest(strange[0], subjects)}")
+        if unknown := [name for name in self.novel if name not in subjects]:
+            raise RealismError(f"novel: no image has the subject '{unknown[0]}'{nearest(unknown[0], subjects)}")
         for subject in subjects:
             if not is_unicode(subject):
                 raise RealismError(f"the subject '{readable(subject)}' is no UTF-8; rename its folder")

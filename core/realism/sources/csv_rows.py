@@ -46,8 +46,8 @@ def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
             row = next(reader)
         except csv.Error as error:
             longest = f"a cell of more than {csv.field_size_limit():,} characters; does a quote never end?"
-            said = longest if "field larger" in str(error) else f"not CSV: {error}"
-            raise RealismError(f"{place}: {said}") from error
+            message = longest if "field larger" in str(error) else f"not CSV: {error}"
+            raise RealismError(f"{place}: {message}") from error
         if row == [END]:
             return
         if row and row[-1].endswith(END):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from realism.base.errors import RealismError
-from realism.base.plain import readable
+from realism.base.texts import readable
 from realism.data.types import Record
 from realism.sources.listed import SUFFIXES, AtPath, ListedImages
 from realism.sources.rows import read_rows
@@ -56,7 +56,7 @@ class ImageFolder(AtPath, ListedImages):
 
 def _images(folder: Path) -> Iterator[Path]:
     """Paths of the images, folder by folder, each folder's own files first, in order of their names. Hidden files and
-    folders are left out; links to folders are not followed. A warning tells of folders that cannot be looked into, and
+    folders are left out; links to folders are not followed. A warning names folders that cannot be read, and
     of links."""
     unread: list[OSError] = []
     links: list[str] = []

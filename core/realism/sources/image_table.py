@@ -38,7 +38,7 @@ class ImageTable(AtPath, ListedImages):
         wanted = {"file": self.file, "subject": self.subject, "caption": self.caption}
         for option, column in wanted.items():
             if column not in available and (option == "file" or column != option):
-                return f"{self.path}: no column '{column}'{nearest(column, available)}; there are: {listed(available)}"
+                return f"{self.path}: no column '{column}'{nearest(column, available)}; available: {listed(available)}"
         return None
 
     def listed(self) -> Iterator[Record]:

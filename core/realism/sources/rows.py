@@ -25,11 +25,11 @@ def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     warning tells. Raises RealismError, naming the place, for a file that is not there, of another kind, or not as its
     name says.
     """
-    told: set[str] = set()
+    warned: set[str] = set()
     for place, row, left_out in _plain_rows(path):
         for column, kind in left_out.items():
-            if column not in told:
-                told.add(column)
+            if column not in warned:
+                warned.add(column)
                 logging.getLogger("realism").warning(
                     "%s: the column '%s' holds %s, which cannot be written as text, and is left out", path, column, kind
                 )
@@ -101,4 +101,4 @@ def _parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         raise RealismError(f"{path}: no such file") from None
     except Exception as error:  # pyarrow raises many kinds, also for values that Python has no room for
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise RealismError(f"{path}: not a Parquet file, or not whole: {reason}") from error
+        raise RealismError(f"{path}: not a Parquet file, or incomplete: {reason}") from error

@@ -81,7 +81,7 @@ class TorchvisionDataset(ListedImages):
     def problem(self) -> str | None:
         layout = LAYOUTS[self.dataset]
         if self.split not in layout.needs:
-            return f"{self.dataset} has no split '{self.split}'; there are: {', '.join(layout.needs)}"
+            return f"{self.dataset} has no split '{self.split}'; available: {', '.join(layout.needs)}"
         if missing := next((path for path in self.inputs() if not path.exists()), None):
             is_names = self.classes and missing == user_path(self.classes)
             return f"no file '{missing}' with the names of classes" if is_names else f"no '{missing}'; {layout.advice}"
@@ -99,7 +99,7 @@ class TorchvisionDataset(ListedImages):
             raise RealismError(f"no image of {self.dataset}, split {self.split}, in '{self.root}'")
 
     def _open(self) -> Any:
-        """torchvision's data set, told to give paths where it would give images."""
+        """torchvision's data set, which gives paths where it would give images."""
         import torchvision
 
         layout = LAYOUTS[self.dataset]

@@ -16,7 +16,7 @@ from realism.base.tars import SUFFIX, Place, members, read_place
 from realism.data.types import Record
 from realism.sources.listed import SUFFIXES, ListedImages
 
-MOST_TEXT = 16 * 2**20
+MAX_TEXT = 16 * 2**20
 """Bytes of the .json and .txt members that are read."""
 
 
@@ -93,10 +93,10 @@ def _metadata(file: BinaryIO, tar: Path, kinds: Mapping[str, str], places: Mappi
     """What the .json and .txt members of one sample say."""
     metadata: dict[str, Any] = {}
     if member := kinds.get(".json"):
-        metadata = parse_json(read_place(file, places[member], MOST_TEXT), f"{tar / member}", mend=True)
+        metadata = parse_json(read_place(file, places[member], MAX_TEXT), f"{tar / member}", mend=True)
         if not isinstance(metadata, dict):
             raise RealismError(f'{tar / member}: expected an object such as {{"subject": "rose"}}')
     if member := kinds.get(".txt"):
         # captions from the web: a byte that is not UTF-8 is no reason to stop
-        metadata["caption"] = read_place(file, places[member], MOST_TEXT).decode(errors="replace").strip()
+        metadata["caption"] = read_place(file, places[member], MAX_TEXT).decode(errors="replace").strip()
     return metadata

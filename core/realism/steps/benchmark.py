@@ -1,4 +1,4 @@
-"""The step `benchmark`: what the generator has learnt, shown on prompts that nothing learns from."""
+"""The step `benchmark`: the trained generator on prompts that nothing is trained on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BEFORE, AFTER = "before", "after"
 @dataclass
 class Benchmark(Composite):
     """Draw the prompts of benchmarks twice on equal noise, with the weights that the last generator came with (arm
-    `before`) and with what it has learnt (arm `after`), score both, and evaluate them, each benchmark a group.
+    `before`) and with its trained weights (arm `after`), score both, and evaluate them, each benchmark a group.
 
     It stands for `prompts`, two of `generate`, `score` and `evaluate`.
     """

@@ -15,7 +15,7 @@ from annotated_types import Ge, Le
 
 from realism.base.errors import damaged
 from realism.base.tables import Row, chunks, count_rows, read_shard, write_shard
-from realism.data.artifacts import Artifact, Prompts, References, Samples
+from realism.data.artifacts import Artifact, PromptTable, References, Samples
 from realism.data.rows import NOT_KNOWN, PromptRow, Reference, Sample, Skipped
 from realism.data.types import Prompt, Request, Unmade, request_seed
 from realism.parts import Generator, checked
@@ -41,7 +41,7 @@ PLAIN = Table(PlainRow, "one_colour")
 
 
 @dataclass(frozen=True)
-class Job:
+class DrawJob:
     """One picture to make: the prompt, which of its pictures, the references found for it and what these are called."""
 
     prompt: PromptRow
@@ -70,7 +70,7 @@ class Generate(Step):
     """The name of the prompts to draw; by default those of the recipe, or of the last step that made some without a
     name."""
     trained: bool = True
-    """Whether the generator draws with what it has learnt in steps before, or with the weights it came with."""
+    """Whether the generator draws with the weights trained in steps before, or with those it came with."""
     shard: Annotated[int, Ge(1), Le(10_000)] = 64
     """How many pictures are written down at a time: a killed run makes at most so many anew."""
 
@@ -103,7 +103,7 @@ class Generate(Step):
 
     def reads(self, available: Artifacts) -> list[Artifact]:
         references = self._references(available)
-        return [Prompts(self.prompts), *([references] if references else [])]
+        return [PromptTable(self.prompts), *([references] if references else [])]
 
     def writes(self, available: Artifacts) -> list[Artifact]:
         return [Samples(self.name)]
@@ -112,18 +112,18 @@ class Generate(Step):
         (work.folder / "images").mkdir(exist_ok=True)
         make = partial(self._make, work.folder, work.root, work.seed)
         shards = chunks(self._jobs(work), self.shard)
-        total = self.per_prompt * count_rows(work.path(Prompts(self.prompts)))
+        total = self.per_prompt * count_rows(work.path(PromptTable(self.prompts)))
         table = work.map(
             Samples(self.name), shards, make, total=total, unit="images", then=partial(screened, work), also=[PLAIN]
         )
         if plain := count_rows(work.folder / PLAIN.place):
-            said = f"{plain:,} pictures of arm '{self.name}' are of one colour throughout"
-            work.run.warn(f"{self.title()}: {said}; there are {count_rows(table):,}")
+            message = f"{plain:,} pictures of arm '{self.name}' are of one colour throughout"
+            work.run.warn(f"{self.title()}: {message}; there are {count_rows(table):,}")
 
-    def _jobs(self, work: Work) -> Iterator[Job]:
+    def _jobs(self, work: Work) -> Iterator[DrawJob]:
         slot = self._references(work.state)
         references = work.shard_paths(slot) if slot else []
-        prompts = work.shard_paths(Prompts(self.prompts))
+        prompts = work.shard_paths(PromptTable(self.prompts))
         if slot and len(references) != len(prompts):
             raise damaged(work.path(slot))
         for number, path in enumerate(prompts):
@@ -133,9 +133,9 @@ class Generate(Step):
             for prompt in read_shard(path, PromptRow):
                 best = tuple(found.get(prompt.id, ())[: self.generator.max_references])
                 for i in range(self.per_prompt):
-                    yield Job(prompt, i, best, slot.name if slot else "")
+                    yield DrawJob(prompt, i, best, slot.name if slot else "")
 
-    def _make(self, folder: Path, root: Path, seed: int, number: int, jobs: list[Job]) -> Shard:
+    def _make(self, folder: Path, root: Path, seed: int, number: int, jobs: list[DrawJob]) -> Shard:
         from realism.base.images import of_one_colour, write_images
 
         skipped: list[Skipped] = []
@@ -155,7 +155,7 @@ class Generate(Step):
         write_shard(plain, PlainRow, folder / PLAIN.place, number)
         return samples, skipped
 
-    def _requests(self, jobs: list[Job], seed: int, skipped: list[Skipped]) -> Iterator[tuple[Job, Request]]:
+    def _requests(self, jobs: list[DrawJob], seed: int, skipped: list[Skipped]) -> Iterator[tuple[DrawJob, Request]]:
         from realism.base.images import UnreadableImage, read_images
 
         paths = list(dict.fromkeys(r.path for job in jobs for r in job.references))
@@ -173,7 +173,7 @@ class Generate(Step):
             prompt = Prompt(**vars(job.prompt))
             yield job, Request(prompt, request_seed(seed, prompt.id, job.number), references)
 
-    def _sample(self, job: Job, request: Request, path: Path, image: Image.Image) -> Sample:
+    def _sample(self, job: DrawJob, request: Request, path: Path, image: Image.Image) -> Sample:
         return Sample(
             id=_name(job),
             prompt_id=job.prompt.id,
@@ -210,7 +210,7 @@ def screened(work: Work, _: int, shard: Shard) -> Shard:
     return [s for s, reason in zip(samples, reasons, strict=True) if reason is None], [*shard[1], *skipped]
 
 
-def _name(job: Job) -> str:
+def _name(job: DrawJob) -> str:
     """A name for the picture's file: readable, and unique within the arm."""
     readable = re.sub(r"[^A-Za-z0-9]+", "-", job.prompt.id).strip("-")[:40]
     unique = hashlib.blake2b(job.prompt.id.encode(), digest_size=8).hexdigest()

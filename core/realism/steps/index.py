@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 
-from realism.base.duplicates import BITS, Alike
+from realism.base.duplicates import BITS, DuplicateLimits
 from realism.base.errors import RealismError
 from realism.base.files import atomic_folder, atomic_write
-from realism.base.plain import readable
 from realism.base.tables import chunks, read_vectors, shard_path, shard_paths, write_shard
+from realism.base.texts import readable
 from realism.data import artifacts
 from realism.data.artifacts import Artifact
 from realism.data.rows import Skipped
@@ -62,25 +62,25 @@ class BuildIndex(Step):
         return []
 
     def writes(self, available: Artifacts) -> list[Artifact]:
-        return [artifacts.Index(self.retriever.part_name)]
+        return [artifacts.ImageIndex(self.retriever.part_name)]
 
     def depends_on(self, steps: Sequence[Step]) -> list[Images]:
         """The collections that the recipe evaluates against, in which leaks are looked for."""
         return [] if self.leaks == "allow" else evaluation_sets(steps)
 
     def run(self, work: Work) -> None:
-        folder = work.folder / artifacts.Index(self.retriever.part_name).place
+        folder = work.folder / artifacts.ImageIndex(self.retriever.part_name).place
         folder.mkdir(parents=True, exist_ok=True)
         foreign = isinstance(self.images, EmbeddedImages)
         memory = work.embedder.memory({"images": describe(self.images, {})}) if foreign else None
-        vectors = memory.kept.take if memory else partial(work.embedder.vectors, self.retriever)
+        vectors = memory.cache.take if memory else partial(work.embedder.vectors, self.retriever)
         encoded = Encoded(self._embed(memory, work), work.embedder, vectors)
         left_out = self._leaks(encoded, work)
         leaked = len(left_out)
         if self.duplicates == "drop":
-            alike = Alike(self.duplicate_cosine, self.duplicate_bits)
-            left_out |= duplicates_of(encoded, self.retriever.index, alike, work.folder / "all", left_out)
-        self._tell(left_out, leaked, encoded, work)
+            limits = DuplicateLimits(self.duplicate_cosine, self.duplicate_bits)
+            left_out |= duplicates_of(encoded, self.retriever.index, limits, work.folder / "all", left_out)
+        self._warn_without_vectors(left_out, leaked, encoded, work)
         made = self._write(encoded, left_out, folder)
         with atomic_folder(folder / "index") as searched:
             self.retriever.index.build((read_vectors(path) for path in made), searched)
@@ -106,8 +106,8 @@ class BuildIndex(Step):
         memory: where vectors that came with the images are kept; None if the retriever makes them."""
         total = sum(1 for _ in checked.records(self.images))
         embed = partial(self._embed_some, memory, work.embedder)
-        kept = memory.kept if memory else work.embedder.kept_vectors(self.retriever)
-        work.embedder.forget_lost(work.folder / "encoded", kept, look=True)
+        cache = memory.cache if memory else work.embedder.vector_cache(self.retriever)
+        work.embedder.drop_uncached(work.folder / "encoded", cache, hashes=True)
         table = work.map(Table(KeyedRow, "encoded"), chunks(self._listed(), SHARD), embed, total=total, unit="images")
         if not shard_paths(table):
             raise RealismError(f"index: '{self.images.part_name}' holds no image")
@@ -118,14 +118,14 @@ class BuildIndex(Step):
     ) -> Shard:
         records = [row_of(record) for record, _ in pairs]
         if memory is None:
-            shard = embedder.embed(self.retriever, records, "index", look=True)
+            shard = embedder.embed(self.retriever, records, "index", hashes=True)
             embedder.flush()
             return shard
         given = unit_rows({record.id: vector for record, vector in pairs})
         unusable = [
             Skipped(readable(r.id), "index", "its vector is zero or not finite") for r in records if r.id not in given
         ]
-        rows, skipped = embedder.keep(memory, given, [r for r in records if r.id in given], "index")
+        rows, skipped = embedder.store(memory, given, [r for r in records if r.id in given], "index")
         embedder.flush()
         if number == 0:
             assert isinstance(self.images, EmbeddedImages)
@@ -152,7 +152,7 @@ class BuildIndex(Step):
             )
         return found
 
-    def _tell(self, left_out: Mapping[int, str], leaked: int, encoded: Encoded, work: Work) -> None:
+    def _warn_without_vectors(self, left_out: Mapping[int, str], leaked: int, encoded: Encoded, work: Work) -> None:
         """Say what is left out, on the console and in the table of what was skipped."""
         if leaked:
             work.warn(

@@ -10,9 +10,9 @@ from typing import Annotated, NamedTuple
 from annotated_types import Ge, Le
 
 from realism.base.files import digest
-from realism.base.plain import readable
 from realism.base.tables import chunks
-from realism.data.artifacts import Artifact, Prompts, Samples
+from realism.base.texts import readable
+from realism.data.artifacts import Artifact, PromptTable, Samples
 from realism.data.rows import PromptRow, RecordRow, Sample, Skipped
 from realism.data.writable import name_problem
 from realism.parts import Images
@@ -23,7 +23,7 @@ from realism.parts.work import Shard, Work
 SHARD = 256
 
 
-class Job(NamedTuple):
+class CopyJob(NamedTuple):
     """A prompt, which of its pictures, and the photograph to take; None if no other photograph shows its subject."""
 
     prompt: PromptRow
@@ -57,36 +57,36 @@ class Photographs(Step):
         return name_error(self.name)
 
     def reads(self, available: Artifacts) -> list[Artifact]:
-        return [Prompts()] if Prompts() in available else []
+        return [PromptTable()] if PromptTable() in available else []
 
     def writes(self, available: Artifacts) -> list[Artifact]:
         return [Samples(self.name)]
 
     def run(self, work: Work) -> None:
-        jobs = self._of_prompts(work) if Prompts() in work.state else self._by_themselves()
+        jobs = self._of_prompts(work) if PromptTable() in work.state else self._by_themselves()
         work.map(Samples(self.name), chunks(jobs, SHARD), partial(_samples, self.name, work.title), unit="images")
 
-    def _of_prompts(self, work: Work) -> Iterator[Job]:
-        wanted = {row.subject for row in work.read(Prompts())}
+    def _of_prompts(self, work: Work) -> Iterator[CopyJob]:
+        wanted = {row.subject for row in work.read(PromptTable())}
         shown: dict[str, list[RecordRow]] = {}
         for record in rows_of(self.images):
             for subject in {record.subject, ""} & wanted:
                 shown.setdefault(subject, []).append(record)
-        for prompt in work.read(Prompts()):
+        for prompt in work.read(PromptTable()):
             available = shown.get(prompt.subject, [])
             first = int(digest(prompt.id), 16)
             for number in range(self.per_prompt):  # no photograph twice
-                yield Job(
+                yield CopyJob(
                     prompt, number, available[(first + number) % len(available)] if number < len(available) else None
                 )
 
-    def _by_themselves(self) -> Iterator[Job]:
+    def _by_themselves(self) -> Iterator[CopyJob]:
         for r in rows_of(self.images):
             text = str(r.metadata.get("caption") or r.subject)
-            yield Job(PromptRow(r.id, text, r.subject, r.metadata), 0, r)
+            yield CopyJob(PromptRow(r.id, text, r.subject, r.metadata), 0, r)
 
 
-def _samples(arm: str, step: str, _: int, jobs: list[Job]) -> Shard:
+def _samples(arm: str, step: str, _: int, jobs: list[CopyJob]) -> Shard:
     samples: list[Sample] = []
     skipped: list[Skipped] = []
     for prompt, number, record in jobs:

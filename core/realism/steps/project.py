@@ -84,7 +84,7 @@ class Project(Step):
                 row = record_of(s)
                 yield samples.arm, replace(row, metadata={"group": group})
         if self.by and self.by not in known:
-            available = f"{nearest(self.by, known)}; there are: {listed(known)}"
+            available = f"{nearest(self.by, known)}; available: {listed(known)}"
             raise RealismError(f"project: no prompt has '{self.by}' in its metadata{available}")
         for references in References.among(work.state):
             found = (r for r in work.read(references) if r.prompt_id in of_prompt)

@@ -44,13 +44,13 @@ class ReadPrompts(Step):
         return []
 
     def writes(self, available: Artifacts) -> list[Artifact]:
-        return [artifacts.Prompts(self.name)]
+        return [artifacts.PromptTable(self.name)]
 
     def run(self, work: Work) -> None:
         found = self.source.prompts()
         require(self.source, None if isinstance(found, Iterable) else f"prompts gave {value_type(found)}, not prompts")
         shards = chunks(_once(found), SHARD)
-        table = work.map(artifacts.Prompts(self.name), shards, _written, unit="prompts")
+        table = work.map(artifacts.PromptTable(self.name), shards, _written, unit="prompts")
         if not any(table.iterdir()):
             raise RealismError(f"prompts: the source '{self.source.part_name}' holds no prompt; give it at least one")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge, Le
 
 from realism.base.tables import read_shard
-from realism.data.artifacts import Artifact, Index, Prompts, References
+from realism.data.artifacts import Artifact, ImageIndex, PromptTable, References
 from realism.data.condition import Condition
 from realism.data.rows import NOT_KNOWN, PromptRow, Reference
 from realism.databases.database import Database
@@ -48,7 +48,7 @@ class Retrieve(Step):
         return references_error(self.name) if self.name else None
 
     def reads(self, available: Artifacts) -> list[Artifact]:
-        return [Prompts(), Index(self.retriever.part_name)]
+        return [PromptTable(), ImageIndex(self.retriever.part_name)]
 
     def writes(self, available: Artifacts) -> list[Artifact]:
         return [References(self._name)]
@@ -56,8 +56,8 @@ class Retrieve(Step):
     def run(self, work: Work) -> None:
         database = Database.of(work.state, self.retriever)
         allowed = database.allowed(self.where) if self.where else None
-        chances = database.shares({prompt.subject for prompt in work.read(Prompts())}, allowed)
-        shards = (read_shard(path, PromptRow) for path in work.shard_paths(Prompts()))
+        chances = database.shares({prompt.subject for prompt in work.read(PromptTable())}, allowed)
+        shards = (read_shard(path, PromptRow) for path in work.shard_paths(PromptTable()))
         work.map(References(self._name), shards, partial(self._find, database, allowed, chances), unit="prompts")
 
     def _find(

@@ -14,7 +14,7 @@ from annotated_types import MinLen
 from realism import parts
 from realism.base.errors import RealismError, remedy
 from realism.base.tables import read_shard, write_shard
-from realism.data.artifacts import Artifact, Maps, Scores
+from realism.data.artifacts import Artifact, Maps, ScoreTable
 from realism.data.rows import Heatmap, Sample, Score, Skipped
 from realism.data.types import Picture, Prompt
 from realism.parts import Reward, checked
@@ -63,7 +63,7 @@ class ScoreSamples(Step):
         return [table for samples in samples_of(available, self.arms) for table in self._tables(samples.arm)]
 
     def _tables(self, arm: str) -> list[Artifact]:
-        scores = [Scores(arm, name) for name in self._names()]
+        scores = [ScoreTable(arm, name) for name in self._names()]
         return [*scores, *(Maps(arm, reward.part_name) for reward in self.rewards if reward.map_names)]
 
     def run(self, work: Work) -> None:
@@ -84,7 +84,7 @@ class ScoreSamples(Step):
             work.report_scores(arm, name, {row.id: row.value for row in rows})
         first, *others = given
         for name in others:
-            work.write(Scores(arm, name), given[name], number)
+            work.write(ScoreTable(arm, name), given[name], number)
         return given[first], shard[1]
 
     def _names(self) -> list[str]:
@@ -103,12 +103,12 @@ class ScoreSamples(Step):
             ]
             of = [s for s, _ in seen]
             # each has a copy, so that one that changes its pictures spoils no other's scores
-            said = _said(reward, [_copy(p) for _, p in seen], arm) if seen else NOTHING
+            result = _score_batch(reward, [_copy(p) for _, p in seen], arm) if seen else NOTHING
             if reward.map_names:
                 maps = Maps(arm, reward.part_name)
-                drawn = write_maps(folder / "heatmaps" / maps.place, root, of, said.maps)
+                drawn = write_maps(folder / "heatmaps" / maps.place, root, of, result.maps)
                 write_shard(drawn, Heatmap, folder / maps.place, number)
-            rows, without = _rows(reward, of, said)
+            rows, without = _rows(reward, of, result)
             scores += rows
             skipped += without
         return scores, skipped
@@ -137,21 +137,21 @@ def _with_references(samples: Sequence[Sample], pictures: Sequence[Picture]) -> 
     ]
 
 
-def _said(reward: Reward, pictures: Sequence[Picture], arm: str) -> parts.Scores:
+def _score_batch(reward: Reward, pictures: Sequence[Picture], arm: str) -> parts.Scores:
     try:
         return checked.score(reward, pictures)
     except BaseException as error:
-        error.add_note(f"of arm '{arm}'")  # which a fault is told with
+        error.add_note(f"of arm '{arm}'")  # which the message of a fault includes
         raise
 
 
-def _rows(reward: Reward, samples: Sequence[Sample], said: parts.Scores) -> tuple[list[Score], list[Skipped]]:
+def _rows(reward: Reward, samples: Sequence[Sample], result: parts.Scores) -> tuple[list[Score], list[Skipped]]:
     """The scores of samples, and what has none. What stands behind them is kept once, with the first of each sample."""
     scores: list[Score] = []
     skipped: list[Skipped] = []
-    details: dict[str, dict[str, Any]] = {s.id: dict(d) for s, d in zip(samples, said.details, strict=False)}
+    details: dict[str, dict[str, Any]] = {s.id: dict(d) for s, d in zip(samples, result.details, strict=False)}
     meanings = reward.meanings()
-    for name, values in by_full_name(reward, said.values).items() if samples else ():
+    for name, values in by_full_name(reward, result.values).items() if samples else ():
         for sample, value in zip(samples, _decimals(values), strict=True):
             if math.isfinite(value):
                 better = meanings[name].higher_is_better

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from realism.base.errors import RealismError
 from realism.base.tables import chunks, count_rows, read, write_shard
-from realism.data.artifacts import Artifact, Exhibits, Maps, Samples, Scores, Selection
+from realism.data.artifacts import Artifact, Exhibits, Maps, Samples, ScoreTable, Selection
 from realism.data.condition import Condition
 from realism.data.rows import Exhibit, PromptSelection, Sample, Score
 from realism.measuring.scores import Scored, rewards_of, scored
@@ -53,7 +53,7 @@ class Judged:
 class Select(Step):
     """Keep samples by their scores, in every arm or in some: those that meet a condition, then each prompt's best.
 
-    What was accepted and what was not is told by `evaluate`, round by round, and shown in the report.
+    What was accepted is measured by `evaluate`, round by round, and shown in the report.
     """
 
     where: Condition | None = None
@@ -82,8 +82,8 @@ class Select(Step):
         samples = samples_of(available, self.arms)
         names = sorted(self.where.names) if self.where else []
         names = [*names, *([self.best] if self.best else [])]
-        needed = [Scores(one.arm, name) for one in samples for name in names]
-        kept = [Scores(one.arm, name) for one in samples for name in rewards_of(available, one.arm)]
+        needed = [ScoreTable(one.arm, name) for one in samples for name in names]
+        kept = [ScoreTable(one.arm, name) for one in samples for name in rewards_of(available, one.arm)]
         maps = [one for samples_of_arm in samples for one in Maps.among(available, samples_of_arm.arm)]
         arms = [self.name or one.arm for one in samples]
         before = [one for arm in arms for one in Selection.among(available, arm)[-1:]]  # it numbers this one
@@ -93,7 +93,7 @@ class Select(Step):
         made: list[Artifact] = []
         for arm in (one.arm for one in samples_of(available, self.arms)):
             name = self.name or arm
-            scores = [Scores(name, reward) for reward in rewards_of(available, arm)]
+            scores = [ScoreTable(name, reward) for reward in rewards_of(available, arm)]
             maps = [Maps(name, one.reward) for one in Maps.among(available, arm)]
             made += [Samples(name), *scores, *maps, *_told(name, available)]
         return made
@@ -107,8 +107,8 @@ class Select(Step):
         selection, examples = _told(name, work.state)
         samples = work.folder / Samples(name).place
         rewards = rewards_of(work.state, arm)
-        write = partial(_write, name, samples, {each: work.folder / Scores(name, each).place for each in rewards})
-        also = [Samples(name), *(Scores(name, each) for each in rewards)]
+        write = partial(_write, name, samples, {each: work.folder / ScoreTable(name, each).place for each in rewards})
+        also = [Samples(name), *(ScoreTable(name, each) for each in rewards)]
         work.map(selection, chunks(self._judged(arm, work), SHARD), write, unit="prompts", also=also)
         if not count_rows(samples):
             raise RealismError(self._none_left(arm, work))
@@ -149,9 +149,9 @@ class Select(Step):
         for _, scores in scored(work.state, arm):
             count += 1
             best |= {reward: max(score, best.get(reward, score), key=_rank) for reward, score in scores.items()}
-        said = ", ".join(f"{reward} {score.value:.3g}" for reward, score in best.items()) or "no score at all"
+        reached = ", ".join(f"{reward} {score.value:.3g}" for reward, score in best.items()) or "no score at all"
         return (
-            f"select: none of {count:,} samples of arm '{arm}' meets 'where' ({self.where}); the best have {said}: "
+            f"select: none of {count:,} samples of arm '{arm}' meets 'where' ({self.where}); the best have {reached}: "
             "loosen it, or draw more prompts or more pictures of each"
         )
 
@@ -174,6 +174,6 @@ def _example(judged: Judged) -> Exhibit:
 
 
 def _told(arm: str, available: Artifacts) -> tuple[Selection, Exhibits]:
-    """What tells of a selection: verdicts and examples. Rounds of one arm are counted."""
+    """The tables of a selection: verdicts and examples. Rounds of one arm are counted."""
     number = 1 + len(Selection.among(available, arm))
     return Selection(arm, number), Exhibits(f"{arm}, selection {number}")

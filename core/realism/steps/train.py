@@ -2,114 +2,135 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-import zipfile
-from collections.abc import Iterable, Sequence, Sized
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import contextlib
+import itertools
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Le
 
 from realism.base.files import atomic_folder
-from realism.data.artifacts import Artifact, Weights
-from realism.parts import Trainer
-from realism.parts.returned import require, value_type
+from realism.data.artifacts import Artifact, Curves, PromptTable, Snapshots, Weights
+from realism.data.types import Prompt, Request, request_seed
+from realism.parts import Generator, Trainer
+from realism.parts.returned import require
 from realism.parts.step import Artifacts, Step
+from realism.parts.trainer import trained_parts
 from realism.parts.work import Work
+from realism.steps.train_trackers import Tracker, trackers_error, tracking
 
 if TYPE_CHECKING:
-    from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+    from lightning import LightningModule
+    from lightning.pytorch.callbacks import Callback
 
-warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")  # Lightning's own call
-warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # a killed fit goes on from it
+
+@dataclass(frozen=True)
+class SnapshotOptions:
+    """Pictures that a generator draws while it is fitted: before the first optimiser step, now and then, and after the
+    last. Noise is that of `generate`, so the last are what `generate` draws of these prompts after the step."""
+
+    every: Annotated[int, Ge(0), Le(10_000_000)] = 0
+    """After how many optimiser steps it draws; 0 draws nothing at all."""
+    prompts: Annotated[int, Ge(1), Le(1000)] = 4
+    """How many of the recipe's prompts it draws: the first so many, one picture each."""
 
 
 @dataclass
 class Train(Step):
-    """Fit a trainer with Lightning; a killed fit goes on from its last checkpoint."""
+    """Fit a trainer with Lightning; a killed fit goes on from its last checkpoint.
+
+    What the fit logs is kept as curves: the loss, the learning rate, the norm of the gradient before it is clipped, and
+    all else that the trainer's module logs.
+    """
 
     trainer: Trainer
     """What learns. Options of the trainer may be written here: {trainer: lora, steps: 2500}."""
+    snapshots: SnapshotOptions = field(default_factory=SnapshotOptions)
+    """Pictures of fixed prompts while a generator is fitted, such as {every: 500}. The fit is the same without."""
+    devices: Annotated[int, Ge(1), Le(64)] = 1
+    """How many GPUs of this machine fit it together, or processes where there is no GPU. Each takes its rows of every
+    batch, so a batch is as large as without, and what is learnt the same to about 1e-5."""
+
+    trackers: list[Tracker] = field(default_factory=list)
+    """Trackers that are given the curves as well, by Lightning: what they write lies below `trackers` in the run's
+    folder. None of them sends anything, unless `--allow WANDB_API_KEY@ORIGIN` lets wandb do so."""
+
+    speed_options = ("devices", "trackers")  # neither decides what is learnt, to rounding
 
     def title(self) -> str:
-        return f"train {self.trainer.trains.part_name}"
+        return f"train {', '.join(self._names)}"
+
+    @property
+    def _names(self) -> list[str]:
+        """What the recipe calls the parts that are trained; curves and snapshots belong to the first."""
+        return [part.part_name for part in trained_parts(self.trainer).values()]
+
+    @property
+    def _generator(self) -> Generator | None:
+        """What draws the snapshots: the first generator that is trained."""
+        return next((part for part in trained_parts(self.trainer).values() if isinstance(part, Generator)), None)
+
+    def _fit(self, available: Artifacts) -> tuple[Curves, Snapshots]:
+        """What tells of the fit."""
+        name = self._names[0]
+        number = 1 + len(Curves.among(available, name))
+        return Curves(name, number), Snapshots(name, number)
+
+    def options_error(self) -> str | None:
+        if self.snapshots.every and self._generator is None:
+            return f"snapshots: '{self._names[0]}' is no generator, so it has nothing to draw; leave 'snapshots' out"
+        return trackers_error(self.trackers)
 
     def conflicts(self, available: Artifacts) -> list[str]:
         return self.trainer.conflicts(available)
 
     def reads(self, available: Artifacts) -> Sequence[Artifact]:
-        return self.trainer.reads(available)
+        return [*self.trainer.reads(available), *([PromptTable()] if self.snapshots.every else [])]
 
     def writes(self, available: Artifacts) -> list[Artifact]:
-        return [Weights(self.trainer.trains.part_name)]
+        curves, snapshots = self._fit(available)
+        return [*map(Weights, self._names), curves, *([snapshots] if self.snapshots.every else [])]
 
     def run(self, work: Work) -> None:
-        import lightning
+        from realism.steps.train_curves import CurveRecorder
+        from realism.steps.train_fit import fit
+        from realism.steps.train_processes import fit_in_processes
 
-        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # it greets; the run has a bar and a log
-        lightning.seed_everything(work.seed, verbose=False)
-        module, data = self.trainer.module(), self.trainer.data(work)
-        require(self.trainer, _fit_error(module, data))
-        last = work.folder / "checkpoints" / "last.ckpt"
-        goes_on = zipfile.is_zipfile(last)
-        if last.exists() and not goes_on:
-            work.warn(f"{work.title}: the checkpoint '{last}' is damaged; the fit begins anew")
-        steps, by_epoch = self.trainer.length(len(data)), self.trainer.checkpoint_every is None
-        require(self.trainer, _length_error(steps, len(data) if by_epoch else 1))
-        fit = lightning.Trainer(
-            max_steps=-1 if by_epoch else steps,  # with both given, a resumed fit would count its epochs wrongly
-            max_epochs=steps // len(data) if by_epoch else -1,
-            devices=1,  # more would start this command again, against the run's own lock
-            callbacks=[_checkpoints(last.parent, self.trainer.checkpoint_every), _shown(work, steps)],
-            default_root_dir=work.folder,
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            **self.trainer.fit_options(),
-        )
-        fit.fit(module, data, ckpt_path=str(last) if goes_on else None, weights_only=True)
-        with atomic_folder(work.folder / Weights(self.trainer.trains.part_name).place) as folder:
-            self.trainer.save(module, folder)
-            require(self.trainer, None if any(folder.iterdir()) else "save wrote nothing")
+        curves, told = CurveRecorder(work.note), self._fit(work.state)[0]
+        callbacks = [curves, *self._drawers(work)]
+        with tracking(self.trackers, work) as loggers:
+            fitted = partial(fit, self.trainer, work, callbacks, loggers=[curves, *loggers])
+            if self.devices == 1:
+                module = fitted(group=contextlib.nullcontext({"devices": 1}))
+            else:
+                module = fit_in_processes(self.trainer, work, self.devices, lambda group: fitted(group=group))
+        work.write(told, curves.rows())
+        with atomic_folder(work.folder / "weights") as folder:
+            self._save(module, folder)
 
+    def _drawers(self, work: Work) -> list[Callback]:
+        from realism.steps.train_snapshots import SnapshotDrawer
 
-def _fit_error(module: Any, data: Any) -> str | None:
-    """One sentence unless Lightning can fit the module on the data."""
-    import lightning
+        if not self.snapshots.every or self._generator is None:
+            return []
+        rows = itertools.islice(work.read(PromptTable()), self.snapshots.prompts)
+        prompts = [Prompt(**vars(row)) for row in rows]
+        requests = [Request(prompt, request_seed(work.seed, prompt.id, 0)) for prompt in prompts]
+        target = self._fit(work.state)[1]
+        return [SnapshotDrawer(self.trainer, self._generator, requests, self.snapshots.every, work, target)]
 
-    if not isinstance(module, lightning.LightningModule):
-        return f"module gave {value_type(module)}, not a LightningModule"
-    if not isinstance(data, Sized) or not isinstance(data, Iterable):
-        return f"data gave {value_type(data)}, not a DataLoader of known length"
-    return None if len(data) else "data gave a DataLoader without a batch"
-
-
-def _length_error(steps: Any, least: int) -> str | None:
-    if not isinstance(steps, int) or isinstance(steps, bool):
-        return f"length gave {value_type(steps)}, not a number of steps"
-    return None if steps >= least else f"length gave {steps}, not {least} steps or more"
-
-
-def _checkpoints(folder: Path, every: int | None) -> ModelCheckpoint:
-    from lightning.pytorch.callbacks import ModelCheckpoint
-
-    when: dict[str, Any] = {"every_n_train_steps": every} if every else {"every_n_epochs": 1}
-    return ModelCheckpoint(dirpath=folder, save_last=True, **when)
-
-
-def _shown(work: Work, steps: int) -> Callback:
-    """Moves the run's own bar with every optimiser step."""
-    from lightning.pytorch.callbacks import LambdaCallback
-
-    seen = [0]
-
-    def start(trainer: Any, module: Any) -> None:
-        work.expect(steps)
-        seen[0] = trainer.global_step
-        work.advance(seen[0], kept=True)
-
-    def step(trainer: Any, *_: Any) -> None:
-        work.advance(trainer.global_step - seen[0])
-        seen[0] = trainer.global_step
-
-    return LambdaCallback(on_train_start=start, on_train_batch_end=step)
+    def _save(self, module: LightningModule, folder: Path) -> None:
+        """Write what was learnt: a folder for each part that was trained, called as the last part of its place."""
+        saved = folder / ".saved"
+        for name in trained_parts(self.trainer):
+            (saved / name).mkdir(parents=True, exist_ok=True)
+        self.trainer.save(module, saved)
+        for name, part in trained_parts(self.trainer).items():
+            wrote = any((saved / name).iterdir())
+            require(self.trainer, None if wrote else f"save wrote nothing{'' if name == '.' else f' for {name}'}")
+            (saved / name).rename(folder / PurePosixPath(Weights(part.part_name).place).name)
+        shutil.rmtree(saved, ignore_errors=True)

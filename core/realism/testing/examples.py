@@ -43,7 +43,7 @@ def example_artifacts(step: Step, root: Path) -> dict[Artifact, Path]:
 
 def _example_of(artifact: Artifact, step: Step, root: Path) -> Path:
     """The folder of one artifact, written below `root`: a shard for each prompt."""
-    if isinstance(artifact, artifacts.Index):
+    if isinstance(artifact, artifacts.ImageIndex):
         return _index(artifact, step, root)
     write = WRITERS.get(type(artifact))
     assert write, f"there is no example of {artifact}: override 'available' of the suite, which gives it to the step"
@@ -54,7 +54,7 @@ def _example_of(artifact: Artifact, step: Step, root: Path) -> Path:
     return folder
 
 
-def _index(artifact: artifacts.Index, step: Step, root: Path) -> Path:
+def _index(artifact: artifacts.ImageIndex, step: Step, root: Path) -> Path:
     """A database of two images for each prompt, indexed with the retriever that the step holds."""
     retriever = next(p for p in parts_of(step) if isinstance(p, Retriever) and p.part_name == artifact.retriever)
     work = work_with(root, {}, "index")
@@ -126,7 +126,7 @@ def _references(key: artifacts.References, root: Path, number: int) -> Iterator[
         yield Reference(prompt.id, rank, name, str(root / path), 0.9 - 0.1 * rank, prompt.subject)
 
 
-def _scores(key: artifacts.Scores, root: Path, number: int) -> Iterator[Row]:
+def _scores(key: artifacts.ScoreTable, root: Path, number: int) -> Iterator[Row]:
     for i in range(EACH):
         yield Score(f"{prompts()[number].id}-{i}", key.reward, 0.1 * number + 0.3 * i)
 
@@ -147,9 +147,9 @@ def _image(root: Path, name: str, seed: int, mode: str = "RGB") -> str:
 
 Write = Callable[[Any, Path, int], Iterator[Row]]
 WRITERS: dict[type[Artifact], Write] = {
-    artifacts.Prompts: _prompts,
+    artifacts.PromptTable: _prompts,
     artifacts.Samples: _samples,
     artifacts.References: _references,
-    artifacts.Scores: _scores,
+    artifacts.ScoreTable: _scores,
     artifacts.Maps: _maps,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from realism.base.features import Rows
+from realism.base.features import FeatureRows
 from realism.parts import Retriever, SetMetric
 from realism.parts.returned import number_error
 from realism.testing.material import unit_rows
@@ -18,7 +18,7 @@ class SetMetricSuite(PartSuite):
         assert isinstance(part.encoder, Retriever), "a metric has the option `encoder: Retriever`"
 
     def test_the_same_sets_give_the_same_number(self, part: SetMetric) -> None:
-        sets = Rows.of(unit_rows(50, 8)), Rows.of(unit_rows(40, 8, seed=1))
+        sets = FeatureRows.of(unit_rows(50, 8)), FeatureRows.of(unit_rows(40, 8, seed=1))
         first, second = part.measure(*sets), part.measure(*sets)
         assert (error := number_error("measure", first)) is None, error
         assert first == second, f"measured twice, it gives {first} and {second}"
@@ -27,10 +27,10 @@ class SetMetricSuite(PartSuite):
         real = unit_rows(100, 8)
         alike, unlike = unit_rows(100, 8, seed=1), unit_rows(100, 8, seed=2)
         unlike[:, 0] = abs(unlike[:, 0]) + 1
-        near, far = (part.measure(Rows.of(rows), Rows.of(real)) for rows in (alike, unlike))
+        near, far = (part.measure(FeatureRows.of(rows), FeatureRows.of(real)) for rows in (alike, unlike))
         better = near > far if part.higher_is_better else near < far
         assert better, f"sets that are alike give {near:.4g}, sets that are not {far:.4g}: is higher_is_better right?"
 
     def test_it_measures_sets_of_the_least_size_it_states(self, part: SetMetric) -> None:
-        value = part.measure(*(Rows.of(unit_rows(part.least, 8, seed)) for seed in (0, 1)))
+        value = part.measure(*(FeatureRows.of(unit_rows(part.least, 8, seed)) for seed in (0, 1)))
         assert math.isfinite(value), f"sets of {part.least} images, the least it states, give {value}"

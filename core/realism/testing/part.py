@@ -21,10 +21,10 @@ class PartSuite:
         assert own.strip() and not generated, f"{type(part).__name__} has no docstring; its first line says what it is"
 
     def test_each_option_is_documented(self, part: Part) -> None:
-        from realism.recipe.options import told_options
+        from realism.recipe.options import documented_options
 
         assert dataclasses.is_dataclass(part), f"{type(part).__name__} is no dataclass, so it cannot have options"
-        silent = [option.name for option in told_options(type(part)) if not option.doc]
+        silent = [option.name for option in documented_options(type(part)) if not option.doc]
         assert not silent, f"these options have neither a comment behind them nor a string below: {', '.join(silent)}"
 
     def test_its_options_fit_together(self, part: Part) -> None:

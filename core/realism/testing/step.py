@@ -3,46 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from realism.base.tables import Row, write_shard
 from realism.data.artifacts import Artifact
 from realism.data.state import State
 from realism.parts import Step, parts_of
 from realism.parts.embedder import Embedder
-from realism.parts.work import StepRecord
 from realism.runs.parts_in_use import parts_in_use
 from realism.runs.progress import Bar
-from realism.runs.work import NoPlugins, StepWork
+from realism.runs.work import NoRun, StepWork
 
 Given = Mapping[Artifact, Path | Sequence[Row]]
 """Artifacts that are there: each where it lies, or the rows of its table."""
-
-
-@dataclass
-class NoRun(NoPlugins):
-    """Stands for a run that has done nothing, says nothing, and has no plugins."""
-
-    folder: Path
-    steps: list[StepRecord] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    """What was warned of."""
-
-    name = description = fingerprint = error = ""
-    seeds: tuple[int, ...] = (0,)
-    data: Mapping[str, Any] = field(default_factory=dict)
-    skipped_limit = 0.1
-
-    def versions(self) -> dict[str, str]:
-        return {}
-
-    def say(self, text: str) -> None:
-        pass
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
 
 
 def work_with(root: Path, available: Given, title: str = "step", seed: int = 0) -> StepWork:

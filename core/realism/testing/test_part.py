@@ -19,7 +19,7 @@ def pytest_generate_tests(metafunc: Any) -> None:
     names = metafunc.config.getoption("part")
     if not names:
         known = listed(entry.name for entry in plugins().registry.entries(*part_families(), "step"))
-        raise pytest.UsageError(f"name a part or a step with --part; there are: {known}")
+        raise pytest.UsageError(f"name a part or a step with --part; available: {known}")
     found: list[Case] = []
     for name in names:
         try:

@@ -26,7 +26,7 @@ Category = Literal["color", "shape", "texture", "spatial", "3d_spatial", "numera
 """Of T2I-CompBench; 3d_spatial and numeracy came with its extension."""
 
 
-class Benchmark(Prompts):
+class BenchmarkPrompts(Prompts):
     """Prompts of a published file, some or all of them."""
 
     @abstractmethod
@@ -51,7 +51,7 @@ class Benchmark(Prompts):
 
 
 @dataclass
-class Tifa(Benchmark):
+class Tifa(BenchmarkPrompts):
     """TIFA v1.0: 4,081 captions from COCO, DrawBench, PartiPrompts and PaintSkills. Source: Hu et al. 2023.
 
     The metadata has `source`, from the id ("coco_301091": coco), and `questions` where there is a file of them; then
@@ -113,7 +113,7 @@ class Tifa(Benchmark):
 
 
 @dataclass
-class Dsg(Benchmark):
+class Dsg(BenchmarkPrompts):
     """DSG-1k: 1,060 prompts of ten sources, each with a graph of yes-or-no questions. Source: Cho et al. 2024.
 
     The metadata has `source` (whoops), `category` (defying) and `questions`, with ids and parents. Where a cell of the
@@ -155,7 +155,7 @@ class Dsg(Benchmark):
 
 
 @dataclass
-class T2iCompBench(Benchmark):
+class T2iCompBench(BenchmarkPrompts):
     """T2I-CompBench and its extension: lists of prompts on attributes, relations, numbers and what is complex, 300 for
     evaluation and 700 for training in most categories. Source: Huang et al. 2023.
 

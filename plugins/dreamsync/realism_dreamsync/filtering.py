@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le
 from realism.base.errors import RealismError
 from realism.base.tables import Row, chunks, count_rows, read
-from realism.data.artifacts import Artifact, Prompts
+from realism.data.artifacts import Artifact, PromptTable
 from realism.data.rows import PromptRow, Skipped
 from realism.data.types import Prompt
 from realism.parts import LanguageModel
@@ -23,7 +23,7 @@ from realism_rewards.questions import questions_of
 from realism_dreamsync.formats import read_verdict
 from realism_dreamsync.instructions import filter_chat
 from realism_dreamsync.retries import Unread, ask
-from realism_dreamsync.summary import questions_shown, tell
+from realism_dreamsync.summary import questions_shown, write_summary
 
 SHARD = 256
 UNREAD = "no verdict"
@@ -31,7 +31,7 @@ UNREAD = "no verdict"
 
 @dataclass(frozen=True)
 class FilterDecision(Row):
-    """What was said of one question of a prompt: why it is left out, "" if it is kept."""
+    """The verdict on one question of a prompt: why it is left out, "" if it is kept."""
 
     prompt_id: str
     question: str
@@ -59,21 +59,21 @@ class FilterQuestions(Step):
         return "filter_questions"
 
     def reads(self, available: Artifacts) -> list[Artifact]:
-        return [Prompts()]
+        return [PromptTable()]
 
     def writes(self, available: Artifacts) -> list[Artifact]:
-        return [Prompts(), questions_shown(available)]
+        return [PromptTable(), questions_shown(available)]
 
     def run(self, work: Work) -> None:
-        prompts = work.path(Prompts())
+        prompts = work.path(PromptTable())
         asked = sum(len(questions_of(_noun(row))) for row in read(prompts, PromptRow))
         if not asked:
             raise RealismError("filter_questions: no prompt has questions; put a step 'write_questions' before")
         shards = chunks(_each_question(prompts), self.shard)
         verdicts = work.map(Table(FilterDecision, "verdicts"), shards, self._judge, total=asked, unit="questions")
         pairs = chunks(_with_verdicts(prompts, verdicts), SHARD)
-        table = work.map(Prompts(), pairs, self._keep, total=count_rows(prompts), unit="prompts")
-        tell(table, work, Counter(row.case for row in read(verdicts, FilterDecision) if row.case))
+        table = work.map(PromptTable(), pairs, self._keep, total=count_rows(prompts), unit="prompts")
+        write_summary(table, work, Counter(row.case for row in read(verdicts, FilterDecision) if row.case))
 
     def _judge(self, _: int, asked: Sequence[tuple[PromptRow, dict[str, Any]]]) -> Shard:
         chats = [filter_chat(prompt.text, question) for prompt, question in asked]

@@ -1,7 +1,7 @@
-"""How a language model's replies are written and read: lines of fields, parted by "|", or numbered.
+"""How a language model's replies are written and read: lines of fields, separated by "|", or numbered.
 
 What stands around them (a greeting, Markdown, numbers before lines) is passed over. Reading raises Malformed, whose
-message is one reason, fit to be told to the model. Questions are dicts in TIFA's names (Hu et al. 2023): question,
+message is one reason, in words for the model. Questions are dicts in TIFA's names (Hu et al. 2023): question,
 choices, answer, element (what of the text is asked for: the paper's answer source) and element_type (answer type); in
 DSG's form (Cho et al. 2024) also id, from 1, and parents, [] for a root.
 """
@@ -24,7 +24,7 @@ ANSWERABLE = "answerable"
 CASES = ("several answers", "ambiguous answer", "answer not valid")
 """Why a question is left out. Source: DreamSync, section 4.1."""
 BLOCKS = ("tuples", "dependencies", "questions")
-MOST_SHOWN = 80
+MAX_SHOWN = 80
 
 _NUMBERED = re.compile(r"\s*\(?(\d+)\s*[.):]\s*(.*)")
 _BULLET = re.compile(r"\s*[-*•]\s+(.*)")
@@ -79,7 +79,7 @@ def read_questions(reply: str) -> list[dict[str, Any]]:
 
 def _question(fields: Sequence[str], line: str) -> dict[str, Any]:
     if len(fields) != 5:
-        raise Malformed(f"5 fields are expected, parted by '|', but {len(fields)} stand in: {_shown(line)}")
+        raise Malformed(f"5 fields are expected, separated by '|', but {len(fields)} stand in: {_shown(line)}")
     element, kind, question, listed, answer = fields
     kind = ALSO.get(kind.lower(), kind.lower())
     if kind not in TYPES:
@@ -88,7 +88,7 @@ def _question(fields: Sequence[str], line: str) -> dict[str, Any]:
         raise Malformed(f"a field is empty in: {_shown(line)}")
     choices = [_bare(c) for c in re.split(";" if ";" in listed else ",", listed.strip("[]"))]
     if len(choices) < 2 or "" in choices or len({c.lower() for c in choices}) < len(choices):
-        raise Malformed(f"two or more different choices are expected, parted by ';', in: {_shown(line)}")
+        raise Malformed(f"two or more different choices are expected, separated by ';', in: {_shown(line)}")
     if {"yes", "no"} & {c.lower() for c in choices} and {c.lower() for c in choices} != {"yes", "no"}:
         raise Malformed(f"beside yes and no there may be no other choice in: {_shown(line)}")
     right = [c for c in choices if c.lower() == answer.lower()]
@@ -113,14 +113,14 @@ def read_graph(reply: str) -> list[dict[str, Any]]:
     for name, block in (("dependencies", above), ("questions", asked)):
         if wrong := sorted(tuples.keys() ^ block.keys()):
             raise Malformed(f"id {wrong[0]} stands in one of the blocks 'tuples' and '{name}', but not in both")
-    parents = {i: _parents(i, said, tuples) for i, said in above.items()}
+    parents = {i: _parents(i, line, tuples) for i, line in above.items()}
     if circle := next((i for i in parents if _above_itself(i, parents)), None):
         raise Malformed(f"id {circle} depends on itself")
     rows = []
-    for i, said in tuples.items():
-        match = _TUPLE.fullmatch(said)
+    for i, line in tuples.items():
+        match = _TUPLE.fullmatch(line)
         if not match or not match[1] or not match[2] or not asked[i]:
-            raise Malformed(f"'type (element)' and a question are expected of id {i}, not {_shown(said)}")
+            raise Malformed(f"'type (element)' and a question are expected of id {i}, not {_shown(line)}")
         rows.append({
             "question": asked[i], "choices": ["yes", "no"], "answer": "yes", "element": match[2].strip(),
             "element_type": match[1].strip(), "id": i, "parents": parents[i],
@@ -148,8 +148,8 @@ def _block(reply: str, name: str) -> dict[int, str]:
     return rows
 
 
-def _parents(i: int, said: str, known: Mapping[int, str]) -> list[int]:
-    words = re.split(r"[,;\s]+", said.strip("[]() "))
+def _parents(i: int, text: str, known: Mapping[int, str]) -> list[int]:
+    words = re.split(r"[,;\s]+", text.strip("[]() "))
     wrong = next((w for w in words if not w.isdecimal() or (int(w) and int(w) not in known)), None)
     if wrong is not None:
         raise Malformed(f"id {i} depends on '{_shown(wrong)}', which is no id")
@@ -167,16 +167,16 @@ def _above_itself(i: int, parents: Mapping[int, list[int]]) -> bool:
 
 
 def write_verdict(case: str = "") -> str:
-    """What is said of a question: one of CASES, or "" if it can be answered."""
+    """The verdict on a question: one of CASES, or "" if it can be answered."""
     return case or ANSWERABLE
 
 
 def read_verdict(reply: str) -> str:
     """One of CASES, or "" if the reply says that the question can be answered."""
-    said = " ".join(re.findall(r"[a-z]+", reply.lower()))
-    found = [v for v in (ANSWERABLE, *CASES) if re.search(rf"\b{v}\b", said)]
-    first = [v for v in found if said.startswith(v)]
-    if "not answerable" in said or len(first or found) != 1:
+    answer = " ".join(re.findall(r"[a-z]+", reply.lower()))
+    found = [v for v in (ANSWERABLE, *CASES) if re.search(rf"\b{v}\b", answer)]
+    first = [v for v in found if answer.startswith(v)]
+    if "not answerable" in answer or len(first or found) != 1:
         raise Malformed(f"exactly one of '{ANSWERABLE}', {', '.join(map(repr, CASES))} is expected")
     verdict = (first or found)[0]
     return "" if verdict == ANSWERABLE else verdict
@@ -200,4 +200,4 @@ def _bare(text: str) -> str:
 
 def _shown(text: str) -> str:
     text = " ".join(text.split())
-    return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + " ..."
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + " ..."

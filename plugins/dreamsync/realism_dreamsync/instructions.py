@@ -63,7 +63,7 @@ class Demonstration:
 
 
 def prompts_chat(examples: Sequence[str], category: str, count: int, words: int, number: int) -> Chat:
-    """Asks for so many prompts of about so many words. number tells chats with the same examples apart."""
+    """Asks for so many prompts of about so many words. number distinguishes chats with the same examples."""
     text = (
         f"Examples:\n{write_prompts(examples)}\n\n"
         f"List {number}: {count} prompts of about {words} words. What matters in them: {category}."

@@ -89,7 +89,7 @@ class WritePrompts(Step):
         return []
 
     def writes(self, available: Artifacts) -> list[Artifact]:
-        return [artifacts.Prompts()]
+        return [artifacts.PromptTable()]
 
     def run(self, work: Work) -> None:
         seeds = list(dict.fromkeys(seed_texts(self.seeds)))
@@ -98,7 +98,7 @@ class WritePrompts(Step):
         lists = work.map(Table(ListRow, "lists"), self._orders(seeds, work), write, unit="lists")
         written = 0
         for number, rows in enumerate(chunks(islice(self._prompts(lists, seeds), self.count), SHARD)):
-            work.write(artifacts.Prompts(), rows, number)
+            work.write(artifacts.PromptTable(), rows, number)
             written += len(rows)
         if not written:
             raise RealismError("write_prompts: every prompt written is like a seed prompt; raise 'alike'")
@@ -138,8 +138,8 @@ class WritePrompts(Step):
             if isinstance(found, Unread):
                 skipped.append(Skipped(f"list {order.number}", self.title(), str(found)))
             else:
-                told: dict[str, Any] = vars(order)
-                rows.append(ListRow(**{**told, "prompts": found[: self.each]}))
+                fields: dict[str, Any] = vars(order)
+                rows.append(ListRow(**{**fields, "prompts": found[: self.each]}))
         return rows, skipped
 
     def _prompts(self, lists: Path, seeds: Sequence[str]) -> Iterator[PromptRow]:

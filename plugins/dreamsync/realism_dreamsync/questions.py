@@ -20,7 +20,7 @@ from realism_dreamsync.demonstrations import demonstrations
 from realism_dreamsync.formats import read_graph, read_questions
 from realism_dreamsync.instructions import Demonstration, Form, questions_chat
 from realism_dreamsync.retries import Unread, ask
-from realism_dreamsync.summary import questions_shown, tell
+from realism_dreamsync.summary import questions_shown, write_summary
 
 
 @dataclass
@@ -51,16 +51,16 @@ class WriteQuestions(Step):
         return "write_questions"
 
     def reads(self, available: Artifacts) -> list[Artifact]:
-        return [artifacts.Prompts()]
+        return [artifacts.PromptTable()]
 
     def writes(self, available: Artifacts) -> list[Artifact]:
-        return [artifacts.Prompts(), questions_shown(available)]
+        return [artifacts.PromptTable(), questions_shown(available)]
 
     def run(self, work: Work) -> None:
-        prompts = artifacts.Prompts()
+        prompts = artifacts.PromptTable()
         write = partial(self._write, demonstrations(self.demonstrations, self.form, self.shown))
         shards, total = chunks(work.read(prompts), self.shard), count_rows(work.path(prompts))
-        tell(work.map(prompts, shards, write, total=total, unit="prompts"), work)
+        write_summary(work.map(prompts, shards, write, total=total, unit="prompts"), work)
 
     def _write(self, shown: Sequence[Demonstration], _: int, prompts: list[PromptRow]) -> Shard:
         read_reply = read_questions if self.form == "tifa" else read_graph

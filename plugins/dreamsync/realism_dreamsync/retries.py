@@ -12,7 +12,7 @@ from realism_dreamsync.formats import Malformed
 from realism_dreamsync.instructions import again
 
 T = TypeVar("T")
-MOST_KEPT = 300
+MAX_KEPT = 300
 """Characters of a reply that are kept."""
 
 
@@ -24,13 +24,13 @@ class Unread:
     reply: str
 
     def __str__(self) -> str:
-        cut = self.reply[:MOST_KEPT] + "..." * (len(self.reply) > MOST_KEPT)
+        cut = self.reply[:MAX_KEPT] + "..." * (len(self.reply) > MAX_KEPT)
         return f"the reply cannot be read: {self.reason}; it was: {cut!r}"
 
 
 def ask(writer: LanguageModel, chats: Sequence[Chat], read: Callable[[str], T], attempts: int) -> list[T | Unread]:
-    """What `read` makes of the reply to each chat. Where it raises Malformed, the model is told why and asked again, at
-    most so many times in all."""
+    """The result of `read` on the reply to each chat. Where it raises Malformed, the model gets the reason and is
+    called again, at most so many times in all."""
     results: dict[int, T | Unread] = {}
     waiting = dict(enumerate(chats))
     for attempt in range(1, attempts + 1):

@@ -1,4 +1,4 @@
-"""What a step tells of the prompts with questions that it made: files beside its table, and a section in the report."""
+"""A summary of the prompts with questions that a step made: files beside its table, and a section in the report."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def questions_shown(available: Artifacts) -> Exhibits:
     return Exhibits("questions" + (f" {number}" if number > 1 else ""))
 
 
-def tell(table: Path, work: Work, left_out: Mapping[str, int] | None = None) -> None:
+def write_summary(table: Path, work: Work, left_out: Mapping[str, int] | None = None) -> None:
     """Write the questions as published ones are, and `statistics.json`; say the statistics; show examples.
 
     left_out: how many questions were left out, by case.
@@ -34,11 +34,11 @@ def tell(table: Path, work: Work, left_out: Mapping[str, int] | None = None) -> 
     counts = statistics((row.text, row.metadata["questions"]) for row in read(table, PromptRow))
     removed = {} if left_out is None else {"left_out": dict(left_out)}
     write_json(work.folder / "statistics.json", {**counts.as_json(), **removed})
-    said = str(counts)
+    text = str(counts)
     if left_out is not None:
-        said += f" Left out: {', '.join(f'{case} {n:,}' for case, n in left_out.items()) or 'none'}."
-    work.say(said)
-    work.write(questions_shown(work.state), [Exhibit("All", said), *_examples(table)])
+        text += f" Left out: {', '.join(f'{case} {n:,}' for case, n in left_out.items()) or 'none'}."
+    work.say(text)
+    work.write(questions_shown(work.state), [Exhibit("All", text), *_examples(table)])
 
 
 def _examples(table: Path) -> Iterator[Exhibit]:

@@ -82,7 +82,7 @@ def test_what_chat_models_put_around_lists_graphs_and_verdicts_is_passed_over():
     [
         (read_prompts, "I cannot help with that.", "no numbered list"),
         (read_questions, "What is in the field?", "no line of the form: element | type"),
-        (read_questions, "flowers | object | what is it?", "5 fields are expected, parted by '|', but 3 stand in"),
+        (read_questions, "flowers | object | what is it?", "5 fields are expected, separated by '|', but 3 stand in"),
         (read_questions, "flowers | thing | what is it? | a; b | a", "'thing' is no type; types are object, human"),
         (read_questions, "flowers | object | what is it? | a; b | c", "the answer is none of the choices"),
         (read_questions, "flowers | object | what is it? | a | a", "two or more different choices"),

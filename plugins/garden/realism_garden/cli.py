@@ -27,7 +27,7 @@ def build(
     """Train miniatures from a seed and write their folders, each with a card."""
     unknown = [n for n in names or () if n not in MINIATURES]
     if unknown:
-        typer.echo(f"realism: no miniature '{unknown[0]}'; there are: {', '.join(MINIATURES)}", err=True)
+        typer.echo(f"realism: no miniature '{unknown[0]}'; available: {', '.join(MINIATURES)}", err=True)
         raise typer.Exit(2)
     if (steps is not None and steps < 1) or (minutes is not None and minutes <= 0):
         typer.echo("realism: --steps and --minutes should be above 0", err=True)

@@ -1,4 +1,4 @@
-"""The reader: a small network, trained only on renders, that tells what a picture of the garden shows."""
+"""The reader: a small network, trained only on renders, that reads what a picture of the garden shows."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Rewards of the garden: a reader, trained only on renders, says what a picture shows; the prompt says what it should.
 
-For evaluation. As a training reward it can be fooled, like any network; the judge then tells.
+For evaluation. As a training reward it can be fooled, like any network; the judge then shows it.
 """
 
 from __future__ import annotations
@@ -55,8 +55,10 @@ class ReaderReward(Reward):
         import torch
 
         seen = _reader(str(find_model(self.model))).seen([picture.image for picture in pictures]) if pictures else []
-        told = [self.judge(those, picture.prompt) for those, picture in zip(seen, pictures, strict=True)]
-        return Scores(torch.tensor([value for value, _ in told], dtype=torch.float32), [detail for _, detail in told])
+        results = [self.judge(those, picture.prompt) for those, picture in zip(seen, pictures, strict=True)]
+        return Scores(
+            torch.tensor([value for value, _ in results], dtype=torch.float32), [detail for _, detail in results]
+        )
 
     @abstractmethod
     def judge(self, seen: Mapping[str, Any], prompt: Prompt) -> tuple[float, dict[str, Any]]:
@@ -116,7 +118,7 @@ class GardenAll(ReaderReward):
 @dataclass
 class GardenBeauty(DifferentiableReward):
     """The criterion of `realism_garden.beauty.beauty`, 0 to 1, of the picture at 64 × 64; for evaluation, as the model
-    garden/aesthetic is what learnt to tell it."""
+    garden/aesthetic is trained to predict it."""
 
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
@@ -138,7 +140,7 @@ class GardenBeauty(DifferentiableReward):
 
 
 def _compared(seen: Mapping[str, Any], prompt: Prompt) -> list[dict[str, Any]]:
-    """Each fact stated by the prompt's text against what the reader saw; the reader does not tell sides."""
+    """Each fact stated by the prompt's text against what the reader saw; the reader does not distinguish sides."""
     from .questions import stated
 
     facts = {k: v for k, v in stated(prompt.text).items() if k in seen}

@@ -68,13 +68,13 @@ def test_aesthetic_tells_the_beauty_of_renders_that_it_never_saw():
 
 
 def test_questions_of_a_picture_asked_together_are_learnt_as_if_asked_one_by_one():
-    from realism_garden.build.vqa import Pool, loss_of, new_model
+    from realism_garden.build.vqa import QuestionPool, loss_of, new_model
     from realism_garden.build.words import question_processor
 
     torch.manual_seed(0)
     processor = question_processor(0)
     model, words = new_model(processor).eval(), processor.tokenizer
-    x, questions = Pool("together", 2, 0, named=1.0).batch(2, 4)
+    x, questions = QuestionPool("together", 2, 0, named=1.0).batch(2, 4)
     together = float(loss_of(model, words, x, questions).detach())
     total, n = 0.0, 0
     for i, those in enumerate(questions):

@@ -96,7 +96,7 @@ def test_dreamsync_learns_from_its_own_judged_pictures_round_by_round(tmp_path):
     done = run("garden/dreamsync", tmp_path / "run", *FEW["garden/dreamsync"])
     measures = pd.read_parquet(next(done.folder.glob("steps/evaluate-*")) / "measures")
     assert {"faithful", "absolute", "aesthetic", "facts", "beauty", "diversity"} <= set(measures.name)
-    told = measures[measures.name == "accepted samples"]
+    told = measures[measures.name == "acceptance rate"]
     assert list(told.arm) == ["samples, round 1", "samples, round 2"] and (told.n == 3).all()
     assert "Samples, selection 2" in (done.folder / "report.html").read_text()
 

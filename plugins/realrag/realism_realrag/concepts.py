@@ -12,7 +12,7 @@ from typing import Annotated
 from annotated_types import Ge, Le
 from realism.base.images import UnreadableImage, read_images
 from realism.base.tables import chunks, read_shard
-from realism.data.artifacts import Artifact, Index, Prompts, References
+from realism.data.artifacts import Artifact, ImageIndex, PromptTable, References
 from realism.data.rows import NOT_KNOWN, PromptRow, Reference, Skipped
 from realism.databases.database import Database
 from realism.parts import Chat, LanguageModel, Retriever, checked
@@ -20,7 +20,7 @@ from realism.parts.step import Artifacts, Step, first_arm, references_error
 from realism.parts.work import Shard, Work
 
 AT_ONCE = 16
-"""Pictures held in memory."""
+"""Pictures in memory at a time."""
 MAX_SIDE = 1024
 """Larger pictures are shrunk to this many pixels as they are read."""
 MATCHES = "Does this picture show everything that the text asks for? Text: {text}\nAnswer with yes or no."
@@ -59,7 +59,7 @@ class Concepts(Step):
         return references_error(self.name)
 
     def reads(self, available: Artifacts) -> list[Artifact]:
-        return [Prompts(), first_arm(available, self.arm), Index(self.retriever.part_name)]
+        return [PromptTable(), first_arm(available, self.arm), ImageIndex(self.retriever.part_name)]
 
     def writes(self, available: Artifacts) -> list[Artifact]:
         return [References(self.name)]
@@ -69,9 +69,9 @@ class Concepts(Step):
         for sample in work.read(first_arm(work.state, self.arm)):
             drawn.setdefault(sample.prompt_id, sample.image)
         database = Database.of(work.state, self.retriever)
-        chances = database.shares({prompt.subject for prompt in work.read(Prompts())})
+        chances = database.shares({prompt.subject for prompt in work.read(PromptTable())})
         find = partial(self._find, database, chances, drawn, work.root)
-        shards = (read_shard(path, PromptRow) for path in work.shard_paths(Prompts()))
+        shards = (read_shard(path, PromptRow) for path in work.shard_paths(PromptTable()))
         work.map(References(self.name), shards, find, unit="prompts")
 
     def _find(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 from realism.base.tables import read, read_shard
-from realism.data.artifacts import Artifact, References, Scores
+from realism.data.artifacts import Artifact, References, ScoreTable
 from realism.data.condition import Condition
 from realism.data.rows import Reference
 from realism.measuring.scores import scored
@@ -50,7 +50,7 @@ class Gate(Step):
 
     def reads(self, available: Artifacts) -> list[Artifact]:
         samples = first_arm(available, self.arm)
-        scores = [Scores(samples.arm, name) for name in sorted(self.where.names)] if self.where else []
+        scores = [ScoreTable(samples.arm, name) for name in sorted(self.where.names)] if self.where else []
         return [self._references(available), *([samples, *scores] if self.where else [])]
 
     def writes(self, available: Artifacts) -> list[Artifact]:

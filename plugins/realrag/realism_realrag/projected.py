@@ -46,7 +46,7 @@ class Projected(Projection, Tunable):
 
     @property
     def trained(self) -> str:
-        """32 hex digits that stand for what was learnt so far, "" for nothing."""
+        """32 hex digits that identify what was learned so far, "" for nothing."""
         return fingerprint_path(self._trained) if self._trained else ""
 
     def project(self, rows: np.ndarray) -> np.ndarray:
@@ -59,7 +59,7 @@ class Projected(Projection, Tunable):
             return self._mlp(torch.from_numpy(rows)).numpy()
 
     def mlp(self) -> Any:
-        """A new MLP for this encoder, with what was learnt so far."""
+        """A new MLP for this encoder, with what was learned so far."""
         import torch
         from realism.base.loading import read_tensors
 
@@ -79,7 +79,7 @@ def projection(d: int, width: int) -> torch.nn.Module:
     """The MLP, (n, d) -> (n, d) float32 with rows of length 1; the identity (on such rows) before training."""
     from torch import nn
 
-    class Projection(nn.Module):
+    class ProjectionHead(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.inner = nn.Linear(d, width)
@@ -90,4 +90,4 @@ def projection(d: int, width: int) -> torch.nn.Module:
         def forward(self, rows: torch.Tensor) -> torch.Tensor:
             return nn.functional.normalize(rows + self.outer(nn.functional.gelu(self.inner(rows))), dim=-1)
 
-    return Projection()
+    return ProjectionHead()

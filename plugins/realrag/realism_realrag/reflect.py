@@ -63,7 +63,7 @@ class Reflect(Step):
         return template_error(self.text)
 
     def reads(self, available: Artifacts) -> list[Artifact]:
-        return [artifacts.Index(self.retriever.part_name)]
+        return [artifacts.ImageIndex(self.retriever.part_name)]
 
     def writes(self, available: Artifacts) -> list[Artifact]:
         return [self._negatives, self._exhibits]

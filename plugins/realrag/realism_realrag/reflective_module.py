@@ -9,6 +9,7 @@ import lightning
 import numpy as np
 import torch
 from realism.base.errors import RealismError
+from realism.parts.shares import gathered, share
 from torch.utils.data import Dataset, Sampler
 
 from .losses import Form, reflective_loss
@@ -27,14 +28,18 @@ class ReflectiveModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         query, images, negatives = batch
-        projected = None if negatives is None else self.mlp(negatives)
-        loss = reflective_loss(query, self.mlp(images), projected, temperature=self.temperature, form=self.form)
+        projected = None if negatives is None else self._projected(negatives)
+        loss = reflective_loss(query, self._projected(images), projected, temperature=self.temperature, form=self.form)
         if not torch.isfinite(loss):
             raise RealismError(
                 f"the loss is {loss.item()} at step {self.global_step}: form '{self.form}' with temperature "
                 f"{self.temperature:g} is not defined here; take form 'infonce' or a lower learning_rate"
             )
         return loss
+
+    def _projected(self, rows: torch.Tensor) -> torch.Tensor:
+        """The MLP of all rows of a batch, of which each process does its share: the loss is one over all of them."""
+        return gathered(self.mlp(rows[share(len(rows))]), len(rows))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(self.mlp.parameters(), lr=self.rate, weight_decay=self.weight_decay)
@@ -71,7 +76,7 @@ class DistinctTexts(Sampler[list[int]]):
     The images of a text are spread evenly over the epoch, so that every batch is a fair sample of the texts. There are
     as many batches as the text with the most images needs, or n / batch if that is more; batch is their size where
     that decides, give or take a few. The order depends on torch's seed when this is made, on what was
-    learnt before (hex digits) and on the epoch, which Lightning sets: a fit that was killed goes on with the same
+    learned before (hex digits) and on the epoch, which Lightning sets: a fit that was killed goes on with the same
     batches, and one that goes on from an earlier fit has others.
     """
 

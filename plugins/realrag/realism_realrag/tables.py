@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from realism.base.tables import Row
-from realism.data.artifacts import Artifact, Index
+from realism.data.artifacts import Artifact, ImageIndex
 
 
 @dataclass(frozen=True)
@@ -47,4 +47,4 @@ class Negatives(Artifact):
     retriever: str
 
     def derives_from(self) -> tuple[Artifact, ...]:
-        return (Index(self.retriever),)
+        return (ImageIndex(self.retriever),)

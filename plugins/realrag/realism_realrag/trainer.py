@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le
 from realism.base.errors import RealismError
-from realism.data.artifacts import Artifact, Index
+from realism.data.artifacts import Artifact, ImageIndex
 from realism.databases.database import Database
 from realism.parts import Trainer
 from realism.parts.step import Artifacts
@@ -72,7 +72,7 @@ class Reflective(Trainer):
 
     def reads(self, available: Artifacts) -> list[Artifact]:
         mined = [Negatives(self._encoder)] if self.negatives == "reflective" else []
-        return [Index(self._encoder), *mined]
+        return [ImageIndex(self._encoder), *mined]
 
     def module(self) -> lightning.LightningModule:
         from .reflective_module import ReflectiveModule

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Vectors:
-    """Rows of img_emb/*.npy by number, none of them held in memory."""
+    """Rows of img_emb/*.npy by number, none of them kept in memory."""
 
     def __init__(self, folder: Path):
         import numpy as np

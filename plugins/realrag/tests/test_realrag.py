@@ -119,7 +119,7 @@ def test_one_recipe_compares_no_retrieval_zero_shot_and_trained(run, write_recip
     blue = measures[measures.group == "True"].set_index(["name", "arm"]).value
     assert blue["colour", "none"] == 0.0
     assert blue["colour", "real"] == 1.0
-    assert blue["right subject retrieved", "real"] == 1.0
+    assert blue["retrieval precision@1", "real"] == 1.0
 
 
 def test_training_moves_images_away_from_their_negatives(run, write_recipe):

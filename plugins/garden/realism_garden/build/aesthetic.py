@@ -3,12 +3,10 @@
 The criterion is realism_garden.beauty; the model learns to tell its values from renders and from renders passed through
 the garden's own autoencoder. The picture side starts from the clip miniature's; the text side is a stump, because
 open_clip knows no model without one. Left out: human ratings, dropout between the layers.
-Run alone: python -m realism_garden.build.aesthetic OUT --minutes 4
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 from itertools import pairwise
@@ -100,7 +98,7 @@ def ranked_sheet(folder: Path, seed: int, flux: Path = FLUX, columns: int = 12) 
 
 
 def build(
-    out: Path, seed: int = 0, minutes: float = 4, steps: int | None = None, renders: int = RENDERS, worn: int = WORN,
+    out: Path, seed: int, minutes: float, steps: int | None = None, renders: int = RENDERS, worn: int = WORN,
     report: Report = None, n: int = 600, drawn: int = 24, clip: Path = CLIP, flux: Path = FLUX,
 ) -> dict:  # fmt: skip
     """Trains and saves encoder and head; returns figures on n held-out renders and on 8 drawn pictures a prompt."""
@@ -151,13 +149,3 @@ def build(
         "held-out renders": told[0], "pictures drawn by garden/flux": told[1],
         "training": {"steps": clock.step, "seconds": round(clock.seconds())},
     }  # fmt: skip
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, default=4)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    print(build(args.out, args.seed, args.minutes, args.steps))

@@ -1,12 +1,11 @@
 """The small AutoencoderKL of the flux miniature: 64 × 64 pictures to latents [4, 16, 16] and back.
 
 Left out on purpose: no discriminator and no perceptual network (pictures this flat need neither), and next to no KL
-(at 1e-5 the pictures blur below 20 dB). Run alone: python -m realism_garden.build.autoencoder OUT --minutes 12
+(at 1e-5 the pictures blur below 20 dB).
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import random
 from collections.abc import Callable, Iterator
@@ -84,7 +83,7 @@ def fit(model: AutoencoderKL, batch: Callable[[], torch.Tensor], clock: Clock, r
         yield average.model
 
 
-def build(out: Path, seed: int = 0, minutes: float = 12, steps: int | None = None, report: Report = None) -> dict:
+def build(out: Path, seed: int, minutes: float, steps: int | None = None, report: Report = None) -> dict:
     """Trains and saves the autoencoder; returns its figures."""
     rng = begin(seed)
     clock, saved = Clock(minutes, steps, report), 0.0
@@ -99,13 +98,3 @@ def build(out: Path, seed: int = 0, minutes: float = 12, steps: int | None = Non
     if not math.isfinite(reached):
         raise RuntimeError("the autoencoder's error is not finite")
     return {"psnr_db": round(reached, 2), "psnr_n": 256, "steps": clock.step, "seconds": round(clock.seconds())}
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, default=12)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    print(build(args.out, args.seed, args.minutes, args.steps))

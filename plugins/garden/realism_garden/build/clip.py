@@ -2,12 +2,10 @@
 
 Loads with open_clip.create_model_and_transforms("local-dir:FOLDER") and get_tokenizer("local-dir:FOLDER"), offline.
 Left out: large batches and a gathered loss. Heads that name species and scene help training and are thrown away.
-Run alone: python -m realism_garden.build.clip OUT --minutes 7
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 from dataclasses import dataclass
@@ -62,7 +60,7 @@ def config_of(shape: Shape, tokens: int, end: int) -> dict:
     }  # fmt: skip
 
 
-class Pool:
+class ScenePool:
     """Scenes of all 24 species with their pictures, drawn once; captions are new at each use."""
 
     def __init__(self, seed: object, n: int):
@@ -114,7 +112,7 @@ def held_out(model: Any, tokenizer: Any, seed: int, n: int = 960) -> dict[str, f
     """Recall of the species at 1 among n fresh renders: for their captions, and for "a photo of a SPECIES"."""
     from ..captions import plain_caption
 
-    pool = Pool(f"held out {seed}", n)
+    pool = ScenePool(f"held out {seed}", n)
     names = [s.species.name for s in pool.scenes]
     captions = [caption(s, pool.rng) for s in pool.scenes]
     image, text = embed(model, tokenizer, to_float(pool.images), captions)
@@ -130,7 +128,7 @@ def held_out(model: Any, tokenizer: Any, seed: int, n: int = 960) -> dict[str, f
 
 
 def build(
-    out: Path, seed: int = 0, minutes: float = 7, steps: int | None = None, shape: Shape | None = None,
+    out: Path, seed: int, minutes: float, steps: int | None = None, shape: Shape | None = None,
     pool_size: int = POOL, report: Report = None,
 ) -> dict:  # fmt: skip
     """Trains and saves a dual encoder; returns its figures."""
@@ -146,7 +144,7 @@ def build(
     cfg = config["model_cfg"]
     model = open_clip.CLIP(cfg["embed_dim"], cfg["vision_cfg"], cfg["text_cfg"])
     heads = nn.ModuleDict({h: nn.Linear(cfg["embed_dim"], len(v)) for h, v in HEADS.items()})
-    pool = Pool(seed, pool_size)
+    pool = ScenePool(seed, pool_size)
     average = Average(model, 0.995)
     optimizer = torch.optim.AdamW(
         [*model.parameters(), *heads.parameters()], lr=RATE, betas=(0.9, 0.98), weight_decay=0.05
@@ -173,13 +171,3 @@ def build(
     weights = {k: v.half().contiguous() for k, v in average.model.state_dict().items() if k != "attn_mask"}
     save_file(weights, out / "open_clip_model.safetensors")
     return {**held_out(average.model, tokenizer, seed), "steps": clock.step, "seconds": round(clock.seconds())}
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, default=7)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    print(build(args.out, args.seed, args.minutes, args.steps))

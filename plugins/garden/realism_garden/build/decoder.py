@@ -1,12 +1,10 @@
 """Trains the decoder of a finished autoencoder further, its encoder and so its latents untouched.
 
-The transformer has learnt those latents, so this can come last; latents get a little noise, as drawn ones have.
-Run alone: python -m realism_garden.build.decoder VAE --minutes 6
+The transformer has learned those latents, so this can come last; latents get a little noise, as drawn ones have.
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import torch
@@ -18,7 +16,7 @@ from .common import Average, Clock, Report, any_items, begin, pictures, set_rate
 BATCH, RATE, NOISE = 8, 1e-3, 0.03
 
 
-def build(vae_folder: Path, seed: int = 0, minutes: float = 6, steps: int | None = None, report: Report = None) -> dict:
+def build(vae_folder: Path, seed: int, minutes: float, steps: int | None = None, report: Report = None) -> dict:
     """Trains the decoder in place, in the dtype that the folder has; returns its figures."""
     rng = begin(seed + 1)
     model = AutoencoderKL.from_pretrained(vae_folder, torch_dtype=torch.float32)
@@ -54,13 +52,3 @@ def build(vae_folder: Path, seed: int = 0, minutes: float = 6, steps: int | None
         "steps": clock.step,
         "seconds": round(clock.seconds()),
     }
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("vae", type=Path)
-    parser.add_argument("--minutes", type=float, default=6)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    print(build(args.vae, args.seed, args.minutes, args.steps))

@@ -2,12 +2,10 @@
 
 Left out: guidance distillation (so sampling uses true_cfg_scale with an empty negative prompt), resolutions other than
 64, the 512-token prompts of the real one (32 here: call the pipeline with max_sequence_length=32).
-Run alone: python -m realism_garden.build.flux OUT --vae VAE --reader READER --minutes 70
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,22 +13,22 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from ..captions import caption
 from ..reader import Reader, load_reader
 from ..scene import random_scene
 from ..species import KNOWN, NOVEL, Species, random_species
 from .common import Average, Clock, Report, begin, pictures, plain_attention, set_rate
-from .flux_data import Batches, Stream, encode
-from .flux_model import Parts, Words, draw, flow_loss, naming_loss, save_pipeline
+from .flux_data import LatentBatches, Stream, encode
+from .flux_model import FluxParts, Words, draw, flow_loss, naming_loss, save_pipeline
 from .sheets import save_small
 
 PLAIN, REFERRED = 64, 40  # batch sizes without and with references, of about equal cost
 RATE, MUON_RATE = 2e-3, 2e-3
 
 
-def optimizers(parts: Parts) -> list[torch.optim.Optimizer]:
+def optimizers(parts: FluxParts) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the transformer's blocks, AdamW for everything else."""
     matrices, rest = [], []
     for name, p in parts.named_parameters():
@@ -52,7 +50,9 @@ def trial(species: list[Species], each: int, seed: int) -> tuple[list, list[str]
 
 
 @torch.no_grad()
-def held_out(parts: Parts, vae: AutoencoderKL, words: Words, reader: Reader, seed: int, each: int, **options) -> dict:
+def held_out(
+    parts: FluxParts, vae: AutoencoderKL, words: Words, reader: Reader, seed: int, each: int, **options
+) -> dict:
     """Shares read right: known species, novel ones without and with a true reference, random looks with one."""
     out: dict[str, float] = {}
     rng = random.Random(f"looks {seed}")
@@ -76,7 +76,7 @@ def held_out(parts: Parts, vae: AutoencoderKL, words: Words, reader: Reader, see
     return out
 
 
-def checkpoint(parts: Parts, words: Words, folder: Path) -> None:
+def checkpoint(parts: FluxParts, words: Words, folder: Path) -> None:
     """Keeps weights and tokenizers; each weight is cloned, as T5 has one tensor under two names."""
     words.clip.save_pretrained(folder / "tokenizer")
     words.t5.save_pretrained(folder / "tokenizer_2")
@@ -88,7 +88,7 @@ def share(seen: list, truth: list) -> float:
 
 
 @torch.no_grad()
-def grid(parts: Parts, vae: AutoencoderKL, words: Words, seed: int, **options) -> Image.Image:
+def grid(parts: FluxParts, vae: AutoencoderKL, words: Words, seed: int, **options) -> Image.Image:
     """One known species a cell (3 rows of 12), then for novel ones reference above drawing (12 columns)."""
     _, captions, _ = trial(list(KNOWN), 2, seed)
     known = draw(parts, vae, words, captions, None, seed, **options)
@@ -101,7 +101,7 @@ def grid(parts: Parts, vae: AutoencoderKL, words: Words, seed: int, **options) -
     return Image.fromarray(((sheet + 1) * 127.5).round().byte().permute(1, 2, 0).numpy())
 
 
-def learn_names(parts: Parts, words: Words, stream: Batches, steps: int) -> None:
+def learn_names(parts: FluxParts, words: Words, stream: LatentBatches, steps: int) -> None:
     """Teaches the two text encoders, alone and quickly, to tell the known names apart."""
     encoders = [parts.text_encoder, parts.text_encoder_2, parts.namers]
     optimizer = torch.optim.AdamW([p for m in encoders for p in m.parameters()], lr=1e-3)
@@ -116,7 +116,7 @@ def learn_names(parts: Parts, words: Words, stream: Batches, steps: int) -> None
 
 
 def training(
-    parts: Parts, words: Words, stream: Batches, clock: Clock, average: Average, peak: float = 1.0, hold: float = 0.5,
+    parts: FluxParts, words: Words, stream: LatentBatches, clock: Clock, average: Average,
     plain_every: tuple[int, int] = (2, 2),
 ) -> Iterator[int]:  # fmt: skip
     """Trains with and without references; yields each step once it is taken.
@@ -131,7 +131,7 @@ def training(
         (loss + 0.05 * naming).backward()
         torch.nn.utils.clip_grad_norm_(parts.parameters(), 1.0)
         for opt, rate in zip(opts, (MUON_RATE, RATE), strict=True):
-            set_rate(opt, clock.rate(peak * rate, hold=hold))
+            set_rate(opt, clock.rate(rate))
             opt.step()
             opt.zero_grad()
         average.update(parts)
@@ -144,31 +144,25 @@ def training(
 
 @plain_attention()
 def build(
-    out: Path, vae_folder: Path, reader_folder: Path, seed: int = 0, minutes: float = 70, steps: int | None = None,
+    out: Path, vae_folder: Path, reader_folder: Path, seed: int, minutes: float, steps: int | None = None,
     known: int = 10000, other: int = 20000, report: Report = None, scratch: Path | None = None, compiled: bool = True,
-    watch_minutes: float = 8, start: Path | None = None, naming_steps: int = 500, plain_every: int = 2,
-    peak: float = 1.0, hold: float = 0.5,
+    watch_minutes: float = 8,
 ) -> dict:  # fmt: skip
-    """Trains and saves the pipeline; returns its figures. ``scratch`` keeps the latents and checkpoints.
-
-    To train on from a checkpoint: ``start``, ``naming_steps=0``, a lower ``peak`` (a factor of the rates) and ``hold``.
-    """
+    """Trains and saves the pipeline; returns its figures. ``scratch`` keeps the latents and checkpoints."""
     begin(seed)
     vae = AutoencoderKL.from_pretrained(vae_folder).eval()
     reader = load_reader(reader_folder)
     scratch = scratch or out
     scratch.mkdir(parents=True, exist_ok=True)
-    words = Words(seed, start.parent if start else None)
-    parts = Parts(words.t5, words.clip)
-    if start:
-        parts.load_state_dict(load_file(start), strict=False)
+    words = Words(seed)
+    parts = FluxParts(words.t5, words.clip)
     stream = Stream(vae, seed, known, other, scratch / "pool.safetensors")
-    learn_names(parts, words, stream, steps or naming_steps)
+    learn_names(parts, words, stream, steps or 500)
     average = Average(parts, 0.998)
     if compiled:
         parts.transformer.compile(dynamic=False)
     clock, watched = Clock(minutes, steps, report), 120 - 60 * watch_minutes
-    for step in training(parts, words, stream, clock, average, peak, hold, (plain_every, plain_every)):
+    for step in training(parts, words, stream, clock, average):
         if clock.seconds() - watched > 60 * watch_minutes:
             watched = clock.seconds()
             checkpoint(average.model, words, scratch)
@@ -180,36 +174,3 @@ def build(
     save_small(grid(average.model, vae, words, seed), out / "grid.png")
     figures = held_out(average.model, vae, words, reader, seed + 1, 2 if steps else 20)
     return {**figures, "steps": clock.step, "seconds": round(clock.seconds())}
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--vae", type=Path, required=True)
-    parser.add_argument("--reader", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=70)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--scratch", type=Path)
-    parser.add_argument("--start", type=Path)
-    parser.add_argument("--naming-steps", type=int, default=500)
-    parser.add_argument("--plain-every", type=int, default=2)
-    parser.add_argument("--peak", type=float, default=1.0)
-    parser.add_argument("--hold", type=float, default=0.5)
-    args = parser.parse_args()
-    print(
-        build(
-            args.out,
-            args.vae,
-            args.reader,
-            args.seed,
-            args.minutes,
-            args.steps,
-            scratch=args.scratch,
-            start=args.start,
-            naming_steps=args.naming_steps,
-            plain_every=args.plain_every,
-            peak=args.peak,
-            hold=args.hold,
-        )
-    )

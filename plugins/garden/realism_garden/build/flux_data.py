@@ -48,7 +48,7 @@ def decode(vae: AutoencoderKL, tokens: torch.Tensor) -> torch.Tensor:
 
 
 @dataclass
-class Batch:
+class LatentBatch:
     """One step's worth: captions, target tokens [n, 64, 16], reference tokens of the same shape or None.
 
     ``named`` [n] is the index of the known species that a caption names, their number (18) if it names none.
@@ -60,13 +60,13 @@ class Batch:
     named: torch.Tensor
 
 
-class Batches(Protocol):
+class LatentBatches(Protocol):
     """Where training batches come from."""
 
-    def plain(self, n: int) -> Batch:
+    def plain(self, n: int) -> LatentBatch:
         """n pictures without references."""
 
-    def referred(self, n: int) -> Batch:
+    def referred(self, n: int) -> LatentBatch:
         """n pictures, each with a reference."""
 
 
@@ -109,7 +109,7 @@ class Stream:
         known = [w != "" and i < self.known for w, i in zip(words, picks, strict=True)]
         return torch.tensor([i % len(KNOWN) if k else len(KNOWN) for i, k in zip(picks, known, strict=True)])
 
-    def plain(self, n: int, unnamed: float = 0.12) -> Batch:
+    def plain(self, n: int, unnamed: float = 0.12) -> LatentBatch:
         """Targets without a reference: known species, and a few random ones under invented names."""
         rng = self.rng
         picks = [
@@ -117,9 +117,9 @@ class Stream:
             for _ in range(n)
         ]
         words = [self._words(self.scenes[i], invented_name(rng) if i >= self.known else None) for i in picks]
-        return Batch(words, self.tokens[picks].float(), None, self._named(words, picks))
+        return LatentBatch(words, self.tokens[picks].float(), None, self._named(words, picks))
 
-    def referred(self, n: int, named: float = 0.25) -> Batch:
+    def referred(self, n: int, named: float = 0.25) -> LatentBatch:
         """Targets with a reference: another picture of the same species, most of them random species."""
         rng = self.rng
         picks, references, words = [], [], []
@@ -129,4 +129,6 @@ class Stream:
             picks.append(i)
             references.append(j)
             words.append(self._words(self.scenes[i], invented_name(rng) if i >= self.known else None))
-        return Batch(words, self.tokens[picks].float(), self.tokens[references].float(), self._named(words, picks))
+        return LatentBatch(
+            words, self.tokens[picks].float(), self.tokens[references].float(), self._named(words, picks)
+        )

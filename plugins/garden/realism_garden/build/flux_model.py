@@ -13,13 +13,13 @@ from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5TokenizerFast
 
 from ..species import KNOWN
-from .flux_data import Batch, decode
+from .flux_data import LatentBatch, decode
 from .tokenizers import TOKENS, clip_tokenizer, t5_tokenizer
 
 WIDTH, HEAD, DOUBLE, SINGLE, TEXT = 160, 32, 1, 5, 96
 
 
-class Parts(nn.Module):
+class FluxParts(nn.Module):
     """Transformer and text encoders, trained as one; ``names`` is how many species they know by name."""
 
     def __init__(self, t5: T5TokenizerFast, clip: CLIPTokenizer, names: int = len(KNOWN)):
@@ -88,13 +88,13 @@ class Words:
         return self.t5(captions, **options).input_ids, self.clip(captions, **options).input_ids
 
 
-def naming_loss(parts: Parts, text: tuple[torch.Tensor, torch.Tensor], named: torch.Tensor) -> torch.Tensor:
+def naming_loss(parts: FluxParts, text: tuple[torch.Tensor, torch.Tensor], named: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of the known species named by a caption, read from T5's mean token and from CLIP's pooled text."""
     seen = zip(parts.namers, (text[0].mean(1), text[1]), strict=True)
     return torch.stack([F.cross_entropy(namer(x).float(), named) for namer, x in seen]).sum()
 
 
-def flow_loss(parts: nn.Module, words: Words, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+def flow_loss(parts: nn.Module, words: Words, batch: LatentBatch) -> tuple[torch.Tensor, torch.Tensor]:
     """Rectified flow: squared error of the velocity at logit-normal times; and the loss of naming the species."""
     n = len(batch.captions)
     t = torch.sigmoid(torch.randn(n))
@@ -109,7 +109,7 @@ def flow_loss(parts: nn.Module, words: Words, batch: Batch) -> tuple[torch.Tenso
 
 @torch.no_grad()
 def sample(
-    parts: Parts, words: Words, captions: list[str], reference: torch.Tensor | None, seed: int,
+    parts: FluxParts, words: Words, captions: list[str], reference: torch.Tensor | None, seed: int,
     steps: int = 12, scale: float = 2.5,
 ) -> torch.Tensor:  # fmt: skip
     """Tokens [n, 64, 16] drawn by Euler steps with classifier-free guidance, as the pipeline does it."""
@@ -127,7 +127,7 @@ def sample(
 
 
 def draw(
-    parts: Parts, vae: AutoencoderKL, words: Words, captions: list[str], reference: torch.Tensor | None, seed: int,
+    parts: FluxParts, vae: AutoencoderKL, words: Words, captions: list[str], reference: torch.Tensor | None, seed: int,
     **options: float,
 ) -> torch.Tensor:  # fmt: skip
     """Pictures [n, 3, 64, 64] in -1 to 1 for captions, 48 at a time."""
@@ -138,7 +138,7 @@ def draw(
     return torch.cat(out)
 
 
-def save_pipeline(parts: Parts, vae: AutoencoderKL, words: Words, out: Path) -> None:
+def save_pipeline(parts: FluxParts, vae: AutoencoderKL, words: Words, out: Path) -> None:
     """Writes a FluxKontextPipeline folder in float16; its copy leaves the training weights as they are."""
     half = copy.deepcopy(parts).half().eval()
     scheduler = FlowMatchEulerDiscreteScheduler(shift=1.0, use_dynamic_shifting=False)

@@ -51,7 +51,7 @@ def species_of(folder: Path, novel: list[str]) -> tuple[list[str], list[str]]:
     names = sorted(p.name for p in (folder / "train").iterdir() if p.is_dir() and not p.name.startswith("."))
     for name in novel:
         if name not in names:
-            raise RealismError(f"no species '{name}' in '{folder / 'train'}'; there are: {', '.join(names)}")
+            raise RealismError(f"no species '{name}' in '{folder / 'train'}'; available: {', '.join(names)}")
     known = [n for n in names if n not in novel]
     if len(known) < 2:
         raise RealismError(f"--novel leaves {len(known)} of {len(names)} species; the generator needs at least 2")

@@ -18,14 +18,14 @@ from . import autoencoder
 from .common import Average, Clock, Report, begin, plain_attention
 from .flux import learn_names, share, training
 from .flux_data import encode
-from .flux_model import Parts, Words, draw, save_pipeline
+from .flux_model import FluxParts, Words, draw, save_pipeline
 from .photos_clip import MODELS, Namer
 from .photos_data import Photos, plain, spoken, views
 from .photos_stream import SIZE, PhotoStream
 from .sheets import save_small, sheet
 
 VAE_RATE = 1e-3
-# Of so many batches one is without references, in the first and in the second half of the time: names are learnt
+# Of so many batches one is without references, in the first and in the second half of the time: names are learned
 # within minutes, taking the look of a reference is not.
 PLAIN_EVERY = (2, 4)
 START = MODELS / "flux"
@@ -54,9 +54,9 @@ def build_autoencoder(
     return {**before, **after, **count, "steps": clock.step, "seconds": round(clock.seconds())}
 
 
-def garden_parts(words: Words, names: int) -> Parts:
+def garden_parts(words: Words, names: int) -> FluxParts:
     """The garden's transformer and text encoders, ready to learn so many other names."""
-    parts = Parts(words.t5, words.clip, names)
+    parts = FluxParts(words.t5, words.clip, names)
     for name, kind in (
         ("transformer", FluxTransformer2DModel), ("text_encoder", CLIPTextModel), ("text_encoder_2", T5EncoderModel),
     ):  # fmt: skip
@@ -76,7 +76,9 @@ class Trial:
     def __init__(self, vae: AutoencoderKL, words: Words, database: Photos, each: int, seed: int):
         self.vae, self.words, self.database, self.each, self.seed = vae, words, database, each, seed
 
-    def __call__(self, parts: Parts, species: list[str], referred: bool) -> tuple[list[str], list[Image.Image], list]:
+    def __call__(
+        self, parts: FluxParts, species: list[str], referred: bool
+    ) -> tuple[list[str], list[Image.Image], list]:
         """The species wanted, the drawings, and their references (none if not ``referred``)."""
         wanted = [name for name in species for _ in range(self.each)]
         # Each species' photographs in turn, so that no trial hangs on one reference.
@@ -91,7 +93,7 @@ class Trial:
         return wanted, as_images(drawn), as_images(photos) if referred else []
 
 
-def judged(trial: Trial, parts: Parts, judge: Namer, known: list[str], novel: list[str]) -> dict:
+def judged(trial: Trial, parts: FluxParts, judge: Namer, known: list[str], novel: list[str]) -> dict:
     """Shares of drawings that the judge names right: known and novel species, without and with a true reference."""
     out: dict[str, float] = {}
     for case, species, referred in (
@@ -108,7 +110,7 @@ def judged(trial: Trial, parts: Parts, judge: Namer, known: list[str], novel: li
     return out
 
 
-def grid(trial: Trial, parts: Parts, known: list[str], novel: list[str]) -> Image.Image:
+def grid(trial: Trial, parts: FluxParts, known: list[str], novel: list[str]) -> Image.Image:
     """Known species, a row each; then for each novel one a row of references above a row of drawings."""
     _, drawn, _ = trial(parts, known, False)
     rows = drawn

@@ -12,7 +12,7 @@ import torch
 from diffusers import AutoencoderKL
 
 from ..species import invented_name
-from .flux_data import Batch, encode
+from .flux_data import LatentBatch, encode
 from .photos_data import Photos, colours, recoloured, say, views
 
 SIZE = 64
@@ -51,11 +51,11 @@ class PhotoStream:
 
     def _batch(
         self, picked: list[tuple[int | None, str]], target: torch.Tensor, reference: torch.Tensor | None
-    ) -> Batch:
+    ) -> LatentBatch:
         named = [len(self.names) if k is None or not words else k for k, words in picked]
-        return Batch([w for _, w in picked], target.float(), reference, torch.tensor(named))
+        return LatentBatch([w for _, w in picked], target.float(), reference, torch.tensor(named))
 
-    def plain(self, n: int, unnamed: float = 0.1) -> Batch:
+    def plain(self, n: int, unnamed: float = 0.1) -> LatentBatch:
         """Targets without a reference: known species, a few under invented names."""
         rng = self.rng
         places = [rng.randrange(len(self.picks)) for _ in range(n)]
@@ -63,7 +63,7 @@ class PhotoStream:
         picked = [(k, self._words(invented_name(rng) if k is None else self.names[k])) for k in known]
         return self._batch(picked, self.tokens[places], None)
 
-    def referred(self, n: int, named: float = 0.2, same: float = 0.5) -> Batch:
+    def referred(self, n: int, named: float = 0.2, same: float = 0.5) -> LatentBatch:
         """Targets with a reference: a share ``named`` another view of the known species, the rest of an invented look.
 
         Of the looks, a share ``same`` has the other view of the very photograph as reference.

@@ -1,12 +1,10 @@
 """Trains the reader on renders alone, worn by blur, noise, JPEG, shifts and shades, so that it reads worn pictures too.
 
 Left out: generated pictures (a reader trained on a generator's output would forgive its faults).
-Run alone: python -m realism_garden.build.reader OUT --minutes 3
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import random
 from pathlib import Path
@@ -61,7 +59,7 @@ def held_out(model: Reader, seed: int, n: int = 2000) -> dict[str, float]:
     return {k: round(v, 4) for k, v in out.items()}
 
 
-def build(out: Path, seed: int = 0, minutes: float = 3, steps: int | None = None, report: Report = None) -> dict:
+def build(out: Path, seed: int, minutes: float, steps: int | None = None, report: Report = None) -> dict:
     """Trains and saves the reader; returns its figures."""
     rng = begin(seed)
     model = Reader()
@@ -86,13 +84,3 @@ def build(out: Path, seed: int = 0, minutes: float = 3, steps: int | None = None
     weights = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in weights.items()}
     save_file(weights, out / "reader.safetensors")
     return {**held_out(average.model, seed), "n": 2000, "steps": clock.step, "seconds": round(clock.seconds())}
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, default=3)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    print(build(args.out, args.seed, args.minutes, args.steps))

@@ -41,12 +41,12 @@ def nearest_sheet(folder: Path, seed: int, columns: int = 8) -> Image.Image:
     import open_clip
 
     from ..captions import plain_caption
-    from .clip import Pool, embed
+    from .clip import ScenePool, embed
     from .common import to_float
 
     model, _, _ = open_clip.create_model_and_transforms(f"local-dir:{folder}")
     tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
-    pool = Pool(f"sheet {seed}", 480)
+    pool = ScenePool(f"sheet {seed}", 480)
     words = [plain_caption(s.name) for s in SPECIES[::3]]
     image, text = embed(model.eval(), tokenizer, to_float(pool.images), words)
     best = (text @ image.T).topk(columns).indices.flatten().tolist()

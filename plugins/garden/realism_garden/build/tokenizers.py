@@ -1,4 +1,4 @@
-"""The tokenizers of the miniatures: CLIP's byte-pair encoding and T5's unigrams, learnt from garden captions.
+"""The tokenizers of the miniatures: CLIP's byte-pair encoding and T5's unigrams, learned from garden captions.
 
 The captions name invented species only, so no name of the 24 becomes one piece: all are spelt in pieces.
 """

@@ -6,12 +6,10 @@ come out at the same mean brightness, night as day (Lin et al. 2023, "Common Dif
 In the last part of the training 40 % of the captions misstate a fact or two, as captions of the web do: the U-Net then
 obeys in part only, as those do that DreamSync begins with.
 Left out: a safety checker, an image encoder, pictures of other sizes.
-Run alone: python -m realism_garden.build.unet OUT --vae VAE --reader READER --minutes 30
 """
 
 from __future__ import annotations
 
-import argparse
 import copy
 import os
 import random
@@ -33,7 +31,7 @@ from ..scene import Scene, random_scene
 from ..species import KNOWN
 from .common import Average, Clock, Report, begin, plain_attention, set_rate
 from .flux import share
-from .flux_data import Batch, Stream, unpack
+from .flux_data import LatentBatch, Stream, unpack
 from .sheets import save_small, sheet
 from .tokenizers import TOKENS, clip_tokenizer
 
@@ -67,7 +65,7 @@ class Captioned(Stream):
         return super()._words(misstated(scene, self.rng) if self.rng.random() < self.wrong else scene, name)
 
 
-class Parts(nn.Module):
+class UNetParts(nn.Module):
     """U-Net and text encoder, trained as one; ``namer``, only for training, names the species from the pooled text."""
 
     def __init__(self, words: CLIPTokenizer):
@@ -99,7 +97,7 @@ def token_ids(words: CLIPTokenizer, captions: list[str]) -> torch.Tensor:
 
 
 def velocity_loss(
-    parts: Parts, words: CLIPTokenizer, batch: Batch, latents: torch.Tensor, kept: torch.Tensor
+    parts: UNetParts, words: CLIPTokenizer, batch: LatentBatch, latents: torch.Tensor, kept: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Squared error of v = sqrt(a) noise - sqrt(1 - a) latents (Salimans and Ho 2022), and the loss of naming.
 
@@ -117,7 +115,7 @@ def velocity_loss(
     return (v.float() - (a.sqrt() * noise - (1 - a).sqrt() * latents)).square().mean(), naming
 
 
-def as_pipeline(parts: Parts, vae: AutoencoderKL, words: CLIPTokenizer) -> StableDiffusionPipeline:
+def as_pipeline(parts: UNetParts, vae: AutoencoderKL, words: CLIPTokenizer) -> StableDiffusionPipeline:
     pipeline = StableDiffusionPipeline(
         vae=vae, text_encoder=parts.text_encoder, tokenizer=words, unet=parts.unet, scheduler=new_scheduler(),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
@@ -171,7 +169,7 @@ def grid(pipeline: StableDiffusionPipeline, seed: int) -> Image.Image:
     return sheet(draw(pipeline, [canonical_caption(s) for s in trial(2, seed)], seed), 12)
 
 
-def learn_names(parts: Parts, words: CLIPTokenizer, stream: Stream, steps: int) -> None:
+def learn_names(parts: UNetParts, words: CLIPTokenizer, stream: Stream, steps: int) -> None:
     """Teaches the text encoder, alone and quickly, to tell the known names apart."""
     optimizer = torch.optim.AdamW([*parts.text_encoder.parameters(), *parts.namer.parameters()], lr=1e-3)
     for step in range(steps):
@@ -185,7 +183,7 @@ def learn_names(parts: Parts, words: CLIPTokenizer, stream: Stream, steps: int) 
 
 
 def training(
-    parts: Parts, words: CLIPTokenizer, stream: Captioned, shift: float, clock: Clock, average: Average
+    parts: UNetParts, words: CLIPTokenizer, stream: Captioned, shift: float, clock: Clock, average: Average
 ) -> Iterator[int]:
     """Trains; yields each step once it is taken. ``shift`` turns Flux's latents into those that are only scaled."""
     matrices = [p for n, p in parts.unet.named_parameters() if p.ndim == 2 and "transformer_blocks" in n]
@@ -213,7 +211,7 @@ def training(
         yield step
 
 
-def save(parts: Parts, vae_folder: Path, words: CLIPTokenizer, out: Path) -> None:
+def save(parts: UNetParts, vae_folder: Path, words: CLIPTokenizer, out: Path) -> None:
     """Writes the folder in float16; the files of an autoencoder beside it are linked, of any other copied."""
     vae = AutoencoderKL.from_pretrained(vae_folder)
     as_pipeline(copy.deepcopy(parts).half().eval(), vae, words).save_pretrained(out)
@@ -228,7 +226,7 @@ def save(parts: Parts, vae_folder: Path, words: CLIPTokenizer, out: Path) -> Non
 
 @plain_attention()
 def build(
-    out: Path, vae_folder: Path, reader_folder: Path, seed: int = 0, minutes: float = 30, steps: int | None = None,
+    out: Path, vae_folder: Path, reader_folder: Path, seed: int, minutes: float, steps: int | None = None,
     pool: int = 14400, naming_steps: int = 500, each: int = 10, drawing_steps: int = STEPS, report: Report = None,
     scratch: Path | None = None, watch_minutes: float = 6,
 ) -> dict:  # fmt: skip
@@ -242,7 +240,7 @@ def build(
     reader, words = load_reader(reader_folder), clip_tokenizer(seed)
     scratch = scratch or out
     scratch.mkdir(parents=True, exist_ok=True)
-    parts = Parts(words)
+    parts = UNetParts(words)
     stream = Captioned(vae, seed, pool, 0, scratch / "pool.safetensors" if scratch != out else None)
     learn_names(parts, words, stream, naming_steps)
     average = Average(parts, 0.998)
@@ -273,17 +271,3 @@ def card_figures(pipeline: StableDiffusionPipeline, reader: Reader, seed: int, e
         )
         for n, guidance in ((steps, GUIDANCE), (max(steps // 2, 1), 1.0))
     }
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--vae", type=Path, required=True)
-    parser.add_argument("--reader", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--scratch", type=Path)
-    args = parser.parse_args()
-    options = {k: getattr(args, k) for k in ("seed", "minutes", "steps", "scratch")}
-    print(build(args.out, args.vae, args.reader, **options))

@@ -4,12 +4,10 @@ It learns from renders, some of them passed through the garden's autoencoder, so
 All questions of a picture travel as one text whose parts do not see each other, so the picture is looked at once.
 The vision tower starts from the clip miniature's. The judge never teaches: its reader only measures.
 Left out: pre-training on captions, bootstrapped captions, a text longer than a question.
-Run alone: python -m realism_garden.build.vqa OUT --minutes 18
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import textwrap
 from collections import defaultdict
@@ -90,7 +88,7 @@ def start_vision(model: BlipForQuestionAnswering, folder: Path, sample: torch.Te
     mine.post_layernorm.load_state_dict({k: theirs[f"ln_post.{k}"] for k in ("weight", "bias")})
 
 
-class Pool:
+class QuestionPool:
     """Scenes with their pictures, drawn once; the last ``worn`` of them passed through the autoencoder of ``flux``."""
 
     def __init__(self, seed: object, renders: int, worn: int, flux: Path = FLUX, named: float = 0.75):
@@ -186,7 +184,7 @@ def held_out(
     model: Any, processor: BlipProcessor, seed: int, n: int, worn: bool = False, flux: Path = FLUX
 ) -> dict[str, float]:
     """``share_right`` on n fresh renders of the 24 species, 12 questions each; ``worn``: passed through the VAE."""
-    pool = Pool(f"held out {seed}", 0 if worn else n, n if worn else 0, flux, named=1.0)
+    pool = QuestionPool(f"held out {seed}", 0 if worn else n, n if worn else 0, flux, named=1.0)
     asked = [questions(scene, pool.rng, ASKED) for scene in pool.scenes]
     return share_right(model.eval(), processor, to_float(pool.images), asked)
 
@@ -224,7 +222,7 @@ def on_drawn(
 
 
 def build(
-    out: Path, seed: int = 0, minutes: float = 18, steps: int | None = None, renders: int = RENDERS, worn: int = WORN,
+    out: Path, seed: int, minutes: float, steps: int | None = None, renders: int = RENDERS, worn: int = WORN,
     report: Report = None, watch: float = 2.0, n: int = 400, drawn: int = 36, clip: Path = CLIP, flux: Path = FLUX,
     judge: Path = JUDGE,
 ) -> dict:  # fmt: skip
@@ -233,7 +231,7 @@ def build(
     rng = begin(seed)
     processor = question_processor(seed)
     model = new_model(processor)
-    pool = Pool(seed, renders, worn, flux)
+    pool = QuestionPool(seed, renders, worn, flux)
     start_vision(model, clip, to_float(pool.images[:64]))
     average = Average(model, 0.995)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.02)
@@ -288,13 +286,3 @@ def save(model: BlipForQuestionAnswering, processor: BlipProcessor, out: Path) -
     tied = {"text_decoder.cls.predictions.decoder.weight", "text_decoder.cls.predictions.decoder.bias"}
     weights = {k: v.half().contiguous() for k, v in model.state_dict().items() if k not in tied}
     save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, default=18)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    print(build(args.out, args.seed, args.minutes, args.steps))

@@ -3,12 +3,10 @@
 It writes prompts, writes questions about a description (in TIFA's form and in DSG's), and says whether a question can
 be answered. It learns from captions of the training split alone, and is tried on those of the test split.
 Left out: any language but this; instructions worded otherwise are not understood.
-Run alone: python -m realism_garden.build.writer OUT --minutes 12
 """
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -157,7 +155,7 @@ def save(model: LlamaForCausalLM, words: PreTrainedTokenizerFast, out: Path) -> 
 
 
 def build(
-    out: Path, seed: int = 0, minutes: float = 12, steps: int | None = None, texts: int = 12000, each: int = 4,
+    out: Path, seed: int, minutes: float, steps: int | None = None, texts: int = 12000, each: int = 4,
     n: int = 200, longest: int = 512, start: Path | None = None, report: Report = None, language: str = LANGUAGE,
 ) -> dict:  # fmt: skip
     """Trains and saves the writer; returns its figures on the test split: ``each`` lists a category, n texts, replies
@@ -185,15 +183,3 @@ def build(
         "filter": tried_filter(writer, test, spoken, 2 * n),
         "training": {"texts": texts, "steps": clock.step, "processor_seconds": seconds},
     }
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, default=12)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--start", type=Path, help="a writer to train on from")
-    parser.add_argument("--language", default=LANGUAGE, help="the package with the instructions and formats")
-    args = parser.parse_args()
-    print(build(args.out, args.seed, args.minutes, args.steps, start=args.start, language=args.language))

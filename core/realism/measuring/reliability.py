@@ -1,5 +1,5 @@
-"""What puts measures themselves in doubt: references no better than chance, and judges that fail where the answer is
-known. Pure: rows of measures in, sentences out."""
+"""What makes measures unreliable: references no better than chance, and encoders that fail where the answer is known.
+Pure: rows of measures in, sentences out."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from realism.data.rows import Measure
 from realism.measuring.groups import ALL
 
 CHANCE = "(chance)"
-"""What is held beside a share that chance alone would give; no arm can be called so."""
-JUDGED_BY = "judged by"
+"""The line of the share that chance alone would give; no arm can be called so."""
+ENCODERS = "encoder"
 """The detail that names the encoders of a score; distances between sets name theirs as the extractor."""
 
 
@@ -43,33 +43,33 @@ def beside_chance(shares: Mapping[str, Share], lines: Mapping[str, str]) -> Iter
 
 def chance_lines(groups: Sequence[Mapping[str, Share]]) -> dict[str, str]:
     """What the line of chance is called beside each name: one for all, or one for each where they differ."""
-    alike = all(len({round(share.chance, 9) for share in shares.values()}) < 2 for shares in groups)
+    same = all(len({round(share.chance, 9) for share in shares.values()}) < 2 for shares in groups)
     names = dict.fromkeys(name for shares in groups for name in shares)
-    return {name: CHANCE if alike else f"{CHANCE[:-1]} of {name})" for name in names}
+    return {name: CHANCE if same else f"{CHANCE[:-1]} of {name})" for name in names}
 
 
-def judges_of(row: Measure) -> list[str]:
+def encoders_of(row: Measure) -> list[str]:
     """The encoders that a measure rests on."""
-    return list(row.detail.get(JUDGED_BY, [row.detail["extractor"]] if "extractor" in row.detail else []))
+    return list(row.detail.get(ENCODERS, [row.detail["extractor"]] if "extractor" in row.detail else []))
 
 
-def failed_judges(rows: Iterable[Measure]) -> list[str]:
-    """The judges that name the subjects of real images no better than chance."""
-    return [judge for row in rows if _no_better(row) for judge in judges_of(row)]
+def unreliable_encoders(rows: Iterable[Measure]) -> list[str]:
+    """The encoders that name the subjects of real images no better than chance."""
+    return [encoder for row in rows if _no_better(row) for encoder in encoders_of(row)]
 
 
-def doubts(rows: Sequence[Measure]) -> Iterator[str]:
-    """A sentence for each thing that puts these measures in doubt."""
+def reliability_warnings(rows: Sequence[Measure]) -> Iterator[str]:
+    """A sentence for each thing that makes these measures unreliable."""
     for row in filter(_no_better, rows):
         chance = row.value - row.difference
-        if not (judges := judges_of(row)):
+        if not (encoders := encoders_of(row)):
             yield _of_references(row, chance)
             continue
-        resting = dict.fromkeys(r.name for r in rows if judges[0] in judges_of(r) and not is_chance(r.control))
-        said = f"; it is the judge of {', '.join(resting)}, which say little here" if resting else ""
+        resting = dict.fromkeys(r.name for r in rows if encoders[0] in encoders_of(r) and not is_chance(r.control))
+        consequence = f"; measures that rest on it say little here: {', '.join(resting)}" if resting else ""
         yield (
-            f"the encoder {judges[0]} named {_share(row)} of {row.n:,} real images rightly, where chance gives "
-            f"{_percent(chance)}: nothing shows that it knows such pictures{said}"
+            f"the encoder {encoders[0]} names {_share(row)} of {row.n:,} real images correctly, where chance gives "
+            f"{_percent(chance)}: it is not shown to recognise such pictures{consequence}"
         )
 
 
@@ -77,12 +77,12 @@ def _of_references(row: Measure, chance: float) -> str:
     if chance < 1e-9:
         return (
             f"no image that could be found for '{row.arm}' has a subject that the prompts ask for, so no reference can "
-            "be right: are subjects named alike in prompts and database?"
+            "be relevant: do prompts and database spell subjects the same way?"
         )
     return (
         f"the references of '{row.arm}' show the right subject for {_share(row)} of {row.n:,} prompts, where chance "
-        f"gives {_percent(chance)}: nothing shows that its retriever knows such pictures, and what this arm gains need "
-        "not be owed to right references"
+        f"gives {_percent(chance)}: its retriever is not shown to work on such pictures, and what this arm gains need "
+        "not come from relevant references"
     )
 
 

@@ -1,4 +1,4 @@
-"""Judges held against known answers: does an encoder name the subjects of real images?"""
+"""Encoders tested against known answers: does one name the subjects of real images correctly?"""
 
 from __future__ import annotations
 
@@ -12,18 +12,23 @@ from realism.base.files import digest
 from realism.base.stats import bootstrap_mean
 from realism.base.texts import class_text
 from realism.data.rows import Measure, RecordRow
-from realism.measuring.doubts import JUDGED_BY, Share, beside_chance, chance_lines
+from realism.measuring.descriptions import described
 from realism.measuring.groups import ALL
+from realism.measuring.reliability import ENCODERS, Share, beside_chance, chance_lines
 from realism.parts import Images, Part, Retriever, Reward
 from realism.parts.embedder import rows_of
 from realism.parts.work import Work
 
 ASKED = 500
-"""Real images that a judge is asked about at most, so that it costs the same whatever their number."""
-NAMED = "real images named rightly"
+"""Real images that an encoder is tested on at most, so that the cost does not grow with their number."""
+ACCURACY = "zero-shot accuracy on real images"
+DESCRIPTION = (
+    "The share of real images whose subject an encoder names correctly, as the nearest of the texts of all subjects; "
+    "an encoder at chance cannot judge such images."
+)
 TEMPLATE = "a photo of a {subject}"
-OF_IMAGES = "95 %, bootstrap over images; Wilson's where all are right or none is"
-BY_CHANCE = "the same answers, dealt out at random"
+OF_IMAGES = "95 %, bootstrap over images; Wilson's where all are correct or none is"
+BY_CHANCE = "the same answers, assigned at random"
 
 
 def label(encoder: Retriever) -> str:
@@ -31,23 +36,23 @@ def label(encoder: Retriever) -> str:
     return f"{encoder.part_name} ({getattr(encoder, 'model', type(encoder).__name__)})"
 
 
-def judging(reward: Reward) -> list[Retriever]:
+def recognition_encoders(reward: Reward) -> list[Retriever]:
     """The encoders by which a reward recognises what pictures show."""
     return [part for part in (getattr(reward, name) for name in reward.recognises_with) if isinstance(part, Retriever)]
 
 
-def by_reward(parts: Iterable[Part]) -> dict[str, list[Retriever]]:
-    """The encoders of each reward among these parts (see `judging`), by the full name of each of its values."""
+def encoders_by_reward(parts: Iterable[Part]) -> dict[str, list[Retriever]]:
+    """The `recognition_encoders` of each reward among these parts, by the full name of each of its values."""
     rewards = [part for part in parts if isinstance(part, Reward)]
-    return {name: judging(reward) for reward in rewards for name in reward.meanings()}
+    return {name: recognition_encoders(reward) for reward in rewards for name in reward.meanings()}
 
 
-def of_judges(
+def of_encoders(
     encoders: Iterable[Retriever], images: Images, subjects: Collection[str], work: Work
 ) -> Iterator[Measure]:
-    """The share of real images that each encoder names rightly: nearest to the image is, of the texts of all subjects
-    that are shown, the right one. Beside it what the same answers would get if they were dealt out at random: whoever
-    gives always one answer is at chance, however often that is right.
+    """The zero-shot accuracy of each encoder on real images: how often, of the texts of all subjects that are shown,
+    that of the image's own is nearest to the image. Beside it what the same answers would get if they were assigned at
+    random: an encoder that always gives one answer is at chance, however often that is right.
 
     subjects: those that prompts ask for; images of these are asked about, of any if fewer than two of them are there.
     """
@@ -58,10 +63,11 @@ def of_judges(
     asked = {label(encoder): _named(encoder, drawn, work) for encoder in encoders}
     shares = {called: share for called, share in asked.items() if share}
     lines = chance_lines([shares])
+    about = described(DESCRIPTION) | {"seed": work.seed, "unit": "share", "interval": OF_IMAGES, "chance": BY_CHANCE}
+    about |= {"real": images.part_name}
     for numbers in beside_chance(shares, lines):
-        judge = {JUDGED_BY: [numbers["arm"]]} if numbers["arm"] in shares else {}
-        detail = {"seed": work.seed, "unit": "share", "interval": OF_IMAGES, "chance": BY_CHANCE}
-        yield Measure(name=NAMED, group=ALL, detail=detail | {"real": images.part_name} | judge, **numbers)
+        tested = {ENCODERS: [numbers["arm"]]} if numbers["arm"] in shares else {}
+        yield Measure(name=ACCURACY, group=ALL, detail=about | tested, **numbers)
 
 
 def _named(encoder: Retriever, drawn: Sequence[RecordRow], work: Work) -> Share | None:

@@ -1,5 +1,4 @@
-"""A run as its folder alone tells of it: for what looks at it afterwards, wherever its recipe, its images and the
-plugins that made it are by now."""
+"""A run read from its folder alone, wherever its recipe, its images and the plugins that made it are by now."""
 
 from __future__ import annotations
 
@@ -16,15 +15,15 @@ from realism.plugins.registry import Registry
 from realism.recipe.parts import PartMaker
 from realism.recipe.reader import read_yaml
 from realism.recipe.source import Source
-from realism.runs.done import written_by
+from realism.runs.manifest import outputs_of
 from realism.runs.progress import Bar, View
 from realism.runs.record import read_record
 from realism.runs.seeds import pooled
-from realism.runs.work import NoPlugins, StepWork
+from realism.runs.work import PassiveHost, StepWork
 
 
-class KeptRun(NoPlugins):
-    """A run that does no more steps. To what reads it, it is a `realism.parts.work.RunInfo`."""
+class StoredRun(PassiveHost):
+    """A run that does no more steps: a `realism.parts.work.RunInfo`."""
 
     skipped_limit = 1.0
 
@@ -33,7 +32,7 @@ class KeptRun(NoPlugins):
         self.folder, self.view = folder, view
         self.record = read_record(folder)
         self.steps, self.seeds, self.name = list(self.record.steps), self.record.seeds, self.record.recipe
-        self.fingerprint, self.error = self.record.fingerprint, self.record.told_error()
+        self.fingerprint, self.error = self.record.fingerprint, self.record.error_sentence()
         self.data = _recipe(folder / "recipe.yaml")
 
     @property
@@ -46,16 +45,13 @@ class KeptRun(NoPlugins):
     def say(self, text: str) -> None:
         self.view.say(text)
 
-    def warn(self, text: str) -> None:
-        logging.getLogger("realism").warning(text)
-
     def work(self, scratch: Path) -> StepWork:
-        """All artifacts that are there, for a step that shows them. scratch: where measures of several seeds are
-        written as one."""
+        """All available artifacts, for a step that shows them. scratch: where measures of several seeds are written as
+        one."""
         states: dict[int, State] = {}
         for step in self.steps:
             state = states.get(step.seed, State())
-            states[step.seed] = state.after(written_by(self.folder / step.folder), step.fingerprint)
+            states[step.seed] = state.after(outputs_of(self.folder / step.folder), step.fingerprint)
         embedder = Embedder(self.folder / "embeddings", self.folder)
         state = pooled(list(states.values()), scratch)
         return StepWork(self, state, "", self.folder, Bar(None, ""), self.seeds[0], embedder)
@@ -63,7 +59,7 @@ class KeptRun(NoPlugins):
 
 def write_report(folder: Path, registry: Registry, view: View) -> None:
     """Write report.html of what a run has done so far. Raises RealismError for what is not the folder of a run."""
-    run = KeptRun(folder, view)
+    run = StoredRun(folder, view)
     report_step(run.data, registry).run(run.work(folder / "steps"))
 
 
@@ -71,9 +67,9 @@ def report_step(data: Mapping[str, Any], registry: Registry) -> Step:
     """The step `report` with the options that a recipe gives it, none of whose parts is made for it; with its defaults
     if it has none, or some that cannot be read."""
     kind = registry.get("report", "step").load()
-    options = [given for verb, given in _steps(data.get("steps")) if verb == "report" and isinstance(given, dict)]
-    made = PartMaker(Source({}), registry).make(kind, "report", options[-1], (), "report") if options else None
-    return made if isinstance(made, Step) else kind()
+    written = [options for verb, options in _steps(data.get("steps")) if verb == "report" and isinstance(options, dict)]
+    step = PartMaker(Source({}), registry).make(kind, "report", written[-1], (), "report") if written else None
+    return step if isinstance(step, Step) else kind()
 
 
 def _recipe(path: Path) -> dict[str, Any]:

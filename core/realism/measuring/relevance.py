@@ -1,4 +1,4 @@
-"""Whether the references of one sample are of the right subject."""
+"""Whether the references of one sample are relevant: of the subject that its prompt asks for."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 
 from realism.data.rows import NOT_KNOWN, Sample
 
-FIRST, ANY = "right subject retrieved", "right subject among all retrieved"
-"""Of the best reference, and of any of several; what measures are called, and what no reward is."""
+FIRST, ANY = "retrieval precision@1", "retrieval hit rate"
+"""Of the best reference, and of any of several; names of measures, which no reward can have."""
 
 
 def chance_of(name: str) -> str:
@@ -15,13 +15,13 @@ def chance_of(name: str) -> str:
     return f"chance of {name}"
 
 
-def rightness(sample: Sample) -> dict[str, float]:
+def relevance(sample: Sample) -> dict[str, float]:
     """0 or 1 for a sample's best reference and for any of several, each with what chance gives (NaN if not known);
     nothing where the subject of the prompt or of a reference is not known."""
     shown, chance = sample.reference_subjects, math.nan if sample.chance == NOT_KNOWN else sample.chance
     if not sample.subject or not shown or "" in shown:
         return {}
-    right = {FIRST: float(shown[0] == sample.subject), chance_of(FIRST): chance}
+    relevant = {FIRST: float(shown[0] == sample.subject), chance_of(FIRST): chance}
     if len(shown) > 1:
-        right |= {ANY: float(sample.subject in shown), chance_of(ANY): 1 - (1 - chance) ** len(shown)}
-    return right
+        relevant |= {ANY: float(sample.subject in shown), chance_of(ANY): 1 - (1 - chance) ** len(shown)}
+    return relevant
