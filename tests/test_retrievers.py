@@ -88,7 +88,7 @@ def test_a_damaged_model_is_said_in_a_sentence(copied):
     ("name", "sentence"),
     [
         ("ViT-B-33/laion2b_s34b_b79k", "no OpenCLIP model 'ViT-B-33/laion2b_s34b_b79k'; did you mean 'ViT-B-32'"),
-        ("ViT-B-32/laion2b", "ViT-B-32 has no weights 'laion2b'.*there are:"),
+        ("ViT-B-32/laion2b", "ViT-B-32 has no weights 'laion2b'.*available:"),
         ("ViT-B-32", "ViT-B-32 has no weights ''"),
     ],
 )

@@ -69,7 +69,7 @@ def test_a_run_that_goes_on_and_ends_well_forgets_the_error(run, write_recipe, m
         run(write_recipe())
     folder = run(write_recipe()).folder
     assert (told(folder)["state"], told(folder)["error"]) == ("done", "")
-    assert "asleep" not in (folder / "report.html").read_text()
+    assert "This run stopped" not in (folder / "report.html").read_text()
 
 
 def test_a_run_that_is_stopped_before_it_has_looked_at_its_steps_still_tells_of_them(

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from realism.base.errors import RealismError
 from realism.base.texts import printable
-from realism.parts.base import FAMILIES, one_of
+from realism.parts.base import FAMILIES, noun_of, one_of
 from realism.plugins.manager import plugins
 from realism.recipe.load import find_recipe, shipped
 from realism.recipe.options import documented_options, kind_of, type_name
