@@ -85,7 +85,7 @@ class RecordWriter:
             error=error,
             began=self._began,
             ended=None if state == "at work" else now,
-            seconds=round(self._seconds + (now - self._began).total_seconds(), 1),
+            seconds=round(self._seconds + (now - self._began).total_seconds(), 3),
         )
         write_record(record, self._folder)
 
