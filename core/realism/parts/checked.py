@@ -43,9 +43,9 @@ def pictures(generator: Generator, made: Any, n: int) -> list[Image.Image | Unma
 
 def score(reward: Reward, pictures: Sequence[Picture]) -> Scores:
     """What a reward says of pictures."""
-    said = reward.score(pictures)
-    require(reward, scores_error(reward, said, len(pictures)))
-    return said
+    scores = reward.score(pictures)
+    require(reward, scores_error(reward, scores, len(pictures)))
+    return scores
 
 
 def reply(language: LanguageModel, chats: Sequence[Chat]) -> list[str]:

@@ -27,8 +27,8 @@ def names_error(reward: Reward) -> str | None:
     for where, names in (("outputs", reward.outputs), ("map_names", reward.map_names)):
         for name in names:
             if not NAME.fullmatch(name) or keyword.iskeyword(name):
-                said = f"'{where}' of {type(reward).__name__} has {name!r}"
-                return f"{said}; a name is letters, digits and _, a letter first"
+                what = f"'{where}' of {type(reward).__name__} has {name!r}"
+                return f"{what}; a name is letters, digits and _, a letter first"
     return None
 
 
@@ -134,16 +134,16 @@ def _names_error(kind: str, given: Collection[str], named: Collection[str], wher
     return f"there is no {kind} {shown(lacking[0])}, which is one of '{where}'" if lacking else None
 
 
-def _value_error(said: str, values: Any, n: int) -> str | None:
+def _value_error(what: str, values: Any, n: int) -> str | None:
     import torch
 
     if not isinstance(values, torch.Tensor):
-        return f"{said}: expected a tensor, not {value_type(values)}: wrap it in torch.tensor(...)"
+        return f"{what}: expected a tensor, not {value_type(values)}: wrap it in torch.tensor(...)"
     if tuple(values.shape) != (n,):
         mend = "use .flatten()" if values.numel() == n else "give one number a picture, NaN where there is no answer"
-        return f"{said}: {_pictures(n)} gave the shape {tuple(values.shape)}, not ({n},): {mend}"
+        return f"{what}: {_pictures(n)} gave the shape {tuple(values.shape)}, not ({n},): {mend}"
     return (
-        None if values.is_floating_point() else f"{said}: expected float32, not {str(values.dtype)[6:]}: use .float()"
+        None if values.is_floating_point() else f"{what}: expected float32, not {str(values.dtype)[6:]}: use .float()"
     )
 
 

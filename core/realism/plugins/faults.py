@@ -67,10 +67,10 @@ def fault_of(error: BaseException, registry: Registry) -> PartFault | None:
     on = " ".join(filter(None, [_items(frames, part), *getattr(error, "__notes__", ()), _step(frames, part)]))
     broken = isinstance(error, BrokenContract)
     did = "breaks its contract" if broken else f"failed {on}".strip()
-    said = error.problem if isinstance(error, BrokenContract) else describe_error(error)[:LONGEST]
+    reason = error.problem if isinstance(error, BrokenContract) else describe_error(error)[:LONGEST]
     unexpected = "unexpected " if ours and not broken and isinstance(error, Exception) else ""
     end = "for a report of it" if ours else "which is the plugin's" if plugin else "which is that of the part"
-    return PartFault(f"{_who(part, plugin, registry)} {did}: {unexpected}{said}; --debug shows the line, {end}")
+    return PartFault(f"{_who(part, plugin, registry)} {did}: {unexpected}{reason}; --debug shows the line, {end}")
 
 
 def _stop(error: BaseException | None) -> KeyboardInterrupt | None:

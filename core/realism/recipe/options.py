@@ -279,8 +279,8 @@ def _expected(error: Mapping[str, Any]) -> str:
     for start, words in EXPECTED.items():
         if error["type"].startswith(start):
             return words.format(**error.get("ctx", {}))
-    said = str(error["msg"]).replace("Input should be", "expected").replace("Input should", "it should")
-    return said[:1].lower() + said[1:]
+    message = str(error["msg"]).replace("Input should be", "expected").replace("Input should", "it should")
+    return message[:1].lower() + message[1:]
 
 
 def type_name(hint: Any) -> str:
@@ -288,8 +288,8 @@ def type_name(hint: Any) -> str:
     arguments = get_args(hint)
     origin = get_origin(hint)
     if origin is Annotated:
-        said = [f"{sign} {value}" for limit in arguments[1:] for sign, value in _limits(limit)]
-        return " ".join([type_name(arguments[0]), *said])
+        bounds = [f"{sign} {value}" for limit in arguments[1:] for sign, value in _limits(limit)]
+        return " ".join([type_name(arguments[0]), *bounds])
     if origin is Literal:
         return " or ".join(map(str, arguments))
     if origin in (Union, UnionType):

@@ -61,8 +61,8 @@ class Other:
         """Hear what it says next, or that it is gone; nothing if it is silent for so long."""
         with contextlib.suppress(EOFError, ConnectionError):
             if self.pipe in wait([self.pipe, self.process.sentinel], seconds):
-                said = self.pipe.recv()
-                self.ready, self.failed = self.ready or said is None, said or self.failed
+                message = self.pipe.recv()
+                self.ready, self.failed = self.ready or message is None, message or self.failed
                 return
         self.process.join(0 if seconds is None else min(seconds, 1))
         if self.process.exitcode not in (None, 0) and self.failed is None:

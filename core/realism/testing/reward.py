@@ -102,10 +102,10 @@ def _given(part: Reward) -> list[Picture]:
 
 def _said(part: Reward, given: Sequence[Picture]) -> Scores:
     """What it says of pictures, with values as they should be."""
-    said = part.score(given)
-    assert isinstance(said, Scores), f"score gave a {type(said).__name__}, not Scores"
-    assert (error := values_error(part, said.values, len(given))) is None, error
-    return said
+    scores = part.score(given)
+    assert isinstance(scores, Scores), f"score gave a {type(scores).__name__}, not Scores"
+    assert (error := values_error(part, scores.values, len(given))) is None, error
+    return scores
 
 
 def _which(part: Reward, name: str) -> str:

@@ -172,9 +172,9 @@ def answer(model: Any, processor: BlipProcessor, x: torch.Tensor, questions: Seq
 
 def share_right(model: Any, processor: BlipProcessor, x: torch.Tensor, asked: Asked) -> dict[str, float]:
     """The share answered right by kind of question, those with yes and no under "KIND?"; and of all."""
-    said = answer(model, processor, x, [[question for _, question, _ in those] for those in asked])
+    answers = answer(model, processor, x, [[question for _, question, _ in those] for those in asked])
     right = defaultdict(list)
-    for (kind, _, truth), word in zip((a for those in asked for a in those), said, strict=True):
+    for (kind, _, truth), word in zip((a for those in asked for a in those), answers, strict=True):
         right[kind].append(word == truth)
     every = [r for those in right.values() for r in those]
     return {k: round(sum(v) / len(v), 4) for k, v in sorted(right.items())} | {"all": round(sum(every) / len(every), 4)}
@@ -208,9 +208,9 @@ def on_drawn(
     facts = [stated(items[i // each].text) for i in range(len(x))]
     own = [[(f"{k}?", q["question"], q["answer"]) for k, q in zip(f, dsg(items[i // each].text), strict=True)]
            for i, f in enumerate(facts)]  # fmt: skip
-    said = iter(answer(model, processor, x, [[question for _, question, _ in those] for those in own]))
+    answers = iter(answer(model, processor, x, [[question for _, question, _ in those] for those in own]))
     every = [
-        (next(said) == "yes", s.get(k) == v, k) for s, f in zip(seen_there, facts, strict=True) for k, v in f.items()
+        (next(answers) == "yes", s.get(k) == v, k) for s, f in zip(seen_there, facts, strict=True) for k, v in f.items()
     ]
     pairs = [(yes, so) for yes, so, k in every if k != "side"]
     return {
@@ -266,9 +266,12 @@ def answered_sheet(folder: Path, seed: int, flux: Path = FLUX) -> Image.Image:
     processor = BlipProcessor.from_pretrained(folder)
     items, x = drawn_pictures(6, 1, seed, flux)
     asked = [OPEN[k][0] for k in ("species", "count", "main", "layout", "background", "light", "animal")]
-    said = answer(model, processor, x, [asked] * len(x))
+    answers = answer(model, processor, x, [asked] * len(x))
     lines = [
-        [*textwrap.wrap(item.text, 42)[:3], *(f"{q} {a}" for q, a in zip(asked, said[i * 7 : i * 7 + 7], strict=True))]
+        [
+            *textwrap.wrap(item.text, 42)[:3],
+            *(f"{q} {a}" for q, a in zip(asked, answers[i * 7 : i * 7 + 7], strict=True)),
+        ]
         for i, item in enumerate(items)
     ]
     longest = max(map(len, lines))

@@ -134,14 +134,14 @@ def tried_filter(writer: LanguageModel, captions: Captions, language: Language, 
     """Verdicts on n questions, about half of them unanswerable."""
     items = [captions.judged(language.CASES) for _ in range(n)]
     replies = writer.reply([language.filter_chat(text, question) for text, question, _ in items])
-    said = read(replies, language.read_verdict, language.Malformed)
+    decisions = read(replies, language.read_verdict, language.Malformed)
     truth = [case for *_, case in items]
-    caught = sum(bool(s) and bool(t) for s, t in zip(said, truth, strict=True))
+    caught = sum(bool(s) and bool(t) for s, t in zip(decisions, truth, strict=True))
     return {
-        "well formed": share([s is not None for s in said]),
-        "precision of leaving out": round(caught / max(sum(map(bool, said)), 1), 3),
+        "well formed": share([s is not None for s in decisions]),
+        "precision of leaving out": round(caught / max(sum(map(bool, decisions)), 1), 3),
         "recall of leaving out": round(caught / max(sum(map(bool, truth)), 1), 3),
-        "right case": share([s == t for s, t in zip(said, truth, strict=True)]),
+        "right case": share([s == t for s, t in zip(decisions, truth, strict=True)]),
         "n": n,
     }
 

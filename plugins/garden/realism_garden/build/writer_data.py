@@ -184,16 +184,16 @@ def vague(text: str, rng: random.Random) -> tuple[str, dict] | None:
     if not available:
         return None
     fact = rng.choice(available)
-    said = rng.choice(VAGUE[fact])
+    wording = rng.choice(VAGUE[fact])
     if fact == "count":
         subject = rf"\b(?:{'|'.join(COUNTS)}) ((?:{'|'.join(COLOURS)}) )?{facts['species']}( flowers?)?"
-        changed = re.sub(subject, rf"{said} \g<1>{facts['species']} flowers", text, count=1)
+        changed = re.sub(subject, rf"{wording} \g<1>{facts['species']} flowers", text, count=1)
     else:
         phrases = PLACES[facts[fact]] if fact == "background" else TIMES[facts[fact]]
-        changed = re.sub("|".join(phrases), said, text)
+        changed = re.sub("|".join(phrases), wording, text)
     question = next(q for q in tifa(text) if q["question"] == OPEN[fact][0])
     if rng.random() < 0.4:  # the answer is as vague as the text
-        answer = said if fact == "count" else "anywhere" if fact == "background" else "any time"
+        answer = wording if fact == "count" else "anywhere" if fact == "background" else "any time"
         question = row(fact, question["question"], [*question["choices"][:-1], answer], answer)
     return changed, question
 

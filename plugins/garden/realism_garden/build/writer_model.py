@@ -66,8 +66,8 @@ def reply_loss(model: LlamaForCausalLM, chats: Sequence[tuple[list[int], list[in
     shared = min(shared, min(len(asked) for asked, _ in chats) - 1)
     rows = [torch.tensor(asked[shared:] + reply) for asked, reply in chats]
     ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-    said = torch.zeros(ids.shape, dtype=torch.bool)
-    for row, (asked, reply) in zip(said, chats, strict=True):
+    mask = torch.zeros(ids.shape, dtype=torch.bool)
+    for row, (asked, reply) in zip(mask, chats, strict=True):
         row[len(asked) - shared : len(asked) - shared + len(reply)] = True
     with torch.autocast("cpu", torch.bfloat16):
         cache = None
@@ -76,5 +76,5 @@ def reply_loss(model: LlamaForCausalLM, chats: Sequence[tuple[list[int], list[in
             n = len(ids)
             cache = DynamicCache([(x.keys.repeat(n, 1, 1, 1), x.values.repeat(n, 1, 1, 1)) for x in once.layers])
         hidden = model.model(ids[:, :-1], past_key_values=cache, use_cache=shared > 0).last_hidden_state
-        logits = model.lm_head(hidden[said[:, 1:]])
-    return F.cross_entropy(logits.float(), ids[:, 1:][said[:, 1:]])
+        logits = model.lm_head(hidden[mask[:, 1:]])
+    return F.cross_entropy(logits.float(), ids[:, 1:][mask[:, 1:]])
