@@ -18,6 +18,7 @@ import tiny_chat
 import tiny_databases
 import tiny_emu
 import tiny_endpoint
+import tiny_inception
 import tiny_pipelines
 import tiny_preference
 import tiny_vqa
@@ -60,6 +61,11 @@ def pipeline(kind: str) -> str:
     """The folder of the tiny model that `tiny_pipelines` or `tiny_emu` makes under that name."""
     make = getattr(tiny_emu if kind.startswith("emu") else tiny_pipelines, kind)
     return str(make(folder() / kind))
+
+
+@functools.cache
+def inception_weights() -> str:
+    return str(tiny_inception.save(folder() / "inception.safetensors"))
 
 
 @functools.cache
@@ -225,6 +231,7 @@ def options(name: str) -> dict[str, Any]:
         "vqa_absolute": lambda: {"of": vqa()},
         "vqa_dsg": lambda: {"of": vqa()},
         "vqascore": lambda: {"model": asked("blip2"), "device": "cpu"},
+        "inception": lambda: {"weights": inception_weights()},
         "kid": lambda: {ENCODER: openclip()},
         "fid": lambda: {ENCODER: openclip()},
         "image_folder": lambda: {"path": photos()},

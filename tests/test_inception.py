@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tiny_inception
 import torch
 from realism import RealismError
+from realism.base.features import FeatureRows
+from realism_rewards.inception import Inception
 from realism_rewards.inception_network import inception_network, prepare, resize_like_tensorflow
+from realism_rewards.kid import Kid
 
 SIZES = [(64, 64), (299, 299), (400, 300)]
 
 
 @pytest.fixture(scope="module")
 def weights():
-    """Random weights, with statistics of batches that keep features apart from layer to layer."""
-    from torchvision.models import inception_v3
-
-    torch.manual_seed(0)
-    network = inception_v3(num_classes=1008, aux_logits=False, weights=None, init_weights=True)
-    for name, tensor in network.state_dict().items():
-        if name.endswith("conv.weight"):
-            torch.nn.init.kaiming_normal_(tensor)
-        if name.endswith("running_mean"):
-            tensor.normal_(0, 0.1)
-    return {name: t for name, t in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+    return tiny_inception.weights()
 
 
 def pictures(height: int, width: int) -> torch.Tensor:
@@ -35,7 +29,7 @@ def pictures(height: int, width: int) -> torch.Tensor:
 def test_features_are_those_of_pytorch_fid(weights, monkeypatch, size):
     from pytorch_fid import inception
 
-    monkeypatch.setattr(inception, "load_state_dict_from_url", lambda *_, **__: _with_counts(weights))
+    monkeypatch.setattr(inception, "load_state_dict_from_url", lambda *_, **__: weights)
     theirs = inception.InceptionV3([3]).eval()(pictures(*size).float() / 255)[0].flatten(1)
     ours = inception_network(weights, "w.pth")(prepare(pictures(*size), "pytorch-fid"))
     torch.testing.assert_close(ours, theirs, atol=1e-4 * float(theirs.abs().max()), rtol=0)
@@ -45,7 +39,7 @@ def test_features_are_those_of_pytorch_fid(weights, monkeypatch, size):
 def test_features_are_those_of_torch_fidelity(weights, tmp_path, size):
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    torch.save(_with_counts(weights), tmp_path / "w.pth")
+    torch.save(weights, tmp_path / "w.pth")
     reference = FeatureExtractorInceptionV3(
         "inception", ["2048"], feature_extractor_weights_path=str(tmp_path / "w.pth")
     )
@@ -65,7 +59,11 @@ def test_weights_of_another_network_are_refused(weights):
         inception_network(other, "w.pth")
 
 
-def _with_counts(weights):
-    """The published files hold the counts of batches, too."""
-    counts = {n.replace("running_mean", "num_batches_tracked"): torch.tensor(0) for n in weights if "running_mean" in n}
-    return {**weights, **counts}
+def test_kid_of_features_of_any_length_has_the_kernel_of_its_paper():
+    from torchmetrics.image.kid import poly_mmd
+
+    random = np.random.default_rng(0)
+    ours, real = (random.normal(shift, 1, (40, 2048)).astype(np.float32) for shift in (0.1, 0))
+    value = Kid(Inception("w.pth")).measure(FeatureRows.of(ours), FeatureRows.of(real))
+    theirs = poly_mmd(torch.from_numpy(ours).double(), torch.from_numpy(real).double())
+    assert value == pytest.approx(float(theirs), rel=1e-6)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Le
 from realism.base.errors import RealismError
-from realism.parts import Retriever, SetMetric
+from realism.parts import ImageEncoder, SetMetric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 class Kid(SetMetric):
     """KID: unbiased squared MMD with the kernel (x.y + 1)^3, averaged over random subsets. Binkowski et al. 2018.
 
-    The paper's kernel is (x.y / d + 1)^3, on Inception features, whose length grows with the root of d; features here
-    are of length 1, where division by d would leave the kernel flat. Unbiased whatever the number of images, so it may
-    fall below 0. Compare within one encoder only.
+    The paper's kernel is (x.y / d + 1)^3, on Inception features, whose length grows with the root of d: it is the one
+    for encoders such as `inception`. Features of length 1 are not divided by d, which would leave the kernel flat.
+    Unbiased whatever the number of images, so it may fall below 0. Compare within one encoder only.
     """
 
-    encoder: Retriever
+    encoder: ImageEncoder
     """Extracts the features; use another one than retrieval did."""
     subsets: Annotated[int, Ge(1), Le(10_000)] = 10
     """How many pairs of random subsets are averaged."""
@@ -42,15 +42,18 @@ class Kid(SetMetric):
         if n == len(features) and m == len(real):
             every = features.take(np.arange(n)), real.take(np.arange(m))
             check_features(*every)
-            return polynomial_mmd(*every, gamma=1.0)
+            return polynomial_mmd(*every, gamma=self._gamma(every[0]))
         random = np.random.default_rng(self.seed)
         values = []
         for _ in range(self.subsets):
             chosen = features.take(random.permutation(len(features))[:n])
             some = real.take(random.permutation(len(real))[:m])
             check_features(chosen, some)
-            values.append(polynomial_mmd(chosen, some, gamma=1.0))
+            values.append(polynomial_mmd(chosen, some, gamma=self._gamma(chosen)))
         return float(np.mean(values))
+
+    def _gamma(self, features: np.ndarray) -> float:
+        return 1.0 if self.encoder.unit_length else 1 / features.shape[1]
 
 
 def check_features(features: np.ndarray, real: np.ndarray) -> None:

@@ -22,5 +22,6 @@ def realism_register(registry: Registry) -> None:
     registry.reward("vqa_absolute", "realism_rewards.vqa:VqaAbsolute")
     registry.reward("vqa_dsg", "realism_rewards.vqa:VqaDsg")
     registry.reward("vqascore", "realism_rewards.vqascore:VqaScore")
+    registry.encoder("inception", "realism_rewards.inception:Inception")
     registry.metric("kid", "realism_rewards.kid:Kid")
     registry.metric("fid", "realism_rewards.fid:Fid")

@@ -15,7 +15,7 @@ from realism.data.rows import Measure, RecordRow
 from realism.measuring.descriptions import described
 from realism.measuring.groups import ALL
 from realism.measuring.reliability import ENCODERS, Share, beside_chance, chance_lines
-from realism.parts import Images, Part, Retriever, Reward
+from realism.parts import ImageEncoder, Images, Part, Retriever, Reward
 from realism.parts.embedder import rows_of
 from realism.parts.work import Work
 
@@ -31,7 +31,7 @@ OF_IMAGES = "95 %, bootstrap over images; Wilson's where all are correct or none
 BY_CHANCE = "the same answers, assigned at random"
 
 
-def label(encoder: Retriever) -> str:
+def label(encoder: ImageEncoder) -> str:
     """What an encoder is called in tables: its name, and its model."""
     return f"{encoder.part_name} ({getattr(encoder, 'model', type(encoder).__name__)})"
 

@@ -15,13 +15,13 @@ from realism.base.files import digest
 from realism.base.tables import chunks, read
 from realism.data.artifacts import Samples
 from realism.data.rows import RecordRow, Sample
-from realism.parts import Retriever
+from realism.parts import ImageEncoder
 from realism.parts.embedder import SHARD, Embedder, KeyedRow
 from realism.parts.work import Shard, Table, Work
 from realism.runs.fingerprint import describe
 
 
-def features_of_samples(encoder: Retriever, arm: str, work: Work) -> FeatureRows:
+def features_of_samples(encoder: ImageEncoder, arm: str, work: Work) -> FeatureRows:
     """Features (n, d) of the samples of an arm, in their order. Raises RealismError if one cannot be read."""
     rows = (record_of(sample) for sample in work.read(Samples(arm)))
     found, _ = features_of(encoder, rows, f"arm-{arm}", work)
@@ -37,7 +37,7 @@ def record_of(sample: Sample) -> RecordRow:
     return RecordRow(sample.id, sample.image, sample.subject)
 
 
-def features_of(encoder: Retriever, rows: Iterable[RecordRow], name: str, work: Work) -> tuple[FeatureRows, Path]:
+def features_of(encoder: ImageEncoder, rows: Iterable[RecordRow], name: str, work: Work) -> tuple[FeatureRows, Path]:
     """Features (n, d) of the images that can be read, and the table of these (of `KeyedRow`); others are skipped.
     name: what the table is called."""
     key = digest([describe(encoder, {}), name])[:12]  # different names may become one file name
@@ -53,7 +53,7 @@ def features_of(encoder: Retriever, rows: Iterable[RecordRow], name: str, work: 
     return FeatureRows(take, np.arange(len(keys))), table
 
 
-def _embed(embedder: Embedder, encoder: Retriever, step: str, _: int, rows: list[RecordRow]) -> Shard:
+def _embed(embedder: Embedder, encoder: ImageEncoder, step: str, _: int, rows: list[RecordRow]) -> Shard:
     shard = embedder.embed(encoder, rows, step)
     embedder.flush()
     return shard

@@ -33,7 +33,7 @@ from realism.measuring.features import features_of, features_of_samples
 from realism.measuring.groups import ALL
 from realism.measuring.reliability import ENCODERS
 from realism.measuring.selection import SELECTED_FROM, round_name, selection_measures
-from realism.parts import Images, Part, Retriever, SetMetric
+from realism.parts import ImageEncoder, Images, Part, SetMetric
 from realism.parts.embedder import MAX_SIDE, KeyedRow, rows_of
 from realism.parts.work import Work
 
@@ -95,7 +95,7 @@ def of_selections(found: Sequence[Selection], work: Work) -> Iterator[Measure]:
         yield from (row(higher_is_better=one.reward not in lower, **n) for n in numbers)
 
 
-def of_diversity(encoder: Retriever, gathered: Gathered, control: str, work: Work) -> Iterator[Measure]:
+def of_diversity(encoder: ImageEncoder, gathered: Gathered, control: str, work: Work) -> Iterator[Measure]:
     """How different the pictures of one prompt are from one another, by arm and group; see `spread_within`."""
     made = {name: features_of_samples(encoder, name, work) for name in gathered.arms}
     for group in gathered.groups:
@@ -194,7 +194,7 @@ def _set_detail(metric: SetMetric, group: Group, seed: int) -> dict[str, Any]:
     return _detail(group, seed) | {"interval": OF_SETS, "unit": "distance"} | _seen_by(metric.encoder) | files
 
 
-def _seen_by(encoder: Retriever) -> dict[str, str]:
+def _seen_by(encoder: ImageEncoder) -> dict[str, str]:
     return {
         "extractor": label(encoder),
         "resize": f"{encoder.preprocessing()}; before that, longer images are shrunk to {MAX_SIDE:,} pixels",

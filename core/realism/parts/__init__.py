@@ -4,7 +4,7 @@ from realism.parts.base import Part, parts_of
 from realism.parts.generator import Generator
 from realism.parts.language import Chat, LanguageModel
 from realism.parts.metric import SetMetric
-from realism.parts.retriever import Index, PixelEncoder, Projection, Retriever
+from realism.parts.retriever import ImageEncoder, Index, PixelEncoder, Projection, Retriever
 from realism.parts.reward import DifferentiableReward, Output, Reward, Scores
 from realism.parts.sources import Images, Prompts
 from realism.parts.step import Composite, Step
@@ -16,6 +16,7 @@ __all__ = [
     "Composite",
     "DifferentiableReward",
     "Generator",
+    "ImageEncoder",
     "Images",
     "Index",
     "LanguageModel",

@@ -22,7 +22,7 @@ from realism.data.rows import RecordRow, Skipped
 from realism.data.types import Record
 from realism.data.writable import name_problem
 from realism.parts import checked
-from realism.parts.retriever import Projection, Retriever
+from realism.parts.retriever import ImageEncoder, Projection
 from realism.parts.returned import require, rows_error
 from realism.parts.sources import Images
 
@@ -95,7 +95,7 @@ class Embedder:
             cache.flush()
 
     def embed(
-        self, encoder: Retriever, records: Sequence[RecordRow], step: str, hashes: bool = False
+        self, encoder: ImageEncoder, records: Sequence[RecordRow], step: str, hashes: bool = False
     ) -> tuple[list[KeyedRow], list[Skipped]]:
         """Compute the vectors of the images, and with `hashes` their perceptual hashes, unless cached. Returns the
         records whose images can be read, and what is skipped."""
@@ -113,7 +113,7 @@ class Embedder:
             if not all(cache.has(keys).all() for cache in needed):
                 path.unlink()
 
-    def vector_cache(self, encoder: Retriever) -> ImageCache | None:
+    def vector_cache(self, encoder: ImageEncoder) -> ImageCache | None:
         """The cache of the vectors of an encoder; None outside of a run."""
         memory = _source(encoder)._memory
         return memory.cache if isinstance(memory, VectorMemory) else None
@@ -132,7 +132,7 @@ class Embedder:
 
         return self._read(records, step, memory.cache, add, True)
 
-    def vectors(self, encoder: Retriever, keys: Sequence[str] | np.ndarray) -> np.ndarray:
+    def vectors(self, encoder: ImageEncoder, keys: Sequence[str] | np.ndarray) -> np.ndarray:
         """The vectors (n, d) float32 of images that have been embedded."""
         if isinstance(encoder, Projection):
             rows = encoder.project(self.vectors(encoder.encoder, keys))
@@ -190,7 +190,7 @@ class Embedder:
         return rows, [*left, *(skipped[i] for i in sorted(skipped))]
 
 
-def _source(encoder: Retriever) -> Retriever:
+def _source(encoder: ImageEncoder) -> ImageEncoder:
     """What embeds the images of a retriever: itself, or what it is a projection of."""
     return _source(encoder.encoder) if isinstance(encoder, Projection) else encoder
 

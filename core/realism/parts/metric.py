@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from realism.parts.base import Part
-from realism.parts.retriever import Retriever
+from realism.parts.retriever import ImageEncoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ class Features(Protocol):
 class SetMetric(Part):
     """A distance between two sets of images, measured on features of a named extractor.
 
-    A subclass has the field `encoder: Retriever`, the extractor, so that the report can say which one it was. It is
+    A subclass has the field `encoder: ImageEncoder`, the extractor, so that the report can say which one it was. It is
     measured a hundred times anew for its interval, so its memory should not grow with the sets: take blocks one by one
     (moments, as FID does) or no more than a few thousand rows (as KID does).
     """
@@ -41,7 +41,7 @@ class SetMetric(Part):
     """The fewest images a set must have."""
     unbiased_from: ClassVar[int] = 0
     """The number of images below which the metric is biased, by a common rule; 0 for one that never is."""
-    encoder: Retriever
+    encoder: ImageEncoder
 
     @abstractmethod
     def measure(self, features: Features, real: Features) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from realism.base.errors import RealismError
 from realism.parts.base import Part
@@ -50,13 +50,14 @@ class Memory(Protocol):
         """The vectors (n, d) float32 of the images; those that are not known are embedded, and known from then on."""
 
 
-class Retriever(Part):
-    """A text encoder and an image encoder into one space, where the cosine says how well two things match."""
+class ImageEncoder(Part):
+    """Turns images into vectors: what metrics of sets measure, and what a retriever does besides."""
 
-    family = "retriever"
-    suite = "realism.testing:RetrieverSuite"
-    index: Index
-    """What searches the images it has encoded; each retriever has this option."""
+    family = "encoder"
+    noun = "image encoder"
+    suite = "realism.testing:ImageEncoderSuite"
+    unit_length: ClassVar[bool] = True
+    """Whether each vector has length 1."""
     if TYPE_CHECKING:  # else it would be an option
         _memory: Memory | None
     else:
@@ -64,25 +65,37 @@ class Retriever(Part):
     """What it has embedded in this run, which is not embedded again, whoever asks; None outside of a run."""
 
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """RGB images of any size -> (n, d) float32, each row of length 1. Row i depends on image i alone, to 1e-5."""
+        """RGB images of any size -> (n, d) float32, each row of length 1 if `unit_length`. Row i depends on image i
+        alone, to 1e-5."""
         return self._embedded(images) if self._memory is None else self._memory.rows(images, self._embedded)
 
     def _embedded(self, images: Sequence[Image.Image]) -> np.ndarray:
         rows = self.embed_images(images)
-        require(self, rows_error("embed_images", rows, len(images)))
+        require(self, rows_error("embed_images", rows, len(images), self.unit_length))
         return rows
 
     @abstractmethod
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """What a retriever defines, and `encode_images` calls for each picture once."""
-
-    @abstractmethod
-    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Texts -> (n, d) float32, each row of length 1. Too long a text is cut where the model cuts it."""
+        """What an encoder defines, and `encode_images` calls for each picture once."""
 
     @abstractmethod
     def preprocessing(self) -> str:
         """How an image becomes the model's input, in words for the report: resize, crop, size in pixels."""
+
+
+class Retriever(ImageEncoder):
+    """A text encoder and an image encoder into one space, where the cosine says how well two things match. Its vectors
+    have length 1."""
+
+    family = "retriever"
+    noun = ""
+    suite = "realism.testing:RetrieverSuite"
+    index: Index
+    """What searches the images it has encoded; each retriever has this option."""
+
+    @abstractmethod
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Texts -> (n, d) float32, each row of length 1. Too long a text is cut where the model cuts it."""
 
 
 class Projection(Retriever):

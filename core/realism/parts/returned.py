@@ -68,8 +68,8 @@ def _picture_error(image: Any) -> str | None:
     return None
 
 
-def rows_error(method: str, rows: Any, n: int) -> str | None:
-    """One sentence unless these are the vectors (n, d) float32 of n things, each of length 1."""
+def rows_error(method: str, rows: Any, n: int, unit_length: bool = True) -> str | None:
+    """One sentence unless these are the vectors (n, d) float32 of n things, each of length 1 if they should be."""
     import numpy as np
 
     if not isinstance(rows, np.ndarray):
@@ -82,6 +82,8 @@ def rows_error(method: str, rows: Any, n: int) -> str | None:
         return f"{method} gave {rows.dtype}, not float32: use .astype(np.float32)"
     if not np.isfinite(rows).all():
         return f"{method} gave a row that is not finite"
+    if not unit_length:
+        return None
     lengths = np.linalg.norm(rows, axis=1)
     worst = float(lengths[np.abs(lengths - 1).argmax()])
     mend = "divide each row by its norm"

@@ -9,7 +9,7 @@ from typing import Any
 from realism.base.files import digest, fingerprint_listing, fingerprint_path
 from realism.data.artifacts import Artifact
 from realism.data.state import Location
-from realism.parts import Images, Part, Retriever
+from realism.parts import ImageEncoder, Images, Part, Retriever
 from realism.parts.step import trained_weights
 from realism.runs.code import code_of
 
@@ -72,6 +72,6 @@ def encoder_of(retriever: Retriever) -> dict[str, Any]:
     return {"part": described["part"], "options": options, "inputs": described["inputs"]}
 
 
-def trained_by(retriever: Retriever, state: Mapping[Artifact, Location]) -> dict[str, str]:
-    """The fingerprints of the weights that a trainer has made for a retriever or a part of it, by the part's name."""
-    return {weights.name: state[weights].fingerprint for weights in trained_weights(retriever, state)}
+def trained_by(encoder: ImageEncoder, state: Mapping[Artifact, Location]) -> dict[str, str]:
+    """The fingerprints of the weights that a trainer has made for an encoder or a part of it, by the part's name."""
+    return {weights.name: state[weights].fingerprint for weights in trained_weights(encoder, state)}

@@ -11,7 +11,7 @@ from realism.base.errors import damaged
 from realism.base.loading import is_intact
 from realism.data.artifacts import Artifact, Weights
 from realism.data.state import Location
-from realism.parts import Part, Projection, Retriever, Tunable
+from realism.parts import ImageEncoder, Part, Projection, Tunable
 from realism.parts.embedder import Embedder
 from realism.runs.fingerprint import describe, trained_by
 
@@ -25,26 +25,26 @@ def parts_in_use(
     fresh: bool = False,
 ) -> Iterator[None]:
     """Until the block ends, parts have the weights that are among these artifacts, or those they came with, and
-    retrievers cache the vectors they compute; then a warning counts the texts that were cut. versions: of the
-    distributions behind `module:Class`; another one embeds anew. fresh: whether retrievers embed anew in any case."""
-    retrievers = [part for part in parts if isinstance(part, Retriever) and not isinstance(part, Projection)]
+    encoders cache the vectors they compute; then a warning counts the texts that were cut. versions: of the
+    distributions behind `module:Class`; another one embeds anew. fresh: whether encoders embed anew in any case."""
+    encoders = [part for part in parts if isinstance(part, ImageEncoder) and not isinstance(part, Projection)]
     for part in parts:
         if isinstance(part, Tunable):
             weights = trained.get(Weights(part.part_name))
             if weights:
                 _check(weights.path)
             part.use_weights(weights.path if weights else None)
-    for retriever in retrievers:
-        encoder = describe(retriever, versions)
-        encoder["options"].pop("index", None)  # neither what searches the vectors nor the name decides them
-        encoder |= {"name": "", "trained": trained_by(retriever, trained)}
-        retriever._memory = embedder.memory(encoder, fresh)
+    for encoder in encoders:
+        decisive = describe(encoder, versions)
+        decisive["options"].pop("index", None)  # neither what searches the vectors nor the name decides them
+        decisive |= {"name": "", "trained": trained_by(encoder, trained)}
+        encoder._memory = embedder.memory(decisive, fresh)
     try:
         yield
     finally:
         warn_of_cut_texts()
-        for retriever in retrievers:
-            del retriever._memory
+        for encoder in encoders:
+            del encoder._memory
 
 
 def _check(folder: Path) -> None:

@@ -104,8 +104,9 @@ class Evaluate(Step):
         work.write(Measures(self.name), rows)
 
     def _encoders(self, rewards: Sequence[Reward]) -> list[Retriever]:
-        """All that a measure rests on here, each once."""
-        own = [metric.encoder for metric in self.metrics] + ([self.diversity] if self.diversity else [])
+        """All that a measure rests on here and that can name what an image shows, each once."""
+        own = [one.encoder for one in self.metrics if isinstance(one.encoder, Retriever)]
+        own += [self.diversity] if self.diversity else []
         every = [*own, *chain.from_iterable(map(recognition_encoders, rewards))]
         return list({one.part_name: one for one in every}.values())
 

@@ -16,7 +16,7 @@ from realism.testing.language import LanguageModelSuite
 from realism.testing.making import make_part, suites_of
 from realism.testing.metric import SetMetricSuite
 from realism.testing.part import PartSuite
-from realism.testing.retriever import IndexSuite, RetrieverSuite
+from realism.testing.retriever import ImageEncoderSuite, IndexSuite, RetrieverSuite
 from realism.testing.reward import RewardSuite
 from realism.testing.sources import ImagesSuite, PromptsSuite
 from realism.testing.step import run_step, work_with
@@ -27,6 +27,7 @@ from realism.testing.tunable import TrainedSuite, TunableSuite
 __all__ = [
     "ExampleRetriever",
     "GeneratorSuite",
+    "ImageEncoderSuite",
     "ImagesSuite",
     "IndexSuite",
     "LanguageModelSuite",

@@ -1,4 +1,4 @@
-"""What every retriever and every index must do."""
+"""What every image encoder, retriever and index must do."""
 
 from __future__ import annotations
 
@@ -8,35 +8,53 @@ from pathlib import Path
 import numpy as np
 
 from realism.base.errors import RealismError
-from realism.parts import Index, PixelEncoder, Retriever
+from realism.parts import ImageEncoder, Index, PixelEncoder, Retriever
 from realism.parts.returned import found_error, rows_error
 from realism.testing.material import TEXTS, picture, pictures, pixels, unit_rows
 from realism.testing.part import PartSuite, check_gradient, farthest
 
 
-class RetrieverSuite(PartSuite):
+class ImageEncoderSuite(PartSuite):
+    """The contract of `realism.ImageEncoder`."""
+
+    def test_rows_of_images_are_float32_of_the_length_it_says(self, part: ImageEncoder) -> None:
+        rows = part.embed_images(pictures())
+        assert (error := rows_error("embed_images", rows, 4, part.unit_length)) is None, error
+        if part.unit_length:
+            gap = farthest(np.linalg.norm(rows, axis=1), np.ones(4))
+            assert gap < 1e-4, f"rows should have length 1; one is off by {gap:.2g}"
+
+    def test_a_row_depends_on_its_own_image_alone(self, part: ImageEncoder) -> None:
+        images = pictures()
+        rows = part.encode_images(images)
+        gap = farthest(rows, np.concatenate([part.encode_images([i]) for i in images])) / float(np.abs(rows).max())
+        assert gap < 1e-5, f"an image's row changes with its batch, by {gap:.2g}"
+
+    def test_different_images_have_different_rows(self, part: ImageEncoder) -> None:
+        assert farthest(*part.encode_images(pictures()[:2])) > 1e-4, "two different images have the same row"
+
+    def test_no_images_give_no_rows(self, part: ImageEncoder) -> None:
+        assert len(part.encode_images([])) == 0, "no images should give no rows"
+
+
+class RetrieverSuite(ImageEncoderSuite):
     """The contract of `realism.Retriever`."""
 
-    def test_rows_are_float32_of_length_1(self, part: Retriever) -> None:
-        images, texts = part.embed_images(pictures()), part.encode_texts(TEXTS)
-        for method, rows, n in (("embed_images", images, 4), ("encode_texts", texts, len(TEXTS))):
-            assert (error := rows_error(method, rows, n)) is None, error
-            gap = farthest(np.linalg.norm(rows, axis=1), np.ones(n))
-            assert gap < 1e-4, f"rows should have length 1; one is off by {gap:.2g}"
+    def test_rows_of_texts_are_float32_of_length_1(self, part: Retriever) -> None:
+        rows = part.encode_texts(TEXTS)
+        assert (error := rows_error("encode_texts", rows, len(TEXTS))) is None, error
+        gap = farthest(np.linalg.norm(rows, axis=1), np.ones(len(TEXTS)))
+        assert gap < 1e-4, f"rows should have length 1; one is off by {gap:.2g}"
 
     def test_texts_and_images_share_one_space(self, part: Retriever) -> None:
         widths = part.encode_images(pictures()[:1]).shape[1], part.encode_texts(TEXTS[:1]).shape[1]
         assert widths[0] == widths[1], f"images have {widths[0]} numbers, texts {widths[1]}"
 
-    def test_a_row_depends_on_its_own_image_or_text_alone(self, part: Retriever) -> None:
-        images = pictures()
-        gap = farthest(part.encode_images(images), np.concatenate([part.encode_images([i]) for i in images]))
-        assert gap < 1e-5, f"an image's row changes with its batch, by {gap:.2g}"
+    def test_a_row_depends_on_its_own_text_alone(self, part: Retriever) -> None:
         gap = farthest(part.encode_texts(TEXTS), np.concatenate([part.encode_texts([t]) for t in TEXTS]))
         assert gap < 1e-5, f"a text's row changes with its batch, by {gap:.2g}"
 
-    def test_different_things_have_different_rows(self, part: Retriever) -> None:
-        assert farthest(*part.encode_images(pictures()[:2])) > 1e-4, "two different images have the same row"
+    def test_different_texts_have_different_rows(self, part: Retriever) -> None:
         assert farthest(*part.encode_texts(TEXTS[:2])) > 1e-4, "two different texts have the same row"
 
     def test_long_and_empty_texts_are_read(self, part: Retriever) -> None:
@@ -52,8 +70,7 @@ class RetrieverSuite(PartSuite):
             rows[:, 0].sum().backward()
             check_gradient(given)
 
-    def test_nothing_gives_no_rows(self, part: Retriever) -> None:
-        assert len(part.encode_images([])) == 0, "no images should give no rows"
+    def test_no_texts_give_no_rows(self, part: Retriever) -> None:
         assert len(part.encode_texts([])) == 0, "no texts should give no rows"
 
 
