@@ -15,6 +15,7 @@ START, END = "<!-- what there is: written by docs/generate.py -->", "<!-- end --
 FAMILIES = {
     "generator": "generators",
     "retriever": "retrievers",
+    "encoder": "image encoders",
     "index": "indexes",
     "reward": "rewards",
     "metric": "metrics",
