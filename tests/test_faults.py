@@ -35,7 +35,13 @@ def fail(*_):
     raise ValueError("no such\ncolour")
 
 
+def circle(*_):
+    error = ValueError("its own cause")
+    raise error from error
+
+
 ENDS = {
+    "its own cause": (circle, "ValueError: its own cause"),
     "exit": (leave, "it tried to end the program (SystemExit: 0), which no plugin may"),
     "odd": (lambda *_: (_ for _ in ()).throw(AwayError("away")), "AwayError: away"),
     "cancelled": (lambda *_: (_ for _ in ()).throw(asyncio.CancelledError()), "CancelledError"),

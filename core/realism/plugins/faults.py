@@ -75,7 +75,9 @@ def fault_of(error: BaseException, registry: Registry) -> PartFault | None:
 
 def _stop(error: BaseException | None) -> KeyboardInterrupt | None:
     """The user's stop that an error is, or was made of: Lightning, for one, makes an exit of it."""
-    while error is not None and not isinstance(error, KeyboardInterrupt | Stopped):
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen and not isinstance(error, KeyboardInterrupt | Stopped):
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
     return error if isinstance(error, KeyboardInterrupt) else None
 
