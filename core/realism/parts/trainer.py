@@ -51,7 +51,8 @@ class Trainer(Part):
         None."""
 
     def fit_options(self) -> Mapping[str, Any]:
-        """More arguments of lightning.Trainer: precision, accumulate_grad_batches, gradient_clip_val."""
+        """More arguments of lightning.Trainer: precision, accumulate_grad_batches, gradient_clip_val. Callbacks are not
+        among them: a module has its own in `configure_callbacks`, and logs by `self.log`."""
         return {}
 
     def conflicts(self, available: Artifacts) -> list[str]:
