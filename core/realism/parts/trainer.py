@@ -73,7 +73,10 @@ class Trainer(Part):
     @abstractmethod
     def data(self, work: Work) -> DataLoader[Any]:
         """What to fit it on, from the artifacts it reads; paths of samples are relative to `work.root`. Its order is
-        decided by torch's global seed, which is set before."""
+        decided by torch's global seed, which is set before.
+
+        A killed fit goes on with the same batches only if the DataLoader has `state_dict` and `load_state_dict`, or a
+        sampler with `set_epoch` where checkpoint_every is None; with another that shuffles, it ends elsewhere."""
 
     @abstractmethod
     def save(self, module: lightning.LightningModule, folder: Path) -> None:
