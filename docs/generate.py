@@ -275,21 +275,19 @@ def meaning(output: parts.Output) -> str:
 
 
 def generator_table(registry: Registry) -> Iterator[str]:
-    """What each generator can do, by its class alone: how a reference enters, and which capabilities it inherits."""
+    """What each generator can do, by its class alone: how a reference enters, and whether it can be trained."""
     yield "What each does with references, and what else it can do. About the mechanisms:"
     yield "[generators.md](generators.md).\n"
-    capabilities = {"inpainting": "Inpainter", "LoRA": "Tunable", "policy": "Policy"}
     rows = []
     for entry in registry.entries("generator"):
         cls: Any = entry.load()
         most = cls.max_references  # a property where the options decide between none and one
         several = f"up to {most}" if isinstance(most, int) and most > 1 else "no"
-        can = [issubclass(cls, getattr(parts, name, ())) for name in capabilities.values()]
         rows.append(
             (f"`{entry.name}`", f"`{getattr(cls, 'pipeline_class', cls.__name__)}`", cls.reference_mechanism or "none",
-             several, *("yes" if it else "no" for it in can))
+             several, "yes" if issubclass(cls, parts.Tunable) else "no")
         )  # fmt: skip
-    yield from table(("generator", "class", "how a reference enters", "several references", *capabilities), *rows)
+    yield from table(("generator", "class", "how a reference enters", "several references", "can be trained"), *rows)
 
 
 def suite_pages() -> Iterator[str]:

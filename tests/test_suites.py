@@ -21,10 +21,13 @@ from realism.testing import (
     RetrieverSuite,
     RewardSuite,
     SetMetricSuite,
+    TrainedSuite,
     suites_of,
 )
 from realism_retrievers.flat import Flat
+from safetensors.torch import save_file
 from toys import ToyCritic, ToyLikeness
+from toys_learning import ToyLearner, ToyPairTrainer
 
 
 @dataclass
@@ -284,3 +287,36 @@ def test_registered_parts_are_tested_from_the_command_line_and_trouble_is_said_i
 def test_no_part_named_is_said_with_those_there_are(tmp_path):
     made = pytest_on(tmp_path)
     assert made.returncode != 0 and "name a part or a step with --part; available: " in made.stdout + made.stderr
+
+
+@dataclass
+class Pair(ToyPairTrainer):
+    """Teaches two, in steps that are seen."""
+
+    def module(self):
+        module = super().module()
+        module.grey = torch.nn.Parameter(torch.full((1,), 0.5))
+        return module
+
+    def save(self, module, folder):
+        for name in self.trains:
+            save_file({"grey": 200 * module.grey.detach()}, folder / name / "grey.safetensors")
+
+
+@pytest.fixture
+def pair():
+    return Pair(ToyLearner(), second=ToyLearner())
+
+
+TRAINED = [test for test in dir(TrainedSuite) if test.startswith("test_")]
+
+
+@pytest.mark.parametrize("test", TRAINED)
+def test_each_of_several_trained_parts_goes_through_the_suite(pair, test):
+    getattr(TrainedSuite(), test)(pair)
+
+
+def test_the_second_of_several_trained_parts_that_ignores_its_weights_is_found(pair):
+    pair.second.use_weights = lambda folder: ToyLearner.use_weights(pair.second, None)
+    with pytest.raises(AssertionError, match="what was learned is not used"):
+        TrainedSuite().test_saved_weights_make_a_difference_and_none_goes_back(pair)

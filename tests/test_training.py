@@ -130,3 +130,23 @@ def test_the_newest_loss_stands_beside_the_bar(write_recipe, read, toy_plugins, 
     Run(read(write_recipe(RECIPE)), tmp_path / "run", toy_plugins, progress.View(console)).execute()
     assert noted[0] == "loss 4e+04" and len(noted) == 23
     assert "loss" in console.file.getvalue()
+
+
+def test_an_argument_of_lightning_that_the_step_sets_is_named(run, write_recipe, monkeypatch):
+    import toys_learning
+
+    monkeypatch.setattr(toys_learning.ToyTrainer, "fit_options", lambda _: {"callbacks": [], "precision": "32-true"})
+    with pytest.raises(RealismError, match=r"fit_options gave callbacks, which the step sets; .*'configure_callbacks'"):
+        run(write_recipe(RECIPE))
+
+
+def test_callbacks_of_a_module_are_called_beside_those_of_the_step(run, write_recipe, monkeypatch):
+    import toys_learning
+    from lightning.pytorch.callbacks import LambdaCallback
+
+    def note(trainer, module, *_):
+        module.log("mine", float(trainer.global_step))
+
+    callback = LambdaCallback(on_train_batch_end=note)
+    monkeypatch.setattr(toys_learning.GreyModule, "configure_callbacks", lambda _: [callback])
+    assert points(run(write_recipe(RECIPE)).folder, fit=2)["mine"] == {1: 1, 2: 2, 3: 3}

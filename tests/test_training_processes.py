@@ -74,6 +74,26 @@ def test_two_processes_learn_what_one_does(run, write_recipe, text, part):
     assert [value for *_, value in theirs] == pytest.approx([value for *_, value in curves], rel=1e-4, abs=1e-6)
 
 
+@pytest.mark.parametrize("devices", [2, 3, 5, 8])
+def test_each_row_is_one_process_s_and_none_is_idle(monkeypatch, devices):
+    monkeypatch.setattr(shares, "processes", lambda: devices)
+    monkeypatch.setattr(shares, "_joined", lambda: True)
+    owned: list[int] = []
+    for rank in range(devices):
+        monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
+        own = range(8)[shares.share(8)]
+        assert own
+        owned += own
+    assert owned == list(range(8))
+
+
+@pytest.mark.slow
+def test_more_devices_than_rows_of_a_batch_are_refused(run, write_recipe):
+    text = with_two(lora().replace("batch: 3", "batch: 1"))
+    with pytest.raises(RealismError, match="2 devices share batches of 1, so some would have nothing to do"):
+        run(write_recipe(text))
+
+
 def test_a_module_that_knows_of_one_process_learns_the_same_in_three(run, write_recipe):
     text = """\
 parts:
@@ -167,7 +187,7 @@ def waited(ready, seconds):
 
 
 def test_the_random_numbers_of_a_share_are_those_of_the_whole_batch(monkeypatch):
-    """Seven rows among three processes: 3, 3 and 1."""
+    """Seven rows among three processes: 2, 2 and 3."""
 
     def draws(n, random):
         return [
@@ -181,7 +201,7 @@ def test_the_random_numbers_of_a_share_are_those_of_the_whole_batch(monkeypatch)
     whole = draws(7, torch.Generator().manual_seed(3))
     monkeypatch.setattr(shares, "processes", lambda: 3)
     monkeypatch.setattr(shares, "_joined", lambda: True)
-    for rank, own in enumerate([slice(0, 3), slice(3, 6), slice(6, 7)]):
+    for rank, own in enumerate([slice(0, 2), slice(2, 4), slice(4, 7)]):
         monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
         assert shares.share(7) == own
         random = torch.Generator().manual_seed(3)

@@ -91,6 +91,13 @@ class LoRAModule(lightning.LightningModule):
             if part is not self.network:
                 part.to("cpu")
 
+    def on_fit_start(self) -> None:
+        if processes() > self.options.batch:
+            raise RealismError(
+                f"devices: {processes()} devices share batches of {self.options.batch}, so some would have nothing to "
+                f"do; take a 'batch' of {processes()} or more and accumulate less, or fewer devices"
+            )
+
     def on_train_start(self) -> None:
         device, offload = self.device, self.options.generator.offload != "none"
         if offload:  # the device may be too small for the network and an encoder at a time

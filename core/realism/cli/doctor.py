@@ -45,16 +45,7 @@ def _python() -> Iterator[Finding]:
 
 def _versions() -> Iterator[Finding]:
     """The libraries that Realism is declared to need."""
-    for name in (
-        "realism",
-        "torch",
-        "torchvision",
-        "diffusers",
-        "transformers",
-        "peft",
-        "open_clip_torch",
-        "lightning",
-    ):
+    for name in LIBRARIES:
         try:
             yield Finding("ok", name, version(name))
         except PackageNotFoundError:

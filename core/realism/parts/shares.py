@@ -18,10 +18,13 @@ def processes() -> int:
 
 
 def share(n: int) -> slice:
-    """The rows of a batch of n that are this process's: ceil(n / processes), the last ones fewer or none."""
-    each = -(-n // processes())
-    first = min(n, each * (torch.distributed.get_rank() if _joined() else 0))
-    return slice(first, min(n, first + each))
+    """The rows of a batch of n that are this process's: n / processes, rounded down or up; so none has no row unless
+    there are fewer rows than processes."""
+    return _share(n, torch.distributed.get_rank() if _joined() else 0)
+
+
+def _share(n: int, rank: int) -> slice:
+    return slice(n * rank // processes(), n * (rank + 1) // processes())
 
 
 def gathered(rows: torch.Tensor, n: int) -> torch.Tensor:
@@ -32,9 +35,11 @@ def gathered(rows: torch.Tensor, n: int) -> torch.Tensor:
         return rows
     from torch.distributed.nn.functional import all_gather
 
-    each = -(-n // processes())
-    padded = torch.cat([rows, rows.new_zeros(each - len(rows), *rows.shape[1:])])
-    return torch.cat(list(all_gather(padded.contiguous())))[:n]
+    shares = [_share(n, rank) for rank in range(processes())]
+    longest = -(-n // processes())
+    padded = torch.cat([rows, rows.new_zeros(longest - len(rows), *rows.shape[1:])])
+    gathered_rows = all_gather(padded.contiguous())
+    return torch.cat([each[: own.stop - own.start] for each, own in zip(gathered_rows, shares, strict=True)])
 
 
 class WholeBatchDraws(TorchFunctionMode):

@@ -51,7 +51,8 @@ class Trainer(Part):
         None."""
 
     def fit_options(self) -> Mapping[str, Any]:
-        """More arguments of lightning.Trainer: precision, accumulate_grad_batches, gradient_clip_val."""
+        """More arguments of lightning.Trainer: precision, accumulate_grad_batches, gradient_clip_val. Callbacks are not
+        among them: a module has its own in `configure_callbacks`, and logs by `self.log`."""
         return {}
 
     def conflicts(self, available: Artifacts) -> list[str]:
@@ -72,7 +73,10 @@ class Trainer(Part):
     @abstractmethod
     def data(self, work: Work) -> DataLoader[Any]:
         """What to fit it on, from the artifacts it reads; paths of samples are relative to `work.root`. Its order is
-        decided by torch's global seed, which is set before."""
+        decided by torch's global seed, which is set before.
+
+        A killed fit goes on with the same batches only if the DataLoader has `state_dict` and `load_state_dict`, or a
+        sampler with `set_epoch` where checkpoint_every is None; with another that shuffles, it ends elsewhere."""
 
     @abstractmethod
     def save(self, module: lightning.LightningModule, folder: Path) -> None:

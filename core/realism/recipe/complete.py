@@ -13,6 +13,7 @@ from realism.base.errors import RealismError
 from realism.parts import Part, Trainer
 from realism.parts.base import part_families
 from realism.plugins.registry import Registry
+from realism.recipe.load import SETTINGS
 from realism.recipe.options import Option, options_of
 from realism.recipe.reader import Dumper
 
@@ -20,7 +21,6 @@ COMPLETE = "recipe-complete.yaml"
 """What the file is called in a run's folder."""
 DEFAULT = "  # default"
 """What ends the line of an option that the recipe did not set."""
-SETTINGS = {"seed": 0, "seeds": 1, "limits": {"skipped": 0.1}}
 
 
 def complete(data: Mapping[str, Any], registry: Registry) -> str:

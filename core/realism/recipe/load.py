@@ -17,6 +17,8 @@ from realism.recipe.reader import MAX_LEVELS, TooLargeRecipe, read_value, read_y
 from realism.recipe.source import Key, Source, dotted, merge
 from realism.recipe.variants import chosen
 
+SETTINGS: dict[str, Any] = {"seed": 0, "seeds": 1, "limits": {"skipped": 0.1}}
+"""Keys at the top of a recipe that have a default, and the default."""
 TOP = ("choose", "description", "extends", "limits", "name", "parts", "prompts", "seed", "seeds", "steps", "variants")
 COMMAND_LINE = "command line"
 MAX_EXTENDED = 20

@@ -11,7 +11,7 @@ from realism.base.errors import Problem, RecipeError, listed, nearest, shown
 from realism.parts import Part, Prompts, Step
 from realism.plugins.registry import Registry
 from realism.recipe.flow import check_flow
-from realism.recipe.load import TOP, is_file, load
+from realism.recipe.load import SETTINGS, TOP, is_file, load
 from realism.recipe.options import whole
 from realism.recipe.parts import PartMaker
 from realism.recipe.source import Key, Source, TooMany
@@ -85,8 +85,8 @@ class _Reader:
         if not RECIPE_NAME.fullmatch(data["name"]):
             allowed = "letters, digits, space and _ . / -, the first a letter or digit, at most 100"
             self.source.problem(("name",), f"{shown(data['name'])} is no name for a recipe: {allowed}")
-        first = self._whole("seed", 0, range(2**32), "a whole number from 0 to 4294967295 (2^32 - 1)")
-        count = self._whole("seeds", 1, range(1, 101), "how many seeds, a whole number from 1 to 100")
+        first = self._whole("seed", SETTINGS["seed"], range(2**32), "a whole number from 0 to 4294967295 (2^32 - 1)")
+        count = self._whole("seeds", SETTINGS["seeds"], range(1, 101), "how many seeds, a whole number from 1 to 100")
         recipe = Recipe(
             name=data["name"],
             description=self._text("description"),
@@ -137,7 +137,7 @@ class _Reader:
             if key != "skipped":
                 message = f"limits has no key '{key}'{nearest(key, ['skipped'])}"
                 self.source.problem(("limits", key), message, "keys: skipped, the share of items that may be skipped")
-        value = limits.get("skipped", 0.1)
+        value = limits.get("skipped", SETTINGS["limits"]["skipped"])
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
             self.source.problem(("limits", "skipped"), f"{shown(value)} is not allowed: expected a share from 0 to 1")
             return 0.0

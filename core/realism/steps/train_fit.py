@@ -19,6 +19,13 @@ from realism.parts import Trainer
 from realism.parts.returned import require, value_type
 from realism.parts.work import Work
 
+OURS = {
+    "callbacks", "default_root_dir", "devices", "enable_model_summary", "enable_progress_bar", "log_every_n_steps",
+    "logger", "max_epochs", "max_steps", "num_nodes", "use_distributed_sampler",
+}  # fmt: skip
+"""Arguments of lightning.Trainer that the step `train` sets; what a trainer may give are others."""
+HINT = "; callbacks of its own come from 'configure_callbacks' of its module"
+
 warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")  # Lightning's own call
 warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # a killed fit goes on from it
 warnings.filterwarnings("ignore", "You are using a CUDA device .* that has Tensor Cores")
@@ -40,7 +47,7 @@ def fit(
     lightning.seed_everything(work.seed, verbose=False)
     os.environ.pop("PL_GLOBAL_SEED", None)  # by which Lightning would seed a second time where there are processes
     module, data = trainer.module(), trainer.data(work)
-    require(trainer, _fit_error(module, data))
+    require(trainer, _fit_error(module, data) or _options_error(trainer.fit_options()))
     last = work.folder / "checkpoints" / "last.ckpt"
     goes_on = zipfile.is_zipfile(last)
     if last.exists() and not goes_on:
@@ -70,6 +77,12 @@ def _fit_error(module: Any, data: Any) -> str | None:
     if not isinstance(data, Sized) or not isinstance(data, Iterable):
         return f"data gave {value_type(data)}, not a DataLoader of known length"
     return None if len(data) else "data gave a DataLoader without a batch"
+
+
+def _options_error(options: Any) -> str | None:
+    taken = sorted({*options} & OURS)
+    hint = HINT if "callbacks" in taken else ""
+    return f"fit_options gave {', '.join(taken)}, which the step sets{hint}" if taken else None
 
 
 def _length_error(steps: Any, least: int) -> str | None:

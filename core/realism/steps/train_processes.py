@@ -104,6 +104,7 @@ def fit_in_processes(
             for other in others:
                 other.process.kill()
                 other.process.join()
+                other.pipe.close()
 
 
 def _started(task: Task) -> Other:
@@ -171,7 +172,8 @@ def _joined(task: Task) -> Iterator[dict[str, Any]]:
 
     gpu = _on_gpu(task.trainer)
     alone = "lo" if sys.platform == "linux" else "lo0"
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", alone)  # they speak to one another on this machine alone
+    for backend in ("GLOO", "NCCL"):  # they speak to one another on this machine alone
+        os.environ.setdefault(f"{backend}_SOCKET_IFNAME", alone)
     store = torch.distributed.FileStore(str(task.meeting), task.processes)
     patience = datetime.timedelta(hours=12)  # the others wait while the first draws snapshots
     torch.distributed.init_process_group(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from realism.data.types import Picture, Request, Unmade
 from realism.parts import Chat, Generator, LanguageModel, Part, Retriever, Reward, Trainer, Tunable
 from realism.parts.scores import by_full_name
+from realism.parts.trainer import trained_parts
 from realism.testing.material import TEXTS, pictures, prompts
 from realism.testing.part import farthest
 
@@ -37,7 +39,7 @@ class TunableSuite:
             trained = self.result(part)
             part.use_weights(None)
             after = self.result(part)
-        assert farthest(before, trained) > 0, "use_weights(folder) changes nothing, so what was learnt is not used"
+        assert farthest(before, trained) > 0, "use_weights(folder) changes nothing, so what was learned is not used"
         assert farthest(before, after) == 0, "use_weights(None) does not go back to the weights that the part came with"
 
     def test_the_same_weights_give_the_same_result_again(self, part: Any) -> None:
@@ -72,30 +74,41 @@ class TunableSuite:
 
 
 class TrainedSuite(TunableSuite):
-    """The same for what a trainer trains, with the trainer as the part and its module, shifted, as what was learnt."""
+    """The same for what a trainer trains, with the trainer as the part and its module, shifted, as what was learned. Of
+    several trained parts, each goes through every test."""
 
     def test_saved_weights_make_a_difference_and_none_goes_back(self, part: Trainer) -> None:
-        self.trainer = part
-        super().test_saved_weights_make_a_difference_and_none_goes_back(part.trains)
+        for trained in self._trained_by(part):
+            super().test_saved_weights_make_a_difference_and_none_goes_back(trained)
 
     def test_the_same_weights_give_the_same_result_again(self, part: Trainer) -> None:
-        self.trainer = part
-        super().test_the_same_weights_give_the_same_result_again(part.trains)
+        for trained in self._trained_by(part):
+            super().test_the_same_weights_give_the_same_result_again(trained)
 
     def test_weights_are_used_from_anywhere(self, part: Trainer) -> None:
-        self.trainer = part
-        super().test_weights_are_used_from_anywhere(part.trains)
+        for trained in self._trained_by(part):
+            super().test_weights_are_used_from_anywhere(trained)
 
     def weights(self, part: Tunable, folder: Path) -> None:
         import torch
 
-        module = self.trainer.module()
+        module = self._trainer.module()
         with torch.no_grad():
             for parameter in module.parameters():
                 if parameter.requires_grad:
                     noise = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0))
                     parameter.add_(0.3 * noise.to(parameter))
-        self.trainer.save(module, folder)
+        with tempfile.TemporaryDirectory() as saved:
+            for name in trained_parts(self._trainer):
+                (Path(saved) / name).mkdir(exist_ok=True)
+            self._trainer.save(module, Path(saved))
+            shutil.copytree(Path(saved) / self._name, folder, dirs_exist_ok=True)
+
+    def _trained_by(self, trainer: Trainer) -> Iterator[Tunable]:
+        """Each part that it trains, of which `weights` writes then."""
+        self._trainer = trainer
+        for self._name, trained in trained_parts(trainer).items():
+            yield trained
 
 
 def result_of(part: Part) -> np.ndarray:
