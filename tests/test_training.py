@@ -6,6 +6,7 @@ import itertools
 import math
 
 import pytest
+import torch
 from realism import open_run
 from realism.base.errors import RealismError
 from realism.data.artifacts import Curves, Weights
@@ -66,6 +67,37 @@ def test_a_killed_fit_ends_with_the_curves_of_an_undisturbed_one(run, write_reci
         patch.setattr(toys_learning.GreyModule, "training_step", killed)
         run(write_recipe(RECIPE), out="killed")
     assert points(run(write_recipe(RECIPE), out="killed").folder) == calm
+
+
+@pytest.mark.parametrize("at", [6, 8, 10, 13])
+def test_a_killed_fit_goes_on_with_the_batches_that_were_left(run, write_recipe, monkeypatch, at):
+    """Twelve rows in shuffled batches of 2, so that 15 steps are two epochs and a half."""
+    import toys_learning
+    from torch.utils.data import DataLoader
+
+    def shuffled(self, work):
+        return DataLoader(torch.arange(12.0)[:, None], batch_size=2, shuffle=True)
+
+    def step(self, batch, number):
+        calls.append(number)
+        if len(calls) > most:
+            raise RuntimeError("killed")
+        self.log("first", batch[0, 0])
+        return ((self.grey - batch) ** 2).mean()
+
+    monkeypatch.setattr(toys_learning.ToyTrainer, "checkpoint_every", 4)
+    monkeypatch.setattr(toys_learning.ToyTrainer, "data", shuffled)
+    monkeypatch.setattr(toys_learning.GreyModule, "training_step", step)
+    recipe, calls = RECIPE.replace("steps: 20", "steps: 15"), []
+    most = 10**6
+    calm = points(run(write_recipe(recipe), out="calm").folder)
+    calls, most = [], at
+    with pytest.raises(RealismError, match="killed"):
+        run(write_recipe(recipe), out="killed")
+    most = 10**6
+    assert points(run(write_recipe(recipe), out="killed").folder) == calm
+    firsts = list(calm["first"].values())
+    assert len(firsts) == 15 and firsts[:6] != firsts[6:12], "each epoch has an order of its own"
 
 
 def test_the_loss_of_a_step_is_the_mean_of_its_batches(run, write_recipe, monkeypatch):

@@ -18,6 +18,7 @@ from lightning.pytorch.loggers.logger import Logger
 from realism.parts import Trainer
 from realism.parts.returned import require, value_type
 from realism.parts.work import Work
+from realism.steps.train_data import resumable
 
 OURS = {
     "callbacks", "default_root_dir", "devices", "enable_model_summary", "enable_progress_bar", "log_every_n_steps",
@@ -48,6 +49,7 @@ def fit(
     os.environ.pop("PL_GLOBAL_SEED", None)  # by which Lightning would seed a second time where there are processes
     module, data = trainer.module(), trainer.data(work)
     require(trainer, _fit_error(module, data) or _options_error(trainer.fit_options()))
+    data = resumable(data)
     last = work.folder / "checkpoints" / "last.ckpt"
     goes_on = zipfile.is_zipfile(last)
     if last.exists() and not goes_on:
