@@ -209,3 +209,35 @@ def test_importing_realism_is_light():
     assert not [
         name for name in ("torch", "numpy", "pandas", "PIL", "rich", "realism.notebook") if f"'{name}'" in loaded
     ]
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: part("toy").draw("a red square", seed="x"), "seed: 'x' is not allowed: expected a whole number, 0"),
+        (lambda: part("toy").draw("a red square", seed=-1), "seed: -1 is not allowed"),
+        (lambda: part("toy").draw("a red square", references=[RED, RED]), "'toy' takes 1 reference.* not 2"),
+        (lambda: part("toy_likeness").score(RED, "a red square"), "'toy_likeness' compares with references: give"),
+        (lambda: part("toy_retriever").encode_images([]), "nothing was given; expected an image"),
+        (lambda: part("toy_retriever").encode_texts([]), "nothing was given; expected a text"),
+        (lambda: part("toy_retriever").encode_texts(3), "3 is no prompt"),
+        (lambda: part("toy_bright").score(Image.new("RGB", (0, 3))), "an image of 0 x 3 pixels has none"),
+        (lambda: part("toy_bright").score(np.zeros((0, 4, 3))), "has no pixel"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(call, sentence):
+    with pytest.raises(RealismError, match=sentence):
+        call()
+
+
+def test_a_search_says_which_k_and_query_it_takes(database):
+    images = part("toy_retriever").index(database)
+    with pytest.raises(RealismError, match="k: -1 is not allowed: expected a whole number, 1 or more"):
+        images.search("red", k=-1)
+    with pytest.raises(RealismError, match="nothing was given"):
+        images.search([])
+
+
+def test_transparent_pixels_are_white_as_in_files():
+    (image,) = images_of(Image.new("RGBA", (1, 1), (255, 0, 0, 0)))
+    assert image.getpixel((0, 0)) == (255, 255, 255)

@@ -111,6 +111,24 @@ steps:
 
 
 @pytest.mark.slow
+def test_a_process_without_a_row_of_the_batch_changes_nothing(run, write_recipe):
+    weights, _ = told(run(write_recipe(lora()), "steps[1].train.batch=1", out="one"), "generator")
+    two, _ = told(run(write_recipe(with_two(lora())), "steps[1].train.batch=1", out="two"), "generator")
+    for name, rows in weights.items():
+        torch.testing.assert_close(two[name], rows, rtol=0, atol=1e-5)
+
+
+def test_a_script_that_runs_a_recipe_is_not_run_again_by_the_processes(write_recipe, world, tmp_path):
+    """As scripts without `if __name__ == "__main__"` are."""
+    script = tmp_path / "script.py"
+    path = write_recipe(with_two(REFLECTIVE))
+    script.write_text(f"print('once')\nimport realism\nrealism.run({str(path)!r}, out='run', quiet=True)\n")
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, env=world, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "once\n"
+
+
+@pytest.mark.slow
 def test_a_fit_that_was_killed_goes_on_in_two_processes_and_ends_with_equal_bytes(run, write_recipe, monkeypatch):
     calm = told(run(write_recipe(with_two(REFLECTIVE)), out="calm"), "real")
     step, calls = ReflectiveModule.training_step, []

@@ -5,10 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from dataclasses import fields
+from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from realism.base.errors import RealismError
+from realism.base.errors import RealismError, shown
 from realism.base.files import user_path
 from realism.data.types import Hit, Picture, Record, Request, Unmade
 from realism.notebook.inputs import images_of, is_several, prompts_of
@@ -21,6 +22,7 @@ from realism.recipe.source import Source
 if TYPE_CHECKING:
     import numpy as np
 
+T = TypeVar("T")
 SHARD = 256
 """Images of a collection that are held at a time."""
 
@@ -42,6 +44,17 @@ def part(name: str, **options: Any) -> Handle:
         LanguageModel: LanguageHandle,
     }
     return next((handle for kind, handle in kinds.items() if isinstance(made, kind)), Handle)(made)
+
+
+def _some(items: list[T], noun: str) -> list[T]:
+    if not items:
+        raise RealismError(f"nothing was given; expected {noun}, or several")
+    return items
+
+
+def _require_whole(name: str, value: Any, least: int) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise RealismError(f"{name}: {shown(value)} is not allowed: expected a whole number, {least} or more")
 
 
 def _bare(value: Any) -> Any:
@@ -78,6 +91,8 @@ class RewardHandle(Handle):
         """The scores of images: one or several, in any form that `realism.notebook.inputs.images_of` takes, each with
         its prompt, or with the one prompt of all. references: of every image, for a reward that compares with them."""
         judged_images, compared = images_of(images), tuple(images_of(references))
+        if self.part.uses_references and not compared:
+            raise RealismError(f"'{self.part.part_name}' compares with references: give 'references'")
         texts = prompts_of(prompts, len(judged_images))
         pictures = [Picture(image, prompt, compared) for image, prompt in zip(judged_images, texts, strict=True)]
         return checked.score(self.part, pictures)
@@ -94,6 +109,9 @@ class GeneratorHandle(Handle):
         references: for each of them, as many as the generator takes. Raises RealismError for a picture that was not
         made."""
         texts, shared = prompts_of(prompts), tuple(images_of(references))
+        _require_whole("seed", seed, 0)
+        if len(shared) > (most := self.part.max_references):
+            raise RealismError(f"'{self.part.part_name}' takes {most} reference(s) at most, not {len(shared)}")
         images = checked.generate(self.part, [Request(prompt, seed + i, shared) for i, prompt in enumerate(texts)])
         for prompt, image in zip(texts, images, strict=True):
             if isinstance(image, Unmade):
@@ -118,11 +136,11 @@ class RetrieverHandle(Handle):
 
     def encode_images(self, images: Any) -> np.ndarray:
         """One or several images -> (n, d) float32, each row of length 1."""
-        return self.part.encode_images(images_of(images))
+        return self.part.encode_images(_some(images_of(images), "an image"))
 
     def encode_texts(self, texts: Any) -> np.ndarray:
         """A text or several -> (n, d) float32, each row of length 1."""
-        return checked.encode_texts(self.part, [texts] if isinstance(texts, str) else list(texts))
+        return checked.encode_texts(self.part, _some([prompt.text for prompt in prompts_of(texts)], "a text"))
 
     def index(self, images: Any) -> Collection:
         """All images below a folder, or of a source of images (`realism.part("webdataset", ...)`), to be searched. What
@@ -156,10 +174,11 @@ class Collection:
 
     def search(self, query: Any, k: int = 3) -> Found:
         """The k images that are nearest to a text, or to an image (a string is a text, a Path an image), best first."""
+        _require_whole("k", k, 1)
         if isinstance(query, str):
             queries = checked.encode_texts(self._retriever, [query])
         else:
-            queries = self._retriever.encode_images(images_of(query)[:1])
+            queries = self._retriever.encode_images(_some(images_of(query), "a text or an image")[:1])
         place = Path(self._place.name)
         similarities, rows = checked.search(self._retriever.index, place, queries, min(k, len(self)), len(self))
         pairs = zip(similarities[0].tolist(), rows[0].tolist(), strict=True)

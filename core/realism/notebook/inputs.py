@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from realism.base.errors import RealismError, shown
 from realism.base.files import user_path
 from realism.data.types import Hit, Prompt, Record
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 ACCEPTED = (
     "an image of Pillow, a path, an array (h, w, 3), a tensor (3, h, w) or a hit of a search, or several of these"
@@ -26,7 +29,7 @@ def images_of(given: Any) -> list[Any]:
     from realism.base.images import read_image
 
     if isinstance(given, Image.Image):
-        return [given.convert("RGB")]
+        return [_from_pillow(given)]
     if isinstance(given, str | Path):
         path = user_path(str(given))
         return [read_image(file) for file in _in_folder(path)] if path.is_dir() else [read_image(path)]
@@ -68,6 +71,15 @@ def _in_folder(folder: Path) -> list[Path]:
     return [record.path for record in ImageFolder(str(folder)).records()]
 
 
+def _from_pillow(image: Image.Image) -> Image.Image:
+    """As `realism.base.images.read_image` gives an image of a file: transparency on white, 16 bits scaled to 8."""
+    from realism.base.modes import flat
+
+    if not image.width or not image.height:
+        raise RealismError(f"an image of {image.width} x {image.height} pixels has none")
+    return flat(image).convert("RGB")
+
+
 def _from_numbers(given: Any) -> Any:
     import numpy as np
     from PIL import Image
@@ -78,6 +90,8 @@ def _from_numbers(given: Any) -> Any:
         values = values.transpose(1, 2, 0)
     if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] not in (1, 3)):
         raise RealismError(f"an array of shape {values.shape} is no image; expected {ACCEPTED}")
+    if not values.size:
+        raise RealismError(f"an image of shape {values.shape} has no pixel")
     if values.dtype.kind == "f":
         if not (np.isfinite(values).all() and values.min(initial=0) >= 0 and values.max(initial=0) <= 1):
             raise RealismError(

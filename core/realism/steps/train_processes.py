@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -111,9 +112,21 @@ def _started(task: Task) -> Other:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_follow, args=(task, theirs), daemon=True, name=f"fit-{task.rank}")
-    process.start()
+    with _without_script():
+        process.start()
     theirs.close()
     return Other(process, ours)
+
+
+@contextlib.contextmanager
+def _without_script() -> Iterator[None]:
+    """A process that is started does not run the script that the user started, which would start the run again."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _failed_first(task: Task, others: list[Other], error: Exception) -> str | None:
