@@ -110,14 +110,6 @@ steps:
     assert [value for *_, value in theirs] == pytest.approx([value for *_, value in curves], rel=1e-6)
 
 
-@pytest.mark.slow
-def test_a_process_without_a_row_of_the_batch_changes_nothing(run, write_recipe):
-    weights, _ = told(run(write_recipe(lora()), "steps[1].train.batch=1", out="one"), "generator")
-    two, _ = told(run(write_recipe(with_two(lora())), "steps[1].train.batch=1", out="two"), "generator")
-    for name, rows in weights.items():
-        torch.testing.assert_close(two[name], rows, rtol=0, atol=1e-5)
-
-
 def test_a_script_that_runs_a_recipe_is_not_run_again_by_the_processes(write_recipe, world, tmp_path):
     """As scripts without `if __name__ == "__main__"` are."""
     script = tmp_path / "script.py"

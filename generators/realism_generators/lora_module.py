@@ -117,8 +117,6 @@ class LoRAModule(lightning.LightningModule):
         n = len(batch.images)
         mirrored = (torch.rand(n, generator=random) < 0.5).tolist() if self.options.flip else [False] * n
         own = share(n)
-        if own.start == own.stop:  # networks take no batch of 0; the other processes' gradients need one of this one
-            return torch.stack([weight.sum() for weight in self.trainable()]).sum() * 0
         pictures = self.encoded.pictures(batch.images[own], mirrored[own], self.device)
         texts = drop_captions(batch.texts, self.options.caption_dropout, random)
         conditions = self.encoded.conditions(texts[own], self.device)
