@@ -22,7 +22,8 @@ LAYER = re.compile(r"(?:.*\.)?(\d+)\.weight")
 
 @dataclass
 class Aesthetic(DifferentiableReward):
-    """How beautiful the picture is, whatever its prompt: about 1 to 10 with LAION's head, most pictures 4 to 7.
+    """Aesthetic score: how beautiful a model finds the picture, whatever its prompt; higher is more beautiful. About 1
+    to 10 with LAION's head, most pictures 4 to 7.
 
     value = W5 (W4 (W3 (W2 (W1 x + b1) + b2) + b3) + b4) + b5, where x is the image's row of length 1; between the
     layers there is no activation, so that the value is affine in x, and has no bounds of its own.

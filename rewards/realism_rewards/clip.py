@@ -62,7 +62,8 @@ class ClipT(DifferentiableReward):
 
 @dataclass
 class ClipI(Reward):
-    """CLIP-I: mean cosine of the image with the references it was made from, in [-1, 1]. Copying raises it too."""
+    """CLIP-I: mean cosine of the image with the references it was made from, in [-1, 1]; higher is closer to them.
+    Copying raises it too."""
 
     range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     recognises_with: ClassVar[tuple[str, ...]] = ("encoder",)
@@ -87,8 +88,9 @@ class ClipI(Reward):
 
 @dataclass
 class ClipIReal(Reward):
-    """CLIP-I against real images: mean cosine with all real images of the prompt's subject, in [-1, 1]; NaN where there
-    is none. Give it images that retrieval never saw, as copying a reference cannot raise it then."""
+    """CLIP-I against real images: mean cosine with all real images of the prompt's subject, in [-1, 1]; higher is
+    closer to them, NaN where there is none. Give it images that retrieval never saw, as copying a reference cannot
+    raise it then."""
 
     range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     recognises_with: ClassVar[tuple[str, ...]] = ("encoder",)

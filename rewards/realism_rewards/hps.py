@@ -25,8 +25,8 @@ PUBLISHED = f"xswu/HPSv2/{WEIGHTS}"
 
 @dataclass
 class HpsV2(Preference):
-    """How well people would like the picture for its prompt: the cosine of picture and text, in [-1, 1]; about 0.2 to
-    0.35 with the published model. Its authors print it times 100.
+    """HPSv2: how well people would like the picture for its prompt, as the cosine of picture and text, in [-1, 1];
+    higher is better. About 0.2 to 0.35 with the published model; its authors print it times 100.
 
     Published: version 2.1, ViT-H-14 of OpenCLIP. Pictures are not cropped: the longest side becomes 224, between black
     bars. They are resized in float by torch, antialiased, not by Pillow: so does the package hpsv2 with torchvision

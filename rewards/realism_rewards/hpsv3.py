@@ -45,8 +45,8 @@ PIXELS = 256 * 28 * 28
 
 @dataclass
 class HpsV3(Preference):
-    """How well people would like the picture for its prompt: mu of the normal distribution N(mu, sigma^2) that the
-    model gives of its worth; unbounded, about 0 to 15 with the published model.
+    """HPSv3: how well people would like the picture for its prompt, as mu of the normal distribution N(mu, sigma^2)
+    that the model gives of its worth; higher is better. Unbounded, about 0 to 15 with the published model.
 
     [mu, sigma] = head(h), three layers with ReLU between them, in float32, where h is the last state at the token
     <|Reward|> of the instruction. Pictures are resized by Pillow, bicubic, to about 256 x 28 x 28 pixels at their own

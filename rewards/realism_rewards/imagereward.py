@@ -51,8 +51,8 @@ TEXT = ((r"blip\.text_encoder\.(?!embeddings\.position_ids)", ""),)
 
 @dataclass
 class ImageReward(Preference):
-    """How well people would like the picture for its prompt: about -2 to 2, with mean 0 and deviation 1 over its
-    authors' data; unbounded.
+    """ImageReward: how well people would like the picture for its prompt; higher is better. Unbounded, about -2 to 2,
+    with mean 0 and deviation 1 over its authors' data.
 
     value = (mlp(h) - 0.16717) / 1.03334, where h is the last state of the first token of the prompt, of which 35 tokens
     are read, with cross-attention to the picture, 224 x 224; the head has no activations. Pictures are resized by

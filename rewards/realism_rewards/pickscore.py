@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class PickScore(Preference):
-    """How well people would like the picture for its prompt: exp(logit scale) * cosine of picture and text; about 16 to
-    24 with the published model, whose scale is near 100.
+    """PickScore: how well people would like the picture for its prompt, as exp(logit scale) * cosine of picture and
+    text; higher is better. About 16 to 24 with the published model, whose scale is near 100.
 
     Published: yuvalkirstain/PickScore_v1, prepared by the processor of laion/CLIP-ViT-H-14-laion2B-s32B-b79K; texts are
     cut after 77 tokens. Source: Kirstain et al. 2023, "Pick-a-Pic", section 4.

@@ -35,7 +35,8 @@ ROUNDING = 1e-3
 
 @dataclass
 class Vila(Reward):
-    """How beautiful the picture is, whatever its prompt: VILA-R's mean opinion score in [0, 1], trained on AVA.
+    """VILA-R: how beautiful people would find the picture, whatever its prompt, as a mean opinion score in [0, 1];
+    higher is more beautiful. Trained on AVA.
 
     Published: google/vila/tensorFlow2/image of Kaggle, once google/vila/image/1 of TensorFlow Hub. The model takes the
     bytes of one picture (PNG here, which loses nothing) and prepares it itself. DreamSync keeps pictures of at least

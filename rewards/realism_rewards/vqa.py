@@ -45,7 +45,8 @@ class Answer(NamedTuple):
 
 @dataclass
 class Vqa(AnsweringReward):
-    """The share of a prompt's questions that a model answers as expected of a faithful picture, in [0, 1].
+    """VQA accuracy: the share of a prompt's questions that a model answers about the picture as expected of a faithful
+    one, in [0, 1]; higher is more faithful.
 
     S_M of DreamSync (Sun et al. 2023, section 3.2), TIFA of one picture (Hu et al. 2023): the model answers freely; the
     answer is the choice with the same words (but for case, articles and punctuation), else the nearest choice by
@@ -141,8 +142,8 @@ class Vqa(AnsweringReward):
 
 @dataclass
 class VqaAbsolute(Reward):
-    """1 if all of a prompt's questions are answered as expected of a faithful picture, else 0; NaN for a prompt without
-    questions. S_A of DreamSync (Sun et al. 2023, section 3.2)."""
+    """Absolute faithfulness: 1 if all of a prompt's questions are answered as expected of a faithful picture, else 0;
+    NaN for a prompt without questions. S_A of DreamSync (Sun et al. 2023, section 3.2)."""
 
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
@@ -155,9 +156,9 @@ class VqaAbsolute(Reward):
 
 @dataclass
 class VqaDsg(Reward):
-    """The share of a prompt's questions that count as right, in [0, 1], where a question counts as wrong if one of its
-    parents is answered wrongly; NaN for a prompt without questions. Source: Cho et al. 2024, "Davidsonian Scene Graph".
-    """
+    """DSG score: the share of a prompt's questions that count as right, in [0, 1], where a question counts as wrong if
+    one of its parents is answered wrongly; higher is more faithful, NaN for a prompt without questions. Source: Cho et
+    al. 2024, "Davidsonian Scene Graph"."""
 
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 

@@ -15,8 +15,8 @@ QUESTION = 'Does this figure show "{}"? Please answer yes or no.'
 
 @dataclass
 class VqaScore(AnsweringReward):
-    """P("Yes" | image, 'Does this figure show "TEXT"? Please answer yes or no.'), in [0, 1]. Source: Lin et al. 2024,
-    "Evaluating Text-to-Visual Generation with Image-to-Text Generation".
+    """VQAScore: P("Yes" | image, 'Does this figure show "TEXT"? Please answer yes or no.'), in [0, 1]; higher is more
+    faithful. Source: Lin et al. 2024, "Evaluating Text-to-Visual Generation with Image-to-Text Generation".
 
     It is the softmax over the whole vocabulary of the first token of the answer, not over yes and no alone; the token
     is "Yes", with or without a space before it. (For encoder-decoders the authors' code takes the geometric mean with

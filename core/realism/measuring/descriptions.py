@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable
 
 from realism.parts import Part, Reward
@@ -27,11 +28,11 @@ def descriptions_by_reward(parts: Iterable[Part]) -> dict[str, str]:
 
 def title_of(name: str, description: str) -> str:
     """What a measure is called: its name, with the field's term where the description begins with one and a colon:
-    "KID", "faithful (CLIP-T)"."""
+    "KID", "faithful (CLIP-T)"; the term alone where it begins with the name."""
     term, colon, _ = description.partition(": ")
     if not colon or len(term.split()) > MOST_WORDS:
         return name
-    return term if term.lower().replace("-", "_") == name.lower() else f"{name} ({term})"
+    return term if f"{re.sub('[- ]', '_', term)}_".lower().startswith(f"{name}_".lower()) else f"{name} ({term})"
 
 
 def described(text: str) -> dict[str, str]:

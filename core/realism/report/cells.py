@@ -84,7 +84,7 @@ def change(row: Measure, scale: Scale, failed: Collection[str] = ()) -> Change |
     if not all(map(math.isfinite, ends)):
         return made("unsure", "", why=f"interval not known{caveat}")
     if ends[0] <= 0 <= ends[1]:
-        return made("within", "", why=f"no difference beyond the interval{caveat}")
+        return made("within", "", why=f"the interval includes 0{caveat}")
     if any(is_zero(scale.difference(one)) for one in (row.difference, *ends)):
         return made("within", "", why=f"as far as digits are shown, the interval reaches 0{caveat}")
     if row.n < FEW and "seeds" not in row.detail:

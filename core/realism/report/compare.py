@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from realism.data.rows import Measure
+from realism.measuring.descriptions import DESCRIPTION, title_of
 from realism.measuring.reliability import reliability_warnings
 from realism.report.build import write_page
 from realism.report.cells import Cell, cell, in_words, notes, ordered
@@ -54,9 +55,12 @@ class CompareView:
 
 @dataclass(frozen=True)
 class MeasureTable:
-    """One measure: a line for each arm of each group, a cell for each run, and what else decides the numbers."""
+    """One measure: what it is, a line for each arm of each group, a cell for each run, and what else decides the
+    numbers."""
 
     name: str
+    title: str
+    description: str
     better: str
     lines: tuple[tuple[str, str, tuple[Cell | None, ...]], ...]
     notes: tuple[tuple[str, str], ...]
@@ -139,7 +143,10 @@ def _table(of_runs: Sequence[Sequence[Measure]], names: Sequence[str]) -> Measur
         for group, arm in places
     )
     better = "higher is better" if every[0].higher_is_better else "lower is better"
-    return MeasureTable(every[0].name, better, lines, tuple(_notes(of_runs, names)))
+    descriptions = {str(row.detail.get(DESCRIPTION, "")) for row in every}
+    description = descriptions.pop() if len(descriptions) == 1 else ""  # one name may be two measures
+    title = title_of(every[0].name, description)
+    return MeasureTable(every[0].name, title, description, better, lines, tuple(_notes(of_runs, names)))
 
 
 def _bare(row: Measure | None, scale: Scale) -> Cell | None:

@@ -84,7 +84,7 @@ def gather(work: Work, prompts: int = PROMPTS_SHOWN, by: str = "", among: Contai
         control=control,
         seeds=tuple(next((m.detail["seeds"] for m in measures if "seeds" in m.detail), run.seeds[:1])),
         lower_is_better=frozenset(pictures.lower_is_better),
-        worst=tuple(pictures.worst()),
+        worst=tuple(sorted(pictures.worst(), key=lambda one: one.arm != control)),
         projections=tuple((points.name, tuple(work.read(points))) for points in Points.among(state)),
         exhibits=tuple(_exhibits(work)),
         curves=curves_of(work),
@@ -229,17 +229,19 @@ class _Worst:
 
 def _picture(work: Work, sample: Sample, scores: Mapping[str, Score]) -> PictureView:
     values = {reward: score.value for reward, score in scores.items()}
-    answers = tuple(dict.fromkeys(answer for score in scores.values() for answer in _answers(score)))[:ANSWERS_SHOWN]
+    answers = tuple(dict.fromkeys(answer for name, score in scores.items() for answer in _answers(name, score)))[
+        :ANSWERS_SHOWN
+    ]
     return PictureView(sample.arm, sample.seed, work.root / sample.image, values, answers=answers)
 
 
-def _answers(score: Score) -> Iterator[Answer]:
+def _answers(reward: str, score: Score) -> Iterator[Answer]:
     """The questions behind a score, as far as its detail has them (see `realism.Scores`)."""
     found: Any = score.detail.get("answers")
     for one in found if isinstance(found, list) else ():
         if isinstance(one, Mapping) and one.get("question"):
             question, answer, expected = (str(one.get(key) or "") for key in ("question", "answer", "expected"))
-            yield Answer(question, answer, expected, bool(one.get("right")))
+            yield Answer(question, answer, expected, bool(one.get("right")), reward)
 
 
 def _heatmaps(work: Work, arm: str, ids: set[str]) -> dict[str, dict[str, Path]]:

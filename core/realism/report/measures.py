@@ -53,6 +53,7 @@ class Finding:
     measure: str
     title: str
     group: str
+    control: str
     arm: str
     before: str
     after: str
@@ -68,8 +69,9 @@ class Finding:
         about = f"{self.title}, {self.group}" if self.group else self.title
         difference = f"{self.change.text}{self.points} {self.change.interval}".strip()
         verdict = f"{self.change.verdict}, " if self.change.verdict in ("better", "worse") else ""
+        after = f"{self.after} {self.interval}".strip()
         return (
-            f"{about}: {self.before} -> {f'{self.after} {self.interval}'.strip()} with {self.arm} (n = {self.n}): "
+            f"{about}: {self.before} with {self.control} -> {after} with {self.arm} (n = {self.n}): "
             f"{difference}, {verdict}{self.change.why}"
         )
 
@@ -212,7 +214,8 @@ def _finding(row: Measure, before: Measure, made: Change, scale: Scale, passed_o
     return Finding(
         measure=row.name,
         title=_title(row),
-        group=row.group,
+        group="all prompts" if row.group == "all" else row.group,
+        control=before.arm,
         arm=row.arm,
         before=f"{scale.value(before.value)} {scale.interval(before.low, before.high)}".strip(),
         after=scale.value(row.value),

@@ -10,12 +10,14 @@ from realism.data.rows import Exhibit, Measure, Point, Reference, Skipped
 
 @dataclass(frozen=True)
 class Answer:
-    """A question that was asked about a picture, what was answered, and whether that is the expected answer."""
+    """A question that was asked about a picture, what was answered, whether that is the expected answer, and the first
+    reward that rests on it."""
 
     question: str
     answer: str
     expected: str
     right: bool
+    reward: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

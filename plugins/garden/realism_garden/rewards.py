@@ -68,7 +68,8 @@ class ReaderReward(Reward):
 
 @dataclass
 class GardenSpecies(ReaderReward):
-    """1 if the picture shows the prompt's species, else 0; NaN for a subject that is no species of the garden."""
+    """Species accuracy: 1 if the picture shows the prompt's species, else 0; NaN for a subject that is no species of
+    the garden."""
 
     def judge(self, seen: Mapping[str, Any], prompt: Prompt) -> tuple[float, dict[str, Any]]:
         return (float(seen["species"] == prompt.subject) if prompt.subject in BY_NAME else math.nan), {}
@@ -76,7 +77,8 @@ class GardenSpecies(ReaderReward):
 
 @dataclass
 class GardenCount(ReaderReward):
-    """1 if the picture shows as many flowers as the prompt's scene, else 0; NaN for a prompt without a scene."""
+    """Count accuracy: 1 if the picture shows as many flowers as the prompt's scene, else 0; NaN for a prompt without a
+    scene."""
 
     def judge(self, seen: Mapping[str, Any], prompt: Prompt) -> tuple[float, dict[str, Any]]:
         scene = prompt.metadata.get("scene")
@@ -85,7 +87,8 @@ class GardenCount(ReaderReward):
 
 @dataclass
 class GardenScene(ReaderReward):
-    """The share of background, light and companion that are right, 0 to 1; NaN for a prompt without a scene."""
+    """Scene accuracy: the share of background, light and companion that are right, 0 to 1; NaN for a prompt without a
+    scene."""
 
     def judge(self, seen: Mapping[str, Any], prompt: Prompt) -> tuple[float, dict[str, Any]]:
         scene = prompt.metadata.get("scene")
@@ -94,8 +97,8 @@ class GardenScene(ReaderReward):
 
 @dataclass
 class GardenFacts(ReaderReward):
-    """The share of the facts stated by the prompt's text that the picture shows, 0 to 1; NaN for a text that states
-    none.
+    """Facts shown: the share of the facts stated by the prompt's text that the picture shows, 0 to 1; NaN for a text
+    that states none.
 
     The facts: species, number of flowers, colour of the petals, layout, background, light, companion; see
     `realism_garden.questions.stated`. Nothing of the prompt but its text is used.
@@ -108,7 +111,8 @@ class GardenFacts(ReaderReward):
 
 @dataclass
 class GardenAll(ReaderReward):
-    """1 if the picture shows every fact that the prompt's text states, else 0; NaN for a text that states none."""
+    """All facts shown: 1 if the picture shows every fact that the prompt's text states, else 0; NaN for a text that
+    states none."""
 
     def judge(self, seen: Mapping[str, Any], prompt: Prompt) -> tuple[float, dict[str, Any]]:
         answers = _compared(seen, prompt)
@@ -117,8 +121,8 @@ class GardenAll(ReaderReward):
 
 @dataclass
 class GardenBeauty(DifferentiableReward):
-    """The criterion of `realism_garden.beauty.beauty`, 0 to 1, of the picture at 64 × 64; for evaluation, as the model
-    garden/aesthetic is trained to predict it."""
+    """Beauty by formula: composition, colour and contrast of the picture at 64 × 64, 0 to 1; higher is more beautiful.
+    For evaluation, as the model garden/aesthetic is trained to predict it. See `realism_garden.beauty.beauty`."""
 
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 

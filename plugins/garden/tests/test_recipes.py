@@ -58,7 +58,7 @@ def test_the_main_recipe_measures_both_arms_on_novel_and_known_species_and_write
     measures = pd.read_parquet(next(done.folder.glob("steps/evaluate-*")) / "measures")
     assert set(measures.arm) == {"none", "retrieved", "(real images)", "judge (garden/judge)", "(chance)"}
     assert {"all", "known", "novel", "novel-hard"} <= set(measures.group)
-    assert {"species", "kid", "fid", "faithful", "alike"} <= set(measures.name)
+    assert {"species", "kid", "fid", "faithful", "clip_i_real"} <= set(measures.name)
     page = (done.folder / "report.html").read_text()
     assert "retrieved" in page and "data:image/" in page
     assert "In doubt" not in page, "its judge and its retriever know the garden"
