@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tiny
 from PIL import Image, PngImagePlugin
-from realism.base.images import UnreadableImage, image_bytes, read_image, read_images
+from realism.base.images import UnreadableImage, image_bytes, read_image, read_images, write_images
 
 
 def jpeg(size=(64, 48)):
@@ -264,3 +264,9 @@ def test_six_large_pictures_of_16_bits_take_little_memory(tmp_path):
     )
     sizes, megabytes = done.stdout.rsplit(maxsplit=1)
     assert sizes == "{(256, 256)}" and int(megabytes) < 600
+
+
+def test_images_are_written_into_folders_that_are_not_there_yet(tmp_path):
+    paths = [tmp_path / "one" / "a.png", tmp_path / "two" / "deep" / "b.png"]
+    write_images(paths, [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")])
+    assert [read_image(path).getpixel((0, 0)) for path in paths] == [(255, 0, 0), (0, 0, 255)]

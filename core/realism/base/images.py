@@ -209,7 +209,9 @@ def of_one_colour(image: Image.Image) -> bool:
 
 
 def write_images(paths: Sequence[Path], images: Sequence[Image.Image], workers: int = 4) -> None:
-    """Write each image to its path as PNG atomically, by `workers` threads."""
+    """Write each image to its path as PNG atomically, by `workers` threads. Folders that are missing are made."""
+    for folder in {path.parent for path in paths}:
+        folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(workers, thread_name_prefix="write_images") as pool:
         list(pool.map(_write, paths, images))
 
