@@ -182,3 +182,14 @@ def test_callbacks_of_a_module_are_called_beside_those_of_the_step(run, write_re
     callback = LambdaCallback(on_train_batch_end=note)
     monkeypatch.setattr(toys_learning.GreyModule, "configure_callbacks", lambda _: [callback])
     assert points(run(write_recipe(RECIPE)).folder, fit=2)["mine"] == {1: 1, 2: 2, 3: 3}
+
+
+def test_a_fit_that_diverges_says_so(run, write_recipe, monkeypatch):
+    import toys_learning
+
+    step = toys_learning.GreyModule.training_step
+    monkeypatch.setattr(toys_learning.GreyModule, "training_step", lambda *given: step(*given) * math.nan)
+    with pytest.raises(
+        RealismError, match="the fit of 'learner' diverged: grey is not finite; lower the learning rate"
+    ):
+        run(write_recipe(RECIPE))

@@ -106,6 +106,10 @@ AT_FIRST_USE = {
 """What is imported when it is first asked for, and from where, so that `import realism` stays quick."""
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     if name not in AT_FIRST_USE:
         raise AttributeError(f"module 'realism' has no attribute '{name}'")

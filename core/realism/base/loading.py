@@ -96,13 +96,20 @@ def is_intact(file: Path) -> bool:
 
 def check_finite(tensors: Mapping[str, torch.Tensor], whose: str) -> None:
     """Raises RealismError if a tensor holds NaN or an infinity. whose: what the sentence calls their owner."""
+    if name := not_finite(tensors):
+        raise RealismError(f"{whose} has numbers that are not finite in {name}; it is damaged: download it again")
+
+
+def not_finite(tensors: Mapping[str, torch.Tensor]) -> str | None:
+    """The name of the first tensor that holds NaN or an infinity, None if none does."""
     for name, tensor in tensors.items():
         if not tensor.is_floating_point() or tensor.is_meta or not tensor.numel():
             continue
         values = tensor if tensor.itemsize > 1 else tensor.float()
         # thirty times as fast as isfinite().all(), and NaN goes through to both
         if not all(bool(end.isfinite()) for end in values.aminmax()):
-            raise RealismError(f"{whose} has numbers that are not finite in {name}; it is damaged: download it again")
+            return name
+    return None
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from realism.base.errors import RealismError
 from realism.base.files import read_json, write_json, write_text
 from realism.base.tables import Row, chunks, shard_path, shard_paths, read_shard, write_shard
+from realism.base.texts import printable
 from realism.data.artifacts import Artifact
 from realism.data.rows import Skipped
 from realism.data.state import State
@@ -176,7 +177,7 @@ class StepWork:
                 self.note_time(unit)
             self._check_limit(count, each * seen, each * total if total else None)
         if seen and count >= each * seen:
-            raise RealismError(f"{self.title}: all {seen} items were skipped; the reasons are in {skipped_folder}")
+            raise RealismError(f"{self.title}: all {seen} items were skipped; {self._reasons()}")
         return folder
 
     def map_groups(
@@ -223,8 +224,14 @@ class StepWork:
         if skipped > max(FEW if limit else 0, limit * (total or seen)):
             raise RealismError(
                 f"{self.title}: {skipped} of {seen} items were skipped, more than the share of {limit:g} that "
-                f"limits.skipped allows; the reasons are in {self.folder / 'skipped'}"
+                f"limits.skipped allows; {self._reasons()}"
             )
+
+    def _reasons(self) -> str:
+        """Where the reasons for skipping are, and the first of them."""
+        first = next(skipped_rows(self.folder), None)
+        example = f", such as {printable(f'{first.id}: {first.reason}')}" if first else ""
+        return f"the reasons are in {self.folder / 'skipped'}{example}"
 
 
 def read_timing(folder: Path) -> tuple[float, int, str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Le
 
+from realism.base.errors import RealismError
 from realism.base.files import atomic_folder
 from realism.data.artifacts import Artifact, Curves, PromptTable, Snapshots, Weights
 from realism.data.types import Prompt, Request, request_seed
@@ -132,5 +133,19 @@ class Train(Step):
         for name, part in trained_parts(self.trainer).items():
             wrote = any((saved / name).iterdir())
             require(self.trainer, None if wrote else f"save wrote nothing{'' if name == '.' else f' for {name}'}")
+            self._check_finite(saved / name, part.part_name)
             (saved / name).rename(folder / PurePosixPath(Weights(part.part_name).place).name)
         shutil.rmtree(saved, ignore_errors=True)
+
+    def _check_finite(self, folder: Path, name: str) -> None:
+        """Raises RealismError if the fit has ended in numbers that are none."""
+        from safetensors.torch import load_file
+
+        from realism.base.loading import not_finite
+
+        for file in sorted(folder.glob("*.safetensors")):
+            if tensor := not_finite(load_file(file)):
+                raise RealismError(
+                    f"{self.title()}: the fit of '{name}' diverged: {tensor} is not finite; lower the learning rate of "
+                    f"'{self.trainer.part_name}', or clip its gradients"
+                )
