@@ -75,8 +75,9 @@ class Trainer(Part):
         """What to fit it on, from the artifacts it reads; paths of samples are relative to `work.root`. Its order is
         decided by torch's global seed, which is set before.
 
-        A killed fit goes on with the same batches only if the DataLoader has `state_dict` and `load_state_dict`, or a
-        sampler with `set_epoch` where checkpoint_every is None; with another that shuffles, it ends elsewhere."""
+        A killed fit goes on with the batches that were left: those of a DataLoader are drawn from the seed and the
+        epoch. A loader with `state_dict` and `load_state_dict`, or with a batch sampler that has `set_epoch`, keeps its
+        own place. Of an IterableDataset without these, a killed fit reads anew from the beginning."""
 
     @abstractmethod
     def save(self, module: lightning.LightningModule, folder: Path) -> None:
