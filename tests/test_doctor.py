@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from realism.cli import doctor
@@ -52,7 +54,6 @@ def test_the_version_is_printed(realism):
 
 
 def test_a_list_may_be_cut_short_by_head(world):
-    shown = subprocess.run(
-        "realism parts | head -1", shell=True, env=world, capture_output=True, text=True, check=True, timeout=60
-    )
+    command = f"{Path(sys.executable).parent / 'realism'} parts | head -1"
+    shown = subprocess.run(command, shell=True, env=world, capture_output=True, text=True, check=True, timeout=60)
     assert shown.stdout.startswith("family") and not shown.stderr

@@ -100,6 +100,14 @@ def check_finite(tensors: Mapping[str, torch.Tensor], whose: str) -> None:
         raise RealismError(f"{whose} has numbers that are not finite in {name}; it is damaged: download it again")
 
 
+def not_finite_in(file: Path) -> str | None:
+    """The name of the first tensor of a .safetensors file that holds NaN or an infinity, None if none does."""
+    from safetensors.torch import load_file
+
+    with loading_errors(file):
+        return not_finite(load_file(file))
+
+
 def not_finite(tensors: Mapping[str, torch.Tensor]) -> str | None:
     """The name of the first tensor that holds NaN or an infinity, None if none does."""
     for name, tensor in tensors.items():

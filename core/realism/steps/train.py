@@ -139,12 +139,10 @@ class Train(Step):
 
     def _check_finite(self, folder: Path, name: str) -> None:
         """Raises RealismError if the fit has ended in numbers that are none."""
-        from safetensors.torch import load_file
-
-        from realism.base.loading import not_finite
+        from realism.base.loading import not_finite_in
 
         for file in sorted(folder.glob("*.safetensors")):
-            if tensor := not_finite(load_file(file)):
+            if tensor := not_finite_in(file):
                 raise RealismError(
                     f"{self.title()}: the fit of '{name}' diverged: {tensor} is not finite; lower the learning rate of "
                     f"'{self.trainer.part_name}', or clip its gradients"
