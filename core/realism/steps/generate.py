@@ -109,7 +109,6 @@ class Generate(Step):
         return [Samples(self.name)]
 
     def run(self, work: Work) -> None:
-        (work.folder / "images").mkdir(exist_ok=True)
         make = partial(self._make, work.folder, work.root, work.seed)
         shards = chunks(self._jobs(work), self.shard)
         total = self.per_prompt * count_rows(work.path(PromptTable(self.prompts)))

@@ -101,7 +101,7 @@ class Train(Step):
         from realism.steps.train_fit import fit
         from realism.steps.train_processes import fit_in_processes
 
-        curves, told = CurveRecorder(work.note), self._fit(work.state)[0]
+        curves, target = CurveRecorder(work.note), self._fit(work.state)[0]
         callbacks = [curves, *self._drawers(work)]
         with tracking(self.trackers, work) as loggers:
             fitted = partial(fit, self.trainer, work, callbacks, loggers=[curves, *loggers])
@@ -109,7 +109,7 @@ class Train(Step):
                 module = fitted(group=contextlib.nullcontext({"devices": 1}))
             else:
                 module = fit_in_processes(self.trainer, work, self.devices, lambda group: fitted(group=group))
-        work.write(told, curves.rows())
+        work.write(target, curves.rows())
         with atomic_folder(work.folder / "weights") as folder:
             self._save(module, folder)
 

@@ -61,7 +61,6 @@ class SnapshotDrawer(Callback):
         for inner, mode in modes.items():
             inner.training = mode
         folder = self._work.folder / "images"
-        folder.mkdir(exist_ok=True)
         rows, images = [], []
         for k, (request, image) in enumerate(zip(self._requests, made, strict=True)):
             if not isinstance(image, Unmade):

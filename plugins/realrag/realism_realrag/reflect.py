@@ -80,7 +80,6 @@ class Reflect(Step):
         from .mining import Miner
 
         database = Database.of(work.state, self.retriever)
-        (work.folder / "images").mkdir(exist_ok=True)
         total = sum(1 for _ in self._jobs(database))
         draw = partial(self._draw, work.folder, work.root, work.seed)
         shards = chunks(self._jobs(database), SHARD)
